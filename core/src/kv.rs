@@ -1,0 +1,234 @@
+//! The `key=value` text of VM configs, settings and reports (design: contract 1).
+//! Values are literal: no quoting, no escapes, no expansion. A caller that wants
+//! one of those is looking at the wrong format.
+
+use std::collections::HashSet;
+
+/// Largest text that is parsed, in bytes.
+pub const MAX_BYTES: usize = 64 * 1024;
+
+/// One `key=value` line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pair<'a> {
+    /// Line number, from 1.
+    pub line: usize,
+    /// `[a-z0-9_]+`.
+    pub key: &'a str,
+    /// Everything after the first `=`, untouched.
+    pub value: &'a str,
+}
+
+/// Text that is not KV; each variant names the line.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "each variant's message says it")]
+pub enum KvError {
+    #[error("{0} bytes are too many: at most {MAX_BYTES} are read")]
+    TooLong(usize),
+    #[error("line {line}: not UTF-8")]
+    NotUtf8 { line: usize },
+    #[error("line {line}: no '=' in {text:?}")]
+    NoEquals { line: usize, text: String },
+    #[error("line {line}: key {key:?} has other characters than a-z 0-9 _")]
+    BadKey { line: usize, key: String },
+    #[error("line {line}: control character {character:?} in the value of {key}")]
+    Control {
+        line: usize,
+        key: String,
+        character: char,
+    },
+    #[error("line {line}: {key} was given on line {first} already")]
+    Repeated {
+        line: usize,
+        key: String,
+        first: usize,
+    },
+}
+
+/// Parses KV bytes into pairs, in their order.
+///
+/// # Errors
+/// The first line that is no pair, a repeated key, or a text that is too long.
+pub fn parse(bytes: &[u8]) -> Result<Vec<Pair<'_>>, KvError> {
+    let pairs = lines(text(bytes)?)
+        .filter(|(_, line)| !is_skipped(line))
+        .map(|(number, line)| pair(number, line))
+        .collect::<Result<Vec<_>, _>>()?;
+    no_repeats(&pairs)?;
+    Ok(pairs)
+}
+
+/// Parses blocks of pairs parted by blank lines; keys may repeat across blocks, not within one.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_blocks(bytes: &[u8]) -> Result<Vec<Vec<Pair<'_>>>, KvError> {
+    let mut blocks = vec![Vec::new()];
+    for (number, line) in lines(text(bytes)?) {
+        if line.trim_matches(' ').is_empty() {
+            blocks.push(Vec::new());
+        } else if !is_skipped(line)
+            && let Some(block) = blocks.last_mut()
+        {
+            block.push(pair(number, line)?);
+        }
+    }
+    blocks.retain(|block| !block.is_empty());
+    blocks.iter().try_for_each(|block| no_repeats(block))?;
+    Ok(blocks)
+}
+
+/// One line of KV text; control characters of the value become spaces, so that it stays one line.
+#[must_use]
+pub fn line(key: &str, value: &str) -> String {
+    format!("{key}={}\n", one_line(value))
+}
+
+/// The text with every control character made a space.
+#[must_use]
+pub fn one_line(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}
+
+fn text(bytes: &[u8]) -> Result<&str, KvError> {
+    if bytes.len() > MAX_BYTES {
+        return Err(KvError::TooLong(bytes.len()));
+    }
+    std::str::from_utf8(bytes).map_err(|error| {
+        let before = &bytes[..error.valid_up_to()];
+        let line = 1 + before.iter().filter(|&&b| b == b'\n').count();
+        KvError::NotUtf8 { line }
+    })
+}
+
+/// Numbered lines, CR LF read as LF.
+fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    (1..).zip(text.lines())
+}
+
+fn is_skipped(line: &str) -> bool {
+    line.starts_with('#') || line.trim_matches(' ').is_empty()
+}
+
+fn pair(line: usize, text: &str) -> Result<Pair<'_>, KvError> {
+    let Some((key, value)) = text.split_once('=') else {
+        return Err(KvError::NoEquals {
+            line,
+            text: text.chars().take(80).collect(),
+        });
+    };
+    let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+    if key.is_empty() || !key.bytes().all(good) {
+        return Err(KvError::BadKey {
+            line,
+            key: key.chars().take(80).collect(),
+        });
+    }
+    if let Some(character) = value.chars().find(|c| c.is_control()) {
+        return Err(KvError::Control {
+            line,
+            key: key.to_owned(),
+            character,
+        });
+    }
+    Ok(Pair { line, key, value })
+}
+
+fn no_repeats(pairs: &[Pair<'_>]) -> Result<(), KvError> {
+    let mut seen = HashSet::new();
+    let Some(again) = pairs.iter().find(|pair| !seen.insert(pair.key)) else {
+        return Ok(());
+    };
+    let first = pairs
+        .iter()
+        .find(|pair| pair.key == again.key)
+        .map_or(0, |pair| pair.line);
+    Err(KvError::Repeated {
+        line: again.line,
+        key: again.key.to_owned(),
+        first,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pairs(text: &str) -> Vec<(&str, &str)> {
+        parse(text.as_bytes())
+            .unwrap()
+            .into_iter()
+            .map(|p| (p.key, p.value))
+            .collect()
+    }
+
+    #[test]
+    fn values_are_literal_and_the_first_equals_sign_splits() {
+        assert_eq!(
+            pairs("a=1=2 \"x\" $(id); 'y'\nb=\n"),
+            [("a", "1=2 \"x\" $(id); 'y'"), ("b", "")]
+        );
+    }
+
+    #[test]
+    fn blank_lines_comments_and_cr_lf_are_as_the_contract_says() {
+        assert_eq!(
+            pairs("# c=1\r\n\r\na=1\r\n  \nb=2"),
+            [("a", "1"), ("b", "2")]
+        );
+    }
+
+    #[test]
+    fn each_error_names_its_line() {
+        for (text, want) in [
+            ("a=1\nb", "line 2: no '=' in \"b\""),
+            (
+                "a=1\n\nA=2",
+                "line 3: key \"A\" has other characters than a-z 0-9 _",
+            ),
+            ("a=1\n#\na=2", "line 3: a was given on line 1 already"),
+            (
+                "a=x\ty",
+                "line 1: control character '\\t' in the value of a",
+            ),
+            (
+                "a=x\ry",
+                "line 1: control character '\\r' in the value of a",
+            ),
+            ("=x", "line 1: key \"\" has other characters than a-z 0-9 _"),
+        ] {
+            assert_eq!(parse(text.as_bytes()).unwrap_err().to_string(), want);
+        }
+        assert_eq!(
+            parse(b"a=1\nb=\xff").unwrap_err(),
+            KvError::NotUtf8 { line: 2 }
+        );
+        assert!(matches!(
+            parse(&vec![b'#'; MAX_BYTES + 1]),
+            Err(KvError::TooLong(_))
+        ));
+    }
+
+    #[test]
+    fn blocks_are_parted_by_blank_lines() {
+        let blocks = parse_blocks(b"\na=1\nb=2\n\n\na=3\n").unwrap();
+        assert_eq!(blocks.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_parse_or_fail_without_a_panic(bytes: Vec<u8>) {
+            let _ = parse(&bytes);
+            let _ = parse_blocks(&bytes);
+        }
+
+        #[test]
+        fn a_written_line_is_read_back(key in "[a-z0-9_]{1,20}", value: String) {
+            let written = line(&key, &value);
+            let pairs = parse(written.as_bytes()).unwrap();
+            let want = one_line(&value);
+            proptest::prop_assert_eq!((pairs[0].key, pairs[0].value), (key.as_str(), want.as_str()));
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! The states of a VM, in the words of the registry, of reports and of `--json`.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// State of a VM. `Unknown` is doubt, never a synonym of off or gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(
+    missing_docs,
+    reason = "libvirt's own words, except Absent and Unknown"
+)]
+pub enum VmState {
+    Running,
+    Paused,
+    ShutOff,
+    Crashed,
+    PmSuspended,
+    /// The node answered, and has no such domain.
+    Absent,
+    /// Nobody could say.
+    Unknown,
+}
+
+impl VmState {
+    /// All states.
+    pub const ALL: [Self; 7] = [
+        Self::Running,
+        Self::Paused,
+        Self::ShutOff,
+        Self::Crashed,
+        Self::PmSuspended,
+        Self::Absent,
+        Self::Unknown,
+    ];
+
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::ShutOff => "shut-off",
+            Self::Crashed => "crashed",
+            Self::PmSuspended => "pmsuspended",
+            Self::Absent => "absent",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl fmt::Display for VmState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A word that names no VM state.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("VM state {0:?}: want running, paused, shut-off, crashed, pmsuspended, absent or unknown")]
+pub struct NoSuchState(String);
+
+impl FromStr for VmState {
+    type Err = NoSuchState;
+
+    fn from_str(text: &str) -> Result<Self, NoSuchState> {
+        let found = Self::ALL.into_iter().find(|state| state.as_str() == text);
+        found.ok_or_else(|| NoSuchState(text.chars().take(80).collect()))
+    }
+}
