@@ -36,10 +36,17 @@ pub struct Command<'a> {
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
     deadline: Duration,
-    interrupt: Option<&'a AtomicBool>,
+    interrupt: Option<(&'a AtomicBool, OnFlag)>,
     input: Option<Vec<u8>>,
     inherit: Vec<&'a File>,
     keep: usize,
+}
+
+/// What becomes of the child when the flag is up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OnFlag {
+    End,
+    Leave,
 }
 
 /// What a child that ended by itself left behind.
@@ -92,7 +99,15 @@ impl<'a> Command<'a> {
     /// acts is left to finish, so that its outcome is known.
     #[must_use]
     pub fn interrupted_by(mut self, flag: &'a AtomicBool) -> Self {
-        self.interrupt = Some(flag);
+        self.interrupt = Some((flag, OnFlag::End));
+        self
+    }
+
+    /// Stops waiting when the flag is up, and leaves the child alone: it goes on, without
+    /// anybody reading what it says.
+    #[must_use]
+    pub fn left_alone_on(mut self, flag: &'a AtomicBool) -> Self {
+        self.interrupt = Some((flag, OnFlag::Leave));
         self
     }
 
@@ -130,7 +145,8 @@ impl<'a> Command<'a> {
         })?;
         let mut capture = Capture::new(&mut child, self.input.as_deref(), self.keep);
         let end = self.watch(&mut child, &mut capture, began);
-        if !matches!(end, Ok(End::Exited(_))) || capture.is_open() {
+        let left_alone = matches!(end, Ok(End::Interrupted(OnFlag::Leave)));
+        if !left_alone && (!matches!(end, Ok(End::Exited(_))) || capture.is_open()) {
             end_group(&mut child, &mut capture);
         }
         let streams = capture.finish();
@@ -202,7 +218,7 @@ impl<'a> Command<'a> {
 
 enum End {
     Exited(ExitStatus),
-    Interrupted,
+    Interrupted(OnFlag),
     TimedOut,
 }
 
@@ -302,7 +318,8 @@ fn outcome(
                 context,
             }),
         },
-        Ok(End::Interrupted) => Err(ExecError::Interrupted { context }),
+        Ok(End::Interrupted(OnFlag::End)) => Err(ExecError::Interrupted { context }),
+        Ok(End::Interrupted(OnFlag::Leave)) => Err(ExecError::LeftAlone { context }),
         Ok(End::TimedOut) => Err(ExecError::TimedOut { deadline, context }),
         Err(source) => Err(ExecError::Lost { source, context }),
     }

@@ -35,6 +35,8 @@ pub enum ExecError {
     },
     #[error("{} was ended because this program was told to end", context.program)]
     Interrupted { context: Context },
+    #[error("{} goes on; this program was told not to wait for it", context.program)]
+    LeftAlone { context: Context },
     #[error("{} answered what cannot be understood: {what}{}", context.program, context.said())]
     Nonsense { what: String, context: Context },
     #[error("{} could not be watched", context.program)]
@@ -87,6 +89,7 @@ impl ExecError {
             | Self::Killed { context, .. }
             | Self::TimedOut { context, .. }
             | Self::Interrupted { context }
+            | Self::LeftAlone { context }
             | Self::Nonsense { context, .. }
             | Self::Lost { context, .. } => context,
         }

@@ -103,6 +103,21 @@ fn a_raised_flag_ends_a_reading_child() {
 }
 
 #[test]
+fn a_child_left_alone_goes_on() {
+    let path = std::env::temp_dir().join(format!("exec-left-{}", std::process::id()));
+    let flag = AtomicBool::new(true);
+    let script = format!("sleep 0.2; echo ignored; : >{}", path.display());
+    let result = sh(&script).left_alone_on(&flag).run();
+    assert!(matches!(result, Err(ExecError::LeftAlone { .. })));
+    let until = Instant::now() + LONG;
+    while !path.exists() {
+        assert!(Instant::now() < until, "the child did not go on");
+        std::thread::sleep(TICK);
+    }
+    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
 fn an_inherited_lock_outlives_us_in_the_child() {
     let path = std::env::temp_dir().join(format!("exec-inherit-{}", std::process::id()));
     let file = File::create(&path).unwrap();
