@@ -203,11 +203,10 @@ impl<'a> Command<'a> {
                 capture.drain(DRAIN_GRACE)?;
                 return Ok(End::Exited(status));
             }
-            if self
-                .interrupt
-                .is_some_and(|flag| flag.load(Ordering::Relaxed))
+            if let Some((flag, then)) = self.interrupt
+                && flag.load(Ordering::Relaxed)
             {
-                return Ok(End::Interrupted);
+                return Ok(End::Interrupted(then));
             }
             if began.elapsed() >= self.deadline {
                 return Ok(End::TimedOut);
