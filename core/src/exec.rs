@@ -276,7 +276,8 @@ fn end_group(child: &mut Child, capture: &mut Capture) {
         let until = Instant::now() + grace;
         while Instant::now() < until {
             let ended = matches!(child.try_wait(), Ok(Some(_)));
-            if ended && !group_lives(pid) {
+            // After KILL only the child itself matters: nobody may be reaping its orphans.
+            if ended && (signal == Signal::SIGKILL || !group_lives(pid)) {
                 return;
             }
             // Its last words; a failure to read them changes nothing.

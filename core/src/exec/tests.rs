@@ -42,21 +42,21 @@ fn a_child_past_its_deadline_is_ended_with_its_grandchildren() {
     let (result, took) = limited("echo begun >&2; sleep 987654 & sleep 987654", 100);
     let error = result.unwrap_err();
     assert_eq!(error.to_string(), "sh did not answer within 0.1 s: begun");
-    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert!(took < Duration::from_secs(8), "{took:?}");
 }
 
 #[test]
 fn a_child_that_ignores_term_is_killed() {
     let (result, took) = limited("trap '' TERM; while :; do sleep 0.01; done", 50);
     assert!(matches!(result, Err(ExecError::TimedOut { .. })));
-    assert!(took < Duration::from_secs(4), "{took:?}");
+    assert!(took < Duration::from_secs(8), "{took:?}");
 }
 
 #[test]
 fn a_grandchild_that_holds_stdout_does_not_hold_us() {
-    let (result, took) = limited("setsid sleep 5 & echo done", 20_000);
+    let (result, took) = limited("setsid sleep 15 & echo done", 20_000);
     assert_eq!(result.unwrap().text(), "done\n");
-    assert!(took < Duration::from_secs(4), "{took:?}");
+    assert!(took < Duration::from_secs(8), "{took:?}");
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn a_raised_flag_ends_a_reading_child() {
 fn a_child_left_alone_goes_on() {
     let path = std::env::temp_dir().join(format!("exec-left-{}", std::process::id()));
     let flag = AtomicBool::new(true);
-    let script = format!("sleep 0.2; echo ignored; : >{}", path.display());
+    let script = format!("sleep 0.2; : >{}", path.display());
     let result = sh(&script).left_alone_on(&flag).run();
     assert!(matches!(result, Err(ExecError::LeftAlone { .. })));
     let until = Instant::now() + LONG;
