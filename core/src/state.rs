@@ -33,6 +33,15 @@ impl VmState {
         Self::Unknown,
     ];
 
+    /// Whether somebody saw the domain, in whatever state.
+    #[must_use]
+    pub fn is_there(self) -> bool {
+        match self {
+            Self::Running | Self::Paused | Self::ShutOff | Self::Crashed | Self::PmSuspended => true,
+            Self::Absent | Self::Unknown => false,
+        }
+    }
+
     /// The word for it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
