@@ -16,7 +16,7 @@ CREATE TABLE vm (
     owner       TEXT,                       -- the claim: node that has, or may have, the domain
     owner_since TEXT,
     desired     TEXT NOT NULL DEFAULT 'off' CHECK (desired IN ('running', 'off')),
-    state       TEXT NOT NULL DEFAULT 'unknown',
+    state       TEXT NOT NULL DEFAULT 'absent', -- never made: absent by definition
     seen_at     TEXT,                       -- when a node said so; NULL: never
     vnc         TEXT,                       -- address:port on the owner
     defined_at  TEXT NOT NULL,
@@ -95,6 +95,14 @@ CREATE TABLE node (
     memory_mb INTEGER,
     seen_at   TEXT
 ) STRICT;
+
+-- A node that has a domain of a VM that another node owns, or none.
+CREATE TABLE conflict (
+    vm_id   TEXT NOT NULL REFERENCES vm ON DELETE CASCADE,
+    node    TEXT NOT NULL,
+    seen_at TEXT NOT NULL,
+    PRIMARY KEY (vm_id, node)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE audit (
     id      INTEGER PRIMARY KEY,

@@ -1,0 +1,109 @@
+//! `o_vm nodes`: every configured node with its health and the reason.
+
+use argh::FromArgs;
+use serde::Serialize;
+
+use super::Env;
+use crate::engine::Node;
+use crate::exit::Exit;
+use crate::operation::Conclusion;
+use crate::registry::nodes::NodeRecord;
+
+/// List the nodes and whether they can take VMs.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "nodes")]
+pub struct Nodes {
+    /// only nodes with this label: TAG or key=value
+    #[argh(option, arg_name = "label")]
+    tag: Option<String>,
+    /// print the names only, parted by spaces
+    #[argh(switch)]
+    names: bool,
+    /// print JSON
+    #[argh(switch)]
+    json: bool,
+}
+
+/// A node as `--json` and `/v1/nodes` show it.
+#[derive(Debug, Serialize)]
+struct Shown<'a> {
+    node: &'a str,
+    health: &'a str,
+    reason: Option<&'a str>,
+    labels: std::collections::BTreeMap<&'a str, &'a str>,
+    load_15m: Option<f64>,
+    memory_mb: Option<u64>,
+    version: Option<&'a str>,
+    boot_id: Option<String>,
+}
+
+impl Nodes {
+    /// Lists them.
+    #[must_use]
+    pub fn run(&self, env: &Env) -> Exit {
+        let listed = self.list(env);
+        listed.map_or_else(
+            |conclusion| {
+                super::complain(&format!("nodes: {}", conclusion.message));
+                conclusion.code
+            },
+            |()| Exit::Success,
+        )
+    }
+
+    fn list(&self, env: &Env) -> Result<(), Conclusion> {
+        let mut nodes = super::all_nodes(env)?;
+        if let Some(tag) = &self.tag {
+            nodes.retain(|node| has_label(node, tag));
+        }
+        if self.names {
+            let names: Vec<_> = nodes.iter().map(|node| node.name.as_str()).collect();
+            super::say(&names.join(" "));
+            return Ok(());
+        }
+        let records = env.registry()?.nodes().map_err(|error| super::registry_failed(&error))?;
+        let shown: Vec<_> = nodes.iter().map(|node| Shown::of(node, &records)).collect();
+        if self.json {
+            super::say_json(&shown);
+        } else {
+            super::say_table(&["NODE", "HEALTH", "LOAD", "MEMORY", "LABELS", "REASON"], shown.iter().map(Shown::row));
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Shown<'a> {
+    fn of(node: &'a Node, records: &'a [NodeRecord]) -> Self {
+        let record = records.iter().find(|record| record.name == node.name);
+        Self {
+            node: node.name.as_str(),
+            health: node.health.as_str(),
+            reason: node.health.reason(),
+            labels: node.labels.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect(),
+            load_15m: node.load_15m,
+            memory_mb: node.memory_mb,
+            version: record.and_then(|record| record.version.as_deref()),
+            boot_id: record.and_then(|record| record.boot_id).map(|id| id.to_string()),
+        }
+    }
+
+    fn row(&self) -> Vec<String> {
+        let labels: Vec<_> = self.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        vec![
+            self.node.to_owned(),
+            self.health.to_owned(),
+            self.load_15m.map_or_else(|| "-".to_owned(), |load| format!("{load:.2}")),
+            self.memory_mb.map_or_else(|| "-".to_owned(), |mb| format!("{mb} MiB")),
+            labels.join(","),
+            self.reason.unwrap_or_default().to_owned(),
+        ]
+    }
+}
+
+/// `TAG`: a label of that name; `key=value`: that very label.
+fn has_label(node: &Node, tag: &str) -> bool {
+    match tag.split_once('=') {
+        Some((key, value)) => node.labels.iter().any(|(k, v)| k == key && v == value),
+        None => node.labels.iter().any(|(key, _)| key == tag),
+    }
+}

@@ -1,0 +1,79 @@
+//! Who changed what, when, from where and why: one line in the same transaction as the
+//! change itself.
+
+use hps_core::kv::one_line;
+use hps_core::names::VmId;
+use rusqlite::{Transaction, params};
+
+use super::{Registry, RegistryError};
+use crate::time::Timestamp;
+
+/// Who makes a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Author {
+    /// Login name and uid.
+    pub who: String,
+    /// Terminal or client address.
+    pub source: String,
+    /// What `--reason` said.
+    pub reason: Option<String>,
+}
+
+/// One line of the audit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are the columns")]
+pub struct Entry {
+    pub at: Timestamp,
+    pub who: String,
+    pub source: String,
+    pub what: String,
+    pub vm: Option<String>,
+    pub detail: String,
+    pub reason: Option<String>,
+}
+
+/// Writes the line of a change.
+pub(super) fn record(
+    tx: &Transaction<'_>,
+    author: &Author,
+    what: &str,
+    vm: Option<&VmId>,
+    detail: &str,
+) -> Result<(), RegistryError> {
+    let mut statement = tx.prepare_cached(
+        "INSERT INTO audit (at, who, source, what, vm_id, detail, reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?;
+    statement.execute(params![
+        Timestamp::now(),
+        one_line(&author.who),
+        one_line(&author.source),
+        what,
+        vm.map(VmId::as_str),
+        one_line(detail),
+        author.reason.as_deref().map(one_line)
+    ])?;
+    Ok(())
+}
+
+impl Registry {
+    /// The audit of a VM, oldest first.
+    ///
+    /// # Errors
+    /// The registry cannot be read.
+    pub fn audit(&self, vm: &VmId) -> Result<Vec<Entry>, RegistryError> {
+        let sql = "SELECT at, who, source, what, vm_id, detail, reason FROM audit WHERE vm_id = ?1 ORDER BY id";
+        let mut statement = self.connection().prepare_cached(sql)?;
+        let rows = statement.query_and_then([vm.as_str()], |row| {
+            Ok(Entry {
+                at: row.get(0)?,
+                who: row.get(1)?,
+                source: row.get(2)?,
+                what: row.get(3)?,
+                vm: row.get(4)?,
+                detail: row.get(5)?,
+                reason: row.get(6)?,
+            })
+        })?;
+        rows.collect()
+    }
+}

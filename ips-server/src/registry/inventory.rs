@@ -1,0 +1,109 @@
+//! What a node has, against what the registry believes: states are refreshed, and a
+//! domain where it must not be is kept as a conflict for people.
+
+use std::collections::HashMap;
+
+use hps_core::names::{NodeName, VmId};
+use hps_core::report::{DomainReport, Inventory};
+use hps_core::state::VmState;
+use rusqlite::{Transaction, params};
+
+use super::{Registry, RegistryError, column, optional};
+use crate::time::Timestamp;
+
+/// A node that has a domain of a VM it does not own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are the columns")]
+pub struct Conflict {
+    pub vm: VmId,
+    pub node: NodeName,
+    pub owner: Option<NodeName>,
+    pub seen_at: Timestamp,
+}
+
+impl Registry {
+    /// Records all that a node has, in one transaction.
+    ///
+    /// # Errors
+    /// The registry cannot be written.
+    pub fn record_inventory(&mut self, inventory: &Inventory) -> Result<(), RegistryError> {
+        self.write(|tx| {
+            let now = Timestamp::now();
+            record_node(tx, inventory, now)?;
+            let domains: HashMap<String, &DomainReport> =
+                inventory.domains.iter().map(|domain| (domain.uuid.to_string(), domain)).collect();
+            record_owned(tx, &inventory.node, &domains, now)?;
+            record_conflicts(tx, &inventory.node, &domains, now)
+        })
+    }
+
+    /// Domains that are where they must not be.
+    ///
+    /// # Errors
+    /// The registry cannot be read.
+    pub fn conflicts(&self) -> Result<Vec<Conflict>, RegistryError> {
+        let sql = "SELECT c.vm_id, c.node, v.owner, c.seen_at FROM conflict c JOIN vm v USING (vm_id) \
+                   WHERE v.owner IS NOT c.node ORDER BY c.vm_id, c.node";
+        let mut statement = self.connection().prepare_cached(sql)?;
+        let rows = statement.query_and_then([], |row| {
+            Ok(Conflict {
+                vm: column(row, "conflict", 0)?,
+                node: column(row, "conflict", 1)?,
+                owner: optional(row, "vm", 2)?,
+                seen_at: row.get(3)?,
+            })
+        })?;
+        rows.collect()
+    }
+}
+
+fn record_node(tx: &Transaction<'_>, inventory: &Inventory, now: Timestamp) -> Result<(), RegistryError> {
+    tx.execute(
+        "INSERT INTO node (name, boot_id, version, cpus, memory_mb, seen_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
+         ON CONFLICT (name) DO UPDATE SET boot_id = ?2, version = ?3, cpus = ?4, memory_mb = ?5, seen_at = ?6",
+        params![
+            inventory.node.as_str(),
+            inventory.boot_id.to_string(),
+            inventory.version,
+            inventory.cpus,
+            i64::try_from(inventory.memory_mb).unwrap_or(i64::MAX),
+            now
+        ],
+    )?;
+    Ok(())
+}
+
+/// The VMs this node owns: as listed, or absent, since the node answered.
+fn record_owned(
+    tx: &Transaction<'_>,
+    node: &NodeName,
+    domains: &HashMap<String, &DomainReport>,
+    now: Timestamp,
+) -> Result<(), RegistryError> {
+    let mut owned = tx.prepare_cached("SELECT vm_id, uuid FROM vm WHERE owner = ?1")?;
+    let mut update = tx.prepare_cached("UPDATE vm SET state = ?2, vnc = ?3, seen_at = ?4 WHERE vm_id = ?1")?;
+    let rows = owned.query_map([node.as_str()], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+    for row in rows.collect::<Result<Vec<_>, _>>()? {
+        let domain = domains.get(&row.1);
+        let state = domain.map_or(VmState::Absent, |domain| domain.state);
+        let vnc = domain.and_then(|domain| domain.vnc.as_deref());
+        update.execute(params![row.0, state.as_str(), vnc, now])?;
+    }
+    Ok(())
+}
+
+fn record_conflicts(
+    tx: &Transaction<'_>,
+    node: &NodeName,
+    domains: &HashMap<String, &DomainReport>,
+    now: Timestamp,
+) -> Result<(), RegistryError> {
+    tx.execute("DELETE FROM conflict WHERE node = ?1", [node.as_str()])?;
+    let mut insert = tx.prepare_cached(
+        "INSERT INTO conflict (vm_id, node, seen_at) SELECT vm_id, ?2, ?3 FROM vm WHERE uuid = ?1 AND owner IS NOT ?2",
+    )?;
+    for uuid in domains.keys() {
+        insert.execute(params![uuid, node.as_str(), now])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,41 @@
+//! What nodes have said of themselves.
+
+use hps_core::names::NodeName;
+use uuid::Uuid;
+
+use super::{Registry, RegistryError, column, optional};
+use crate::time::Timestamp;
+
+/// A node that has reported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are the columns")]
+pub struct NodeRecord {
+    pub name: NodeName,
+    pub boot_id: Option<Uuid>,
+    pub version: Option<String>,
+    pub cpus: Option<u32>,
+    pub memory_mb: Option<u64>,
+    pub seen_at: Option<Timestamp>,
+}
+
+impl Registry {
+    /// Every node that has reported, by name.
+    ///
+    /// # Errors
+    /// The registry cannot be read.
+    pub fn nodes(&self) -> Result<Vec<NodeRecord>, RegistryError> {
+        let sql = "SELECT name, boot_id, version, cpus, memory_mb, seen_at FROM node ORDER BY name";
+        let mut statement = self.connection().prepare_cached(sql)?;
+        let rows = statement.query_and_then([], |row| {
+            Ok(NodeRecord {
+                name: column(row, "node", 0)?,
+                boot_id: optional(row, "node", 1)?,
+                version: row.get(2)?,
+                cpus: row.get(3)?,
+                memory_mb: row.get(4)?,
+                seen_at: row.get(5)?,
+            })
+        })?;
+        rows.collect()
+    }
+}

@@ -1,0 +1,138 @@
+//! What a shown token opens, and the reports that come with one.
+
+use std::time::Duration;
+
+use hps_core::names::{NodeName, VmId};
+use hps_core::report::Report;
+use hps_core::state::VmState;
+use hps_core::verb::Verb;
+use rusqlite::{OptionalExtension, params};
+use uuid::Uuid;
+
+use super::audit::{self, Author};
+use super::{Registry, RegistryError, optional};
+use crate::time::Timestamp;
+
+/// What a token is good for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// The VM; none for an inventory.
+    pub vm: Option<VmId>,
+    /// The operation; none for a token made by hand or for an inventory.
+    pub operation: Option<Uuid>,
+    /// Its verb.
+    pub verb: Option<Verb>,
+    /// Its node.
+    pub node: Option<NodeName>,
+    /// The addresses it works from; none: any.
+    pub addresses: Option<String>,
+}
+
+/// What became of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// It is recorded, now or already.
+    Recorded,
+    /// Another report of this operation stands.
+    Contradicted,
+    /// There is no such open operation.
+    Closed,
+}
+
+impl Registry {
+    /// What the token with this hash opens now; none when it is unknown, expired, or its
+    /// operation is closed.
+    ///
+    /// # Errors
+    /// The registry cannot be read.
+    pub fn token(&self, hash: [u8; 32]) -> Result<Option<Grant>, RegistryError> {
+        let sql = "SELECT t.vm_id, t.operation, t.verb, t.node, t.addresses FROM token t \
+                   LEFT JOIN operation o USING (operation) WHERE t.hash = ?1 \
+                   AND (t.operation IS NULL OR o.ended_at IS NULL) AND (t.expires_at IS NULL OR t.expires_at > ?2)";
+        let mut statement = self.connection().prepare_cached(sql)?;
+        let mut rows = statement.query(params![hash, Timestamp::now()])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        Ok(Some(Grant {
+            vm: optional(row, "token", 0)?,
+            operation: optional(row, "token", 1)?,
+            verb: optional(row, "token", 2)?,
+            node: optional(row, "token", 3)?,
+            addresses: row.get(4)?,
+        }))
+    }
+
+    /// Lets whoever shows a token with this hash fetch the config of a VM, for a while.
+    ///
+    /// # Errors
+    /// The registry cannot be written.
+    pub fn grant_config(
+        &mut self,
+        author: &Author,
+        vm: &VmId,
+        hash: [u8; 32],
+        life: Duration,
+    ) -> Result<(), RegistryError> {
+        self.write(|tx| {
+            let now = Timestamp::now();
+            tx.execute("DELETE FROM token WHERE expires_at <= ?1", [now])?;
+            tx.execute(
+                "INSERT INTO token (hash, vm_id, expires_at) VALUES (?1, ?2, ?3)",
+                params![hash, vm.as_str(), now.plus(life)],
+            )?;
+            audit::record(tx, author, "token", Some(vm), "get_config by hand")
+        })
+    }
+
+    /// Records what a node says of an operation; the first report counts.
+    ///
+    /// # Errors
+    /// The registry cannot be written.
+    pub fn record_report(&mut self, report: &Report) -> Result<Taken, RegistryError> {
+        self.write(|tx| {
+            let operation = report.operation.to_string();
+            let sql = "SELECT report_exit_code, report_state, report_message, ended_at IS NULL FROM operation WHERE operation = ?1";
+            let found: Option<(Option<u8>, Option<String>, Option<String>, bool)> = tx
+                .query_row(sql, [&operation], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+                .optional()?;
+            let Some((code, state, message, open)) = found else { return Ok(Taken::Closed) };
+            let same = code == Some(report.exit_code)
+                && state.as_deref() == Some(report.state.as_str())
+                && message.as_deref() == Some(report.message.as_str());
+            match (code, open) {
+                (Some(_), _) if same => return Ok(Taken::Recorded),
+                (Some(_), _) => return Ok(Taken::Contradicted),
+                (None, false) => return Ok(Taken::Closed),
+                (None, true) => {}
+            }
+            let now = Timestamp::now();
+            tx.execute(
+                "UPDATE operation SET reported_at = ?2, report_exit_code = ?3, report_state = ?4, report_message = ?5 \
+                 WHERE operation = ?1",
+                params![operation, now, report.exit_code, report.state.as_str(), report.message],
+            )?;
+            if report.state != VmState::Unknown {
+                let sql = "UPDATE vm SET state = ?2, seen_at = ?3 WHERE vm_id = ?1 AND owner = ?4";
+                tx.execute(sql, params![report.vm_id.as_str(), report.state.as_str(), now, report.node.as_str()])?;
+            }
+            Ok(Taken::Recorded)
+        })
+    }
+
+    /// How many operations ended how: verb, result, count.
+    ///
+    /// # Errors
+    /// The registry cannot be read.
+    pub fn count_operations(&self) -> Result<Vec<(String, String, u64)>, RegistryError> {
+        let sql = "SELECT verb, coalesce(exit_code, 'open'), count(*) FROM operation GROUP BY 1, 2 ORDER BY 1, 2";
+        let mut statement = self.connection().prepare_cached(sql)?;
+        let rows = statement.query_and_then([], |row| {
+            let result: rusqlite::types::Value = row.get(1)?;
+            let result = match result {
+                rusqlite::types::Value::Integer(code) => code.to_string(),
+                rusqlite::types::Value::Null | rusqlite::types::Value::Real(_) | rusqlite::types::Value::Text(_) | rusqlite::types::Value::Blob(_) => "open".to_owned(),
+            };
+            Ok((row.get(0)?, result, row.get(2)?))
+        })?;
+        rows.collect()
+    }
+}

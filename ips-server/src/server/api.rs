@@ -1,0 +1,82 @@
+//! What people and monitoring may read: JSON under /v1, health and metrics. Read-only.
+
+use hps_core::names::VmId;
+use serde::Serialize;
+use tiny_http::Method;
+
+use super::{Asked, Body, Reply, Worker};
+use crate::access;
+use crate::registry::{Registry, RegistryError};
+use crate::show::{ShownNode, ShownOperation, ShownVm};
+
+/// How many operations one answer holds.
+const OPERATIONS: u32 = 1000;
+
+/// Checks what all of these have in common, then answers.
+pub(super) fn get(
+    worker: &Worker,
+    asked: &Asked,
+    answer: fn(&Worker, &Asked) -> Result<Reply, RegistryError>,
+) -> Reply {
+    if !matches!(asked.method, Method::Get | Method::Head) {
+        return Reply::error(405, "only GET and HEAD");
+    }
+    if let Err(denied) = access::people(&asked.client, &worker.shared.settings) {
+        worker.log_refusal(asked, denied.reason());
+        return Reply::error(denied.status(), denied.reason());
+    }
+    match &asked.body {
+        Body::Read(_) => {}
+        Body::TooLong => return Reply::error(413, "the body is too long"),
+        Body::Broken => return Reply::error(400, "the body cannot be read"),
+    }
+    if let Err(why) = &asked.query {
+        return Reply::error(400, &format!("query: {why}"));
+    }
+    answer(worker, asked).unwrap_or_else(|error| Reply::error(503, &worker.registry_failed(&error)))
+}
+
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+    version: &'static str,
+}
+
+/// Opens the registry anew, as a fresh process would have to.
+pub(super) fn healthz(worker: &Worker, _: &Asked) -> Result<Reply, RegistryError> {
+    Registry::open(&worker.shared.settings.registry)?.ping()?;
+    Ok(Reply::json(&Health { status: "ok", version: env!("CARGO_PKG_VERSION") }))
+}
+
+pub(super) fn metrics(worker: &Worker, _: &Asked) -> Result<Reply, RegistryError> {
+    let text = worker.shared.metrics.text(&worker.registry.borrow())?;
+    Ok(Reply { content_type: "text/plain; version=0.0.4; charset=utf-8", ..Reply::text(text) })
+}
+
+pub(super) fn vms(worker: &Worker, _: &Asked) -> Result<Reply, RegistryError> {
+    let vms = worker.registry.borrow().vms()?;
+    let stale_after = worker.shared.settings.stale_after;
+    Ok(Reply::json(&vms.iter().map(|vm| ShownVm::of(vm, stale_after)).collect::<Vec<_>>()))
+}
+
+pub(super) fn vm(worker: &Worker, asked: &Asked) -> Result<Reply, RegistryError> {
+    let id = asked.path.strip_prefix("/v1/vms/").unwrap_or_default();
+    let Ok(id) = id.parse::<VmId>() else {
+        return Ok(Reply::error(400, "the path names no vm_id"));
+    };
+    let stale_after = worker.shared.settings.stale_after;
+    Ok(match worker.registry.borrow().vm(&id)? {
+        Some(vm) => Reply::json(&ShownVm::of(&vm, stale_after)),
+        None => Reply::error(404, &format!("no VM {id} is defined")),
+    })
+}
+
+pub(super) fn operations(worker: &Worker, _: &Asked) -> Result<Reply, RegistryError> {
+    let operations = worker.registry.borrow().operations(None, OPERATIONS)?;
+    Ok(Reply::json(&operations.iter().map(ShownOperation::of).collect::<Vec<_>>()))
+}
+
+pub(super) fn nodes(worker: &Worker, _: &Asked) -> Result<Reply, RegistryError> {
+    let nodes = worker.registry.borrow().nodes()?;
+    Ok(Reply::json(&nodes.iter().map(ShownNode::reported).collect::<Vec<_>>()))
+}

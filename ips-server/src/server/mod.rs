@@ -1,0 +1,229 @@
+//! `ips-server serve`: answers nodes (boot_manager.rs), people and monitoring (api.rs).
+//! tiny_http is used in listen.rs and here only. It has no time-outs and no limits of
+//! its own: it listens on loopback or a unix socket, behind nginx.
+
+mod api;
+mod boot_manager;
+mod limiter;
+mod listen;
+mod metrics;
+mod query;
+mod reply;
+
+use std::cell::RefCell;
+use std::io::Read;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tiny_http::{Header, Method, Request, Response};
+
+use crate::access::{Client, client_address};
+use crate::error::chain;
+use crate::registry::{Registry, RegistryError};
+use crate::settings::Settings;
+use limiter::Limiter;
+use listen::{Endpoint, Listening};
+use metrics::Metrics;
+use query::Query;
+use reply::Reply;
+
+/// Longest request target, in bytes.
+const MAX_TARGET: usize = 8 * 1024;
+/// Longest body, in bytes.
+const MAX_BODY: usize = hps_core::kv::MAX_BYTES;
+/// How long requests under way may take once the server is told to end.
+const DRAIN: Duration = Duration::from_millis(1500);
+/// How often a worker looks up from waiting.
+const TICK: Duration = Duration::from_millis(100);
+
+/// The server could not start, or not go on.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each variant's message says it")]
+pub enum ServeError {
+    #[error("listen on {endpoint}: is it in use already, or not of this machine?")]
+    Listen { endpoint: String, source: std::io::Error },
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    #[error("handle signals")]
+    Signals(std::io::Error),
+}
+
+/// What every worker shares.
+struct Shared {
+    settings: Settings,
+    metrics: Metrics,
+    limiter: Limiter,
+    stop: Arc<AtomicBool>,
+}
+
+/// What one worker answers with.
+struct Worker {
+    shared: Arc<Shared>,
+    registry: RefCell<Registry>,
+}
+
+/// A request, read.
+struct Asked {
+    method: Method,
+    path: String,
+    query: Result<Query, query::QueryError>,
+    client: Client,
+    body: Body,
+}
+
+enum Body {
+    Read(Vec<u8>),
+    TooLong,
+    Broken,
+}
+
+/// Serves until SIGTERM or SIGINT; then no new requests, those under way are answered.
+///
+/// # Errors
+/// The registry does not open, or the address cannot be listened on.
+pub fn serve(settings: Settings) -> Result<(), ServeError> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+        signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(ServeError::Signals)?;
+    }
+    // Opened before listening: who connects finds a registry that works.
+    let workers = worker_count();
+    let mut registries = (0..workers).map(|_| Registry::open(&settings.registry)).collect::<Result<Vec<_>, _>>()?;
+    let endpoint = Endpoint::parse(&settings.listen);
+    let listening = Listening::open(&endpoint)
+        .map_err(|source| ServeError::Listen { endpoint: settings.listen.clone(), source })?;
+    tracing::info!(listen = %listening.address(), registry = %settings.registry.display(), "serving");
+    let shared = Arc::new(Shared { settings, metrics: Metrics::default(), limiter: Limiter::default(), stop });
+    let busy = Arc::new(Mutex::new(0_usize));
+    let listening = Arc::new(listening);
+    while let Some(registry) = registries.pop() {
+        let worker = Worker { shared: Arc::clone(&shared), registry: RefCell::new(registry) };
+        let (listening, busy) = (Arc::clone(&listening), Arc::clone(&busy));
+        std::thread::spawn(move || worker.work(&listening, &busy));
+    }
+    while !shared.stop.load(Ordering::Relaxed) {
+        std::thread::sleep(TICK);
+    }
+    drain(&busy);
+    tracing::info!("ended");
+    Ok(())
+}
+
+fn worker_count() -> usize {
+    std::thread::available_parallelism().map_or(4, |cores| (cores.get() * 2).clamp(4, 16))
+}
+
+/// Waits until no worker answers any more, at most [`DRAIN`].
+fn drain(busy: &Mutex<usize>) {
+    let until = Instant::now() + DRAIN;
+    while *busy.lock().unwrap_or_else(PoisonError::into_inner) > 0 && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+impl Worker {
+    fn work(self, listening: &Listening, busy: &Mutex<usize>) {
+        let count = |by: isize| {
+            let mut busy = busy.lock().unwrap_or_else(PoisonError::into_inner);
+            *busy = busy.saturating_add_signed(by);
+        };
+        while !self.shared.stop.load(Ordering::Relaxed) {
+            let Some(request) = listening.next(TICK) else { continue };
+            count(1);
+            // One bad request must not take a worker down.
+            let answered = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.answer(request)));
+            if answered.is_err() {
+                tracing::error!("a request made its worker panic; report this");
+            }
+            count(-1);
+        }
+    }
+
+    fn answer(&self, mut request: Request) {
+        let began = Instant::now();
+        let target = request.url().to_owned();
+        let (route, reply) = if target.len() > MAX_TARGET {
+            ("other", Reply::error(414, "the request target is too long"))
+        } else {
+            self.route(&read(&mut request, &target, &self.shared.settings))
+        };
+        let status = reply.status;
+        let head_only = *request.method() == Method::Head;
+        // The client may be gone; there is nobody left to tell.
+        let _ = request.respond(http(reply, head_only));
+        self.shared.metrics.count(route, status, began.elapsed());
+    }
+
+    fn route(&self, asked: &Asked) -> (&'static str, Reply) {
+        match asked.path.as_str() {
+            "/cgi-bin/boot_manager.sh" => ("boot_manager", boot_manager::answer(self, asked)),
+            "/healthz" => ("healthz", api::get(self, asked, api::healthz)),
+            "/metrics" => ("metrics", api::get(self, asked, api::metrics)),
+            "/v1/vms" => ("vms", api::get(self, asked, api::vms)),
+            "/v1/operations" => ("operations", api::get(self, asked, api::operations)),
+            "/v1/nodes" => ("nodes", api::get(self, asked, api::nodes)),
+            path if path.starts_with("/v1/vms/") => ("vm", api::get(self, asked, api::vm)),
+            _ => ("other", Reply::error(404, "no such path")),
+        }
+    }
+
+    /// Says once in the log that somebody was turned away, never with what token.
+    fn log_refusal(&self, asked: &Asked, why: &str) {
+        if self.shared.limiter.admits(asked.client.address) {
+            tracing::warn!(client = %asked.client.address, path = %asked.path, why, "refused");
+        }
+    }
+
+    /// The registry failed under a request: somebody must act.
+    fn registry_failed(&self, error: &RegistryError) -> String {
+        let why = chain(error);
+        tracing::error!(%why, "registry failed");
+        why
+    }
+}
+
+fn read(request: &mut Request, target: &str, settings: &Settings) -> Asked {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let header = |name: &'static str| {
+        let found = request.headers().iter().find(|header| header.field.equiv(name));
+        found.map(|header| header.value.as_str().to_owned())
+    };
+    let token = header("Authorization").as_deref().and_then(bearer).map(str::to_owned);
+    let peer: Option<IpAddr> = request.remote_addr().map(std::net::SocketAddr::ip);
+    let address = client_address(peer, header("X-Forwarded-For").as_deref(), &settings.trusted_proxy);
+    Asked {
+        method: request.method().clone(),
+        path: path.to_owned(),
+        query: Query::parse(query),
+        client: Client { address, token },
+        body: read_body(request),
+    }
+}
+
+fn bearer(header: &str) -> Option<&str> {
+    let (scheme, token) = header.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}
+
+fn read_body(request: &mut Request) -> Body {
+    if request.body_length().is_some_and(|length| length > MAX_BODY) {
+        return Body::TooLong;
+    }
+    let mut body = Vec::new();
+    let most = u64::try_from(MAX_BODY).unwrap_or(u64::MAX) + 1;
+    match request.as_reader().take(most).read_to_end(&mut body) {
+        Ok(length) if length > MAX_BODY => Body::TooLong,
+        Ok(_) => Body::Read(body),
+        Err(_) => Body::Broken,
+    }
+}
+
+fn http(reply: Reply, head_only: bool) -> Response<std::io::Cursor<Vec<u8>>> {
+    let length = reply.body.len();
+    let body = if head_only { Vec::new() } else { reply.body };
+    let headers = Header::from_bytes("Content-Type", reply.content_type).into_iter().collect();
+    Response::new(reply.status.into(), headers, std::io::Cursor::new(body), Some(length), None)
+        .with_chunked_threshold(usize::MAX)
+}

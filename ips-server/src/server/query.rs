@@ -1,0 +1,121 @@
+//! The query string, read strictly: `%XX` is decoded, `+` is a plus, a parameter stands
+//! once. nginx decides by the literal first `cmd` where a request goes, so whatever it
+//! might have read otherwise is refused.
+
+use std::collections::BTreeMap;
+
+/// Decoded parameters.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Query(BTreeMap<String, String>);
+
+/// A query string that is not understood.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "each variant's message says it")]
+pub enum QueryError {
+    #[error("a '%' without two hex digits")]
+    Percent,
+    #[error("not UTF-8")]
+    NotUtf8,
+    #[error("a control character")]
+    Control,
+    #[error("parameter {0:?} is given twice")]
+    Repeated(String),
+    #[error("the parameter cmd must be written as `cmd`")]
+    DisguisedCommand,
+}
+
+impl Query {
+    /// Parses what stands behind the `?`.
+    ///
+    /// # Errors
+    /// What is not understood.
+    pub fn parse(text: &str) -> Result<Self, QueryError> {
+        let mut parameters = BTreeMap::new();
+        for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let name = decode(key)?;
+            if name.eq_ignore_ascii_case("cmd") && key != "cmd" {
+                return Err(QueryError::DisguisedCommand);
+            }
+            if parameters.insert(name.clone(), decode(value)?).is_some() {
+                return Err(QueryError::Repeated(name));
+            }
+        }
+        Ok(Self(parameters))
+    }
+
+    /// The value of a parameter; empty where it stands without one.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+}
+
+fn decode(text: &str) -> Result<String, QueryError> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        if *first != b'%' {
+            bytes.push(*first);
+            continue;
+        }
+        let [high, low, tail @ ..] = rest else { return Err(QueryError::Percent) };
+        bytes.push(digit(*high)? * 16 + digit(*low)?);
+        rest = tail;
+    }
+    let text = String::from_utf8(bytes).map_err(|_| QueryError::NotUtf8)?;
+    if text.chars().any(char::is_control) { Err(QueryError::Control) } else { Ok(text) }
+}
+
+fn digit(byte: u8) -> Result<u8, QueryError> {
+    match byte {
+        b'0'..=b'9' => Ok(byte - b'0'),
+        b'a'..=b'f' => Ok(byte - b'a' + 10),
+        b'A'..=b'F' => Ok(byte - b'A' + 10),
+        _ => Err(QueryError::Percent),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percent_is_decoded_and_plus_is_a_plus() {
+        let query = Query::parse("cmd=vm&get_config=get_config&message=a%20b+c%C3%A9%3D&flag").unwrap();
+        assert_eq!(query.get("message"), Some("a b+cé="));
+        assert_eq!((query.get("flag"), query.get("none")), (Some(""), None));
+    }
+
+    #[test]
+    fn what_nginx_might_read_otherwise_is_refused() {
+        for (text, want) in [
+            ("cmd=vm&cmd=log", QueryError::Repeated("cmd".to_owned())),
+            ("c%6dd=vm", QueryError::DisguisedCommand),
+            ("CMD=vm&cmd=vm", QueryError::DisguisedCommand),
+            ("a=1&a=2", QueryError::Repeated("a".to_owned())),
+            ("a=%4", QueryError::Percent),
+            ("a=%zz", QueryError::Percent),
+            ("a=%ff", QueryError::NotUtf8),
+            ("a=%0a", QueryError::Control),
+            ("a=%00", QueryError::Control),
+        ] {
+            assert_eq!(Query::parse(text), Err(want), "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_value_arrives_as_it_was_encoded(value in "[^\\p{Cc}]*") {
+            let encoded: String = value.bytes().map(|byte| format!("%{byte:02x}")).collect();
+            let query = Query::parse(&format!("v={encoded}")).unwrap();
+            proptest::prop_assert_eq!(query.get("v"), Some(value.as_str()));
+        }
+
+        #[test]
+        fn any_text_parses_or_fails_without_a_panic(text: String) {
+            let _ = Query::parse(&text);
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! An answer, before it is HTTP.
+
+use serde::Serialize;
+
+/// Status, type and body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// `Content-Type`.
+    pub content_type: &'static str,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// Plain text, UTF-8.
+const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
+
+impl Reply {
+    /// 200 with a text.
+    #[must_use]
+    pub fn text(body: impl Into<String>) -> Self {
+        Self { status: 200, content_type: TEXT, body: body.into().into_bytes() }
+    }
+
+    /// 200 with JSON.
+    #[must_use]
+    pub fn json(value: &impl Serialize) -> Self {
+        // Our own types always serialize: string keys, finite numbers.
+        let body = serde_json::to_vec(value).unwrap_or_default();
+        Self { status: 200, content_type: JSON, body }
+    }
+
+    /// 204.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self { status: 204, content_type: TEXT, body: Vec::new() }
+    }
+
+    /// A refusal to a node: `error=TEXT`.
+    #[must_use]
+    pub fn refusal(status: u16, why: &str) -> Self {
+        let body = hps_core::kv::line("error", why).into_bytes();
+        Self { status, content_type: TEXT, body }
+    }
+
+    /// A refusal to people and programs: `{"error": …}`.
+    #[must_use]
+    pub fn error(status: u16, why: &str) -> Self {
+        Self { status, ..Self::json(&serde_json::json!({ "error": why })) }
+    }
+}
