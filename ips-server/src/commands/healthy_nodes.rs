@@ -36,8 +36,8 @@ impl HealthyNodes {
 }
 
 fn tell(asked: &[&str], nodes: &[Node]) -> Exit {
-    let is_healthy = |name: &&str| {
-        nodes.iter().any(|node| node.name.as_str() == **name && node.health == Health::Healthy)
+    let is_healthy = |name: &str| {
+        nodes.iter().any(|node| node.name.as_str() == name && node.health == Health::Healthy)
     };
     let healthy: Vec<_> = asked.iter().filter(|name| is_healthy(name)).copied().collect();
     super::complain(&format!("{} of {} nodes healthy", healthy.len(), asked.len()));

@@ -1,13 +1,12 @@
 //! `o_vm nodes`: every configured node with its health and the reason.
 
 use argh::FromArgs;
-use serde::Serialize;
 
 use super::Env;
 use crate::engine::Node;
 use crate::exit::Exit;
 use crate::operation::Conclusion;
-use crate::registry::nodes::NodeRecord;
+use crate::show::ShownNode;
 
 /// List the nodes and whether they can take VMs.
 #[derive(FromArgs, Debug)]
@@ -22,19 +21,6 @@ pub struct Nodes {
     /// print JSON
     #[argh(switch)]
     json: bool,
-}
-
-/// A node as `--json` and `/v1/nodes` show it.
-#[derive(Debug, Serialize)]
-struct Shown<'a> {
-    node: &'a str,
-    health: &'a str,
-    reason: Option<&'a str>,
-    labels: std::collections::BTreeMap<&'a str, &'a str>,
-    load_15m: Option<f64>,
-    memory_mb: Option<u64>,
-    version: Option<&'a str>,
-    boot_id: Option<String>,
 }
 
 impl Nodes {
@@ -62,42 +48,26 @@ impl Nodes {
             return Ok(());
         }
         let records = env.registry()?.nodes().map_err(|error| super::registry_failed(&error))?;
-        let shown: Vec<_> = nodes.iter().map(|node| Shown::of(node, &records)).collect();
+        let shown: Vec<_> = nodes.iter().map(|node| ShownNode::of(node, &records)).collect();
         if self.json {
             super::say_json(&shown);
         } else {
-            super::say_table(&["NODE", "HEALTH", "LOAD", "MEMORY", "LABELS", "REASON"], shown.iter().map(Shown::row));
+            super::say_table(&["NODE", "HEALTH", "LOAD", "MEMORY", "LABELS", "REASON"], shown.iter().map(row));
         }
         Ok(())
     }
 }
 
-impl<'a> Shown<'a> {
-    fn of(node: &'a Node, records: &'a [NodeRecord]) -> Self {
-        let record = records.iter().find(|record| record.name == node.name);
-        Self {
-            node: node.name.as_str(),
-            health: node.health.as_str(),
-            reason: node.health.reason(),
-            labels: node.labels.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect(),
-            load_15m: node.load_15m,
-            memory_mb: node.memory_mb,
-            version: record.and_then(|record| record.version.as_deref()),
-            boot_id: record.and_then(|record| record.boot_id).map(|id| id.to_string()),
-        }
-    }
-
-    fn row(&self) -> Vec<String> {
-        let labels: Vec<_> = self.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
-        vec![
-            self.node.to_owned(),
-            self.health.to_owned(),
-            self.load_15m.map_or_else(|| "-".to_owned(), |load| format!("{load:.2}")),
-            self.memory_mb.map_or_else(|| "-".to_owned(), |mb| format!("{mb} MiB")),
-            labels.join(","),
-            self.reason.unwrap_or_default().to_owned(),
-        ]
-    }
+fn row(node: &ShownNode<'_>) -> Vec<String> {
+    let labels: Vec<_> = node.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    vec![
+        node.node.to_owned(),
+        node.health.unwrap_or_default().to_owned(),
+        node.load_15m.map_or_else(|| "-".to_owned(), |load| format!("{load:.2}")),
+        node.memory_mb.map_or_else(|| "-".to_owned(), |mb| format!("{mb} MiB")),
+        labels.join(","),
+        node.reason.unwrap_or_default().to_owned(),
+    ]
 }
 
 /// `TAG`: a label of that name; `key=value`: that very label.

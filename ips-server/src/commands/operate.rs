@@ -12,7 +12,7 @@ use super::Env;
 use crate::engine::Engine;
 use crate::exit::Exit;
 use crate::operation::options::Options;
-use crate::operation::perform::Performer;
+use crate::operation::perform::{Performer, check_node};
 use crate::operation::progress::Progress;
 use crate::operation::{Conclusion, Request};
 use crate::registry::vms::Vm;
@@ -45,7 +45,8 @@ fn perform(env: &Env, order: &Order<'_>) -> Result<Conclusion, Conclusion> {
     let stop = interruptible();
     let engine = env.engine(&stop).map_err(|error| Conclusion::refused(Exit::Parameters, error))?;
     if let Some(node) = &order.node {
-        super::check_node(engine.as_ref(), node)?;
+        // The node is checked before the VM: contract 3's order.
+        check_node(engine.as_ref(), node)?;
     }
     let vm = env.find(order.vm)?;
     let request = match request(order, &vm) {

@@ -28,7 +28,8 @@ impl ValidateNode {
         let (exit, level, line) = self.validate(env);
         if !self.quiet {
             super::complain(&line);
-            log("o_vm", level, &line);
+            // Without a syslog the line on stderr is all there is.
+            let _ = log("o_vm", level, &line);
         }
         exit
     }

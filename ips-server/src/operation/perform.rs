@@ -50,7 +50,7 @@ impl Performer<'_> {
     }
 
     fn try_perform(&mut self, request: &Request) -> Result<Conclusion, Conclusion> {
-        self.check_node(&request.node)?;
+        check_node(self.engine, &request.node)?;
         let vm = self.defined(&request.vm)?;
         let (mut lock, attached) = self.lock(request)?;
         let operation = match self.settle(request)? {
@@ -70,20 +70,14 @@ impl Performer<'_> {
         Ok(self.carry(&operation, &job, &lock))
     }
 
-    fn check_node(&mut self, node: &NodeName) -> Result<(), Conclusion> {
-        let nodes = self.engine.nodes().map_err(|error| {
-            Conclusion::refused(Exit::NodeNotReachable, format!("validate {node}: {}", chain(&error)))
-        })?;
-        let health = nodes.into_iter().find(|known| known.name == *node).map_or(Health::NotInCluster, |known| known.health);
-        match health {
-            Health::Healthy => Ok(()),
-            Health::NotInCluster => Err(Conclusion::refused(Exit::NodeNotInCluster, format!("node {node} is not in the cluster"))),
-            Health::NotReachable(why) => Err(Conclusion::refused(Exit::NodeNotReachable, format!("node {node} is not reachable: {why}"))),
-            Health::Frozen(why) => Err(Conclusion::refused(Exit::NodeFrozen, format!("node {node} is frozen: {why}"))),
-        }
+    /// Whether the node answers and has no such domain.
+    pub fn is_absent(&mut self, request: &Request) -> bool {
+        let asked = settle::take_inventory(&mut self.registry, self.engine, &request.node);
+        let seen = asked.is_ok().then(|| self.registry.vm(&request.vm).ok().flatten()).flatten();
+        seen.is_some_and(|vm| vm.state == hps_core::state::VmState::Absent)
     }
 
-    fn defined(&mut self, vm: &VmId) -> Result<Vm, Conclusion> {
+    fn defined(&self, vm: &VmId) -> Result<Vm, Conclusion> {
         let found = self.registry.vm(vm).map_err(|error| Conclusion::refused(Exit::Parameters, chain(&error)))?;
         found.ok_or_else(|| Conclusion::refused(Exit::Parameters, format!("no VM {vm} is defined; `o_vm define` makes one")))
     }
@@ -211,6 +205,24 @@ impl Performer<'_> {
     fn say(&mut self, operation: Uuid, step: &str, result: &str) {
         record(&mut self.registry, &mut self.progress, operation, step, result);
     }
+}
+
+/// Codes 2, 3 and 4: may a verb be sent to this node?
+///
+/// # Errors
+/// It may not; the message says why.
+pub fn check_node(engine: &dyn Engine, node: &NodeName) -> Result<(), Conclusion> {
+    let nodes = engine.nodes().map_err(|error| {
+        Conclusion::refused(Exit::NodeNotReachable, format!("validate {node}: {}", chain(&error)))
+    })?;
+    let found = nodes.into_iter().find(|known| known.name == *node);
+    let (code, message) = match found.map_or(Health::NotInCluster, |known| known.health) {
+        Health::Healthy => return Ok(()),
+        Health::NotInCluster => (Exit::NodeNotInCluster, format!("node {node} is not in the cluster")),
+        Health::NotReachable(why) => (Exit::NodeNotReachable, format!("node {node} is not reachable: {why}")),
+        Health::Frozen(why) => (Exit::NodeFrozen, format!("node {node} is frozen: {why}")),
+    };
+    Err(Conclusion::refused(code, message))
 }
 
 /// Shows and journals a step. A step that cannot be journaled is not worth stopping for:

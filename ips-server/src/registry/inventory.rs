@@ -66,7 +66,7 @@ fn record_node(tx: &Transaction<'_>, inventory: &Inventory, now: Timestamp) -> R
             inventory.boot_id.to_string(),
             inventory.version,
             inventory.cpus,
-            i64::try_from(inventory.memory_mb).unwrap_or(i64::MAX),
+            u32::try_from(inventory.memory_mb).unwrap_or(u32::MAX),
             now
         ],
     )?;

@@ -32,7 +32,7 @@ impl Registry {
                 boot_id: optional(row, "node", 1)?,
                 version: row.get(2)?,
                 cpus: row.get(3)?,
-                memory_mb: row.get(4)?,
+                memory_mb: row.get::<_, Option<u32>>(4)?.map(u64::from),
                 seen_at: row.get(5)?,
             })
         })?;

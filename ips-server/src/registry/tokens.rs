@@ -122,7 +122,7 @@ impl Registry {
     ///
     /// # Errors
     /// The registry cannot be read.
-    pub fn count_operations(&self) -> Result<Vec<(String, String, u64)>, RegistryError> {
+    pub fn count_operations(&self) -> Result<Vec<(String, String, u32)>, RegistryError> {
         let sql = "SELECT verb, coalesce(exit_code, 'open'), count(*) FROM operation GROUP BY 1, 2 ORDER BY 1, 2";
         let mut statement = self.connection().prepare_cached(sql)?;
         let rows = statement.query_and_then([], |row| {

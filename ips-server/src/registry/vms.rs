@@ -228,7 +228,7 @@ impl Registry {
     ///
     /// # Errors
     /// The registry cannot be read.
-    pub fn count_by_state(&self) -> Result<Vec<(String, u64)>, RegistryError> {
+    pub fn count_by_state(&self) -> Result<Vec<(String, u32)>, RegistryError> {
         let mut statement = self.connection().prepare_cached("SELECT state, count(*) FROM vm GROUP BY state ORDER BY state")?;
         let rows = statement.query_and_then([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         rows.collect()

@@ -13,11 +13,11 @@ const ADDRESSES: usize = 4096;
 
 /// Counts lines by address.
 #[derive(Debug, Default)]
-pub struct Limiter(Mutex<HashMap<IpAddr, (Instant, u32)>>);
+pub(super) struct Limiter(Mutex<HashMap<IpAddr, (Instant, u32)>>);
 
 impl Limiter {
     /// Whether one more line is in bounds.
-    pub fn admits(&self, address: IpAddr) -> bool {
+    pub(super) fn admits(&self, address: IpAddr) -> bool {
         let mut seen = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if seen.len() >= ADDRESSES && !seen.contains_key(&address) {
             seen.clear();

@@ -12,7 +12,7 @@ const BOUNDS: [f64; 8] = [0.000_1, 0.000_5, 0.001, 0.005, 0.025, 0.1, 0.5, 2.5];
 
 /// What has been counted since the start.
 #[derive(Debug, Default)]
-pub struct Metrics(Mutex<Counts>);
+pub(super) struct Metrics(Mutex<Counts>);
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -24,7 +24,7 @@ struct Counts {
 
 impl Metrics {
     /// Counts an answered request.
-    pub fn count(&self, route: &'static str, status: u16, took: Duration) {
+    pub(super) fn count(&self, route: &'static str, status: u16, took: Duration) {
         let mut counts = self.lock();
         *counts.requests.entry((route, status)).or_default() += 1;
         let seconds = took.as_secs_f64();
@@ -39,7 +39,7 @@ impl Metrics {
     ///
     /// # Errors
     /// The registry cannot be read.
-    pub fn text(&self, registry: &Registry) -> Result<String, RegistryError> {
+    pub(super) fn text(&self, registry: &Registry) -> Result<String, RegistryError> {
         let mut text = String::new();
         self.put_requests(&mut text);
         put(&mut text, "hps_vms", "gauge", "VMs by the state they were seen in last");

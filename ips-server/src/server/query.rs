@@ -6,12 +6,11 @@ use std::collections::BTreeMap;
 
 /// Decoded parameters.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Query(BTreeMap<String, String>);
+pub(super) struct Query(BTreeMap<String, String>);
 
 /// A query string that is not understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[expect(missing_docs, reason = "each variant's message says it")]
-pub enum QueryError {
+pub(super) enum QueryError {
     #[error("a '%' without two hex digits")]
     Percent,
     #[error("not UTF-8")]
@@ -29,7 +28,7 @@ impl Query {
     ///
     /// # Errors
     /// What is not understood.
-    pub fn parse(text: &str) -> Result<Self, QueryError> {
+    pub(super) fn parse(text: &str) -> Result<Self, QueryError> {
         let mut parameters = BTreeMap::new();
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -46,7 +45,7 @@ impl Query {
 
     /// The value of a parameter; empty where it stands without one.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&str> {
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 }

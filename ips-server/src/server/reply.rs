@@ -4,13 +4,13 @@ use serde::Serialize;
 
 /// Status, type and body.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reply {
+pub(super) struct Reply {
     /// HTTP status.
-    pub status: u16,
+    pub(super) status: u16,
     /// `Content-Type`.
-    pub content_type: &'static str,
+    pub(super) content_type: &'static str,
     /// The body.
-    pub body: Vec<u8>,
+    pub(super) body: Vec<u8>,
 }
 
 /// Plain text, UTF-8.
@@ -20,13 +20,13 @@ const JSON: &str = "application/json";
 impl Reply {
     /// 200 with a text.
     #[must_use]
-    pub fn text(body: impl Into<String>) -> Self {
+    pub(super) fn text(body: impl Into<String>) -> Self {
         Self { status: 200, content_type: TEXT, body: body.into().into_bytes() }
     }
 
     /// 200 with JSON.
     #[must_use]
-    pub fn json(value: &impl Serialize) -> Self {
+    pub(super) fn json(value: &impl Serialize) -> Self {
         // Our own types always serialize: string keys, finite numbers.
         let body = serde_json::to_vec(value).unwrap_or_default();
         Self { status: 200, content_type: JSON, body }
@@ -34,20 +34,20 @@ impl Reply {
 
     /// 204.
     #[must_use]
-    pub fn nothing() -> Self {
+    pub(super) fn nothing() -> Self {
         Self { status: 204, content_type: TEXT, body: Vec::new() }
     }
 
     /// A refusal to a node: `error=TEXT`.
     #[must_use]
-    pub fn refusal(status: u16, why: &str) -> Self {
+    pub(super) fn refusal(status: u16, why: &str) -> Self {
         let body = hps_core::kv::line("error", why).into_bytes();
         Self { status, content_type: TEXT, body }
     }
 
     /// A refusal to people and programs: `{"error": …}`.
     #[must_use]
-    pub fn error(status: u16, why: &str) -> Self {
+    pub(super) fn error(status: u16, why: &str) -> Self {
         Self { status, ..Self::json(&serde_json::json!({ "error": why })) }
     }
 }
