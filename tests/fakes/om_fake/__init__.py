@@ -1,0 +1,1 @@
+"""The fake `om`: a cluster kept in one directory, without a daemon. See ../om."""

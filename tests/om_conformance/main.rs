@@ -1,0 +1,116 @@
+//! Holds `tests/fakes/om` to the real `om`: one table of cases, run against the fake
+//! and, where there is a real one (`HPS_OM`, or `om` on PATH, as root), against a real
+//! cluster that `tests/lab/cluster` brings up. `OM_CASE=TEXT` picks cases by name.
+
+mod ask;
+mod away;
+mod calls;
+mod service;
+mod task;
+mod world;
+
+use world::{Verdict, World};
+
+macro_rules! cases {
+    ($($family:ident { $($case:ident)* })*) => {
+        &[$($((stringify!($case), $family::$case)),*),*]
+    };
+}
+
+type Case = (&'static str, fn(&World) -> Verdict);
+
+/// Every point of how `om` behaves that the engine builds on.
+const CASES: &[Case] = cases! {
+    calls {
+        node_ls_names_every_configured_node
+        node_ls_of_an_unknown_node_is_empty_and_exits_0
+        node_ls_takes_patterns
+        node_config_of_an_unknown_node_is_the_own_one
+        status_tells_all_that_health_is_made_of
+        status_in_one_line_says_the_same_in_half_the_bytes
+        color_no_is_taken_in_front_and_behind
+        run_help_mentions_wait
+        a_misspelt_verb_prints_help_and_exits_0
+        a_missing_service_is_2_and_a_missing_instance_3
+        run_of_what_is_not_there_exits_0_without_output
+        instances_elsewhere_are_not_there
+        processes_of_an_unknown_node_are_an_empty_list
+        a_frozen_node_says_since_when_and_runs_all_the_same
+    }
+    service {
+        create_with_wait_returns_when_all_of_the_scope_has_it
+        a_service_just_made_is_unknown_and_cannot_be_deleted
+        a_name_taken_is_noticed_on_a_node_that_has_it
+        a_create_from_outside_replaces_the_others_configuration
+        names_are_lower_case_without_underscores
+        unknown_nodes_are_dropped_and_none_left_means_the_own
+        unknown_keywords_and_bad_durations_are_taken_silently
+        delete_asked_inside_the_scope_is_done_when_it_returns
+        delete_asked_outside_the_scope_works_whatever_it_exits
+        purge_is_a_delete_by_another_name
+        delete_while_another_is_under_way_is_refused
+        abort_of_nothing_succeeds_and_delete_works_after_it
+        delete_erases_results_and_does_not_stop_a_task
+    }
+    task {
+        the_caller_chooses_the_session
+        a_session_that_is_no_uuid_is_replaced
+        exit_codes_are_in_the_result_and_nowhere_else
+        a_script_without_interpreter_succeeds_without_running
+        the_result_lags_and_shows_the_run_before
+        a_task_sees_its_session_its_environment_and_no_input
+        no_shell_unless_the_command_has_one_of_its_signs
+        the_timeout_kills_with_sigkill_and_counts_as_minus_1
+        a_grandchild_survives_the_timeout_and_holds_the_run
+        a_first_run_shows_in_daemon_ps_only
+        a_second_run_meanwhile_fails_without_a_trace
+        a_task_that_is_not_there_fails_without_a_trace
+        waiting_too_short_leaves_the_task_alone
+        a_killed_client_changes_nothing
+    }
+    away {
+        a_stopped_node_can_have_work_waiting_that_nobody_can_delete
+        a_returning_node_is_in_rejoin_for_a_moment
+        a_stopped_node_is_in_maintenance_then_gone_then_back
+        a_deletion_right_after_a_cut_waits_until_the_node_is_gone
+        a_cut_node_looks_healthy_then_is_gone_then_back
+        a_crashed_daemon_looks_healthy_and_its_task_goes_on
+        without_the_own_daemon_little_answers_and_delete_hangs
+    }
+};
+
+/// Runs the table against one world; all that failed, in one text.
+fn hold(world: &World, name: &str) -> Verdict {
+    let wanted = std::env::var("OM_CASE").unwrap_or_default();
+    let mut failed = Vec::new();
+    for (case, check) in CASES.iter().filter(|(case, _)| case.contains(&wanted)) {
+        let began = std::time::Instant::now();
+        let verdict = check(world);
+        let took = began.elapsed().as_secs_f64();
+        match verdict {
+            Ok(()) => println!("{name} {took:6.2} s  ok      {case}"),
+            Err(why) => {
+                println!("{name} {took:6.2} s  FAILED  {case}: {why}");
+                failed.push(format!("{case}: {why}"));
+                world.mend();
+            }
+        }
+    }
+    world::ensure(failed.is_empty(), || failed.join("\n"))
+}
+
+#[test]
+fn the_fake_behaves_as_the_table_says() -> Verdict {
+    hold(&World::fake()?, "fake")
+}
+
+#[test]
+fn a_real_cluster_behaves_as_the_table_says() -> Verdict {
+    match World::real()? {
+        Ok(world) => hold(&world, "real"),
+        Err(why) => {
+            eprintln!("skipped, the real half of om_conformance: {why}");
+            Ok(())
+        }
+    }
+}
