@@ -144,7 +144,7 @@ impl World {
                 eprintln!("{why}");
             }
         }
-        std::thread::sleep(Duration::from_secs(2));
+        sleep(Duration::from_secs(2));
     }
 
     /// Makes services of the fake arrive as slowly as real ones do.

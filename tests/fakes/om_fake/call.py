@@ -60,7 +60,10 @@ def unreachable(call, node, path, method):
         raise Failed("unexpected status code: 404")
     url = '%s "https://%s:1215/api/%s"' % (method, node, path)
     if cluster.daemon_runs(node):
-        time.sleep(cluster.seconds("peer-timeout"))
+        patience = cluster.seconds("peer-timeout")
+        if call.args.get("wait"):
+            patience = min(patience, max(0, call.limit - time.time()))
+        time.sleep(patience)
         why = "net/http: request canceled (Client.Timeout exceeded while awaiting headers)"
     else:
         why = "dial tcp: connect: connection refused"

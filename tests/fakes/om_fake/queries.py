@@ -56,15 +56,13 @@ def daemon_running(call):
 
 def daemon_ps(call):
     now = time.time()
-    shown, selector = [], call.args.get("node")
-    for node in call.cluster.select(selector):
+    shown = []
+    for node in call.cluster.select(call.args.get("node", call.cluster.own)):
         path = "node/name/%s/daemon/process?sub=&selector=&rid=" % node
         try:
             call.need_daemon(path)
             unreachable(call, node, path, "Get")
         except Failed as failed:
-            if selector is None and node != call.cluster.own:
-                continue
             raise Failed("action failed on node %s: %s" % (node, failed.text))
         shown += answers.processes(call.cluster.read(), node, now)
     return call.show(shown)

@@ -137,9 +137,15 @@ def work_on_deletion(cluster, state, name, now):
         service["returns"] = {"at": job["until"] + float(comes_back), "nodes": gone}
 
 
+def shows_instances(cluster, node, now):
+    """Whether the own node still lists what is on the other."""
+    if cluster.since(node, "stopped") and cluster.fault("stopped-forgets") is not None:
+        return False
+    return cluster.state(node, now) is not None
+
+
 def seen_by(cluster, own, node, now):
-    view = cluster.__class__(cluster.folder, own)
-    return view.state(node, now) is not None
+    return shows_instances(cluster.__class__(cluster.folder, own), node, now)
 
 
 def instances(cluster, state, name, now):
@@ -151,7 +157,7 @@ def instances(cluster, state, name, now):
         node: copy
         for node, copy in service["copies"].items()
         if copy["listed"] <= now
-        and (node == cluster.own or cluster.state(node, now) is not None)
+        and (node == cluster.own or shows_instances(cluster, node, now))
     }
 
 

@@ -46,7 +46,13 @@ def start(cluster, state, name, node, rid, sid, now, extra_env):
 
 def alive(run):
     """Whether the run's watcher still works on it."""
-    return run["ended"] is None and (run["pid"] is None or os.path.exists("/proc/%d" % run["pid"]))
+    if run["ended"] is not None or run["pid"] is None:
+        return run["ended"] is None
+    try:
+        with open("/proc/%d/stat" % run["pid"]) as stat:
+            return stat.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def running(state, node):
