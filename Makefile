@@ -1,0 +1,34 @@
+# Everything a person runs. `make` alone says what there is.
+CARGO ?= cargo
+SCRIPTS = .ci/run $(shell grep -rlE --exclude-dir=fixtures '^\#!.*(bash|/sh)' packaging tests)
+
+help: ## this list
+	@awk -F': .*## ' '/^[a-z-]+: .*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## one VM from definition to destruction, on this machine
+	tests/setup demo
+	tests/demo/run
+
+test: ## all tests
+	tests/setup
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	shellcheck $(SCRIPTS)
+	tests/libvirt-up
+	$(CARGO) build --workspace --locked
+	$(CARGO) test --workspace --locked
+
+bench: ## the benchmark table
+	tests/setup
+	$(CARGO) build --release --locked -p ips-server
+	$(CARGO) build --profile node --locked -p node-tool
+	tests/bench/run
+
+static: ## static musl n_vm and ips-server in dist/static, checked
+	packaging/static/build $(STATIC)
+
+clean: ## remove what was built
+	$(CARGO) clean
+	rm -rf dist
+
+.PHONY: help demo test bench static clean
