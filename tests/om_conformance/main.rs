@@ -9,6 +9,11 @@ mod service;
 mod task;
 mod world;
 
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Instant;
+
 use world::{Verdict, World};
 
 macro_rules! cases {
@@ -18,6 +23,9 @@ macro_rules! cases {
 }
 
 type Case = (&'static str, fn(&World) -> Verdict);
+
+/// Fake clusters in use at a time.
+const AT_ONCE: usize = 6;
 
 /// Every point of how `om` behaves that the engine builds on.
 const CASES: &[Case] = cases! {
@@ -79,38 +87,67 @@ const CASES: &[Case] = cases! {
     }
 };
 
-/// Runs the table against one world; all that failed, in one text.
-fn hold(world: &World, name: &str) -> Verdict {
-    let wanted = std::env::var("OM_CASE").unwrap_or_default();
-    let mut failed = Vec::new();
-    for (case, check) in CASES.iter().filter(|(case, _)| case.contains(&wanted)) {
-        let began = std::time::Instant::now();
-        let verdict = check(world);
-        let took = began.elapsed().as_secs_f64();
-        match verdict {
-            Ok(()) => println!("{name} {took:6.2} s  ok      {case}"),
-            Err(why) => {
-                println!("{name} {took:6.2} s  FAILED  {case}: {why}");
-                failed.push(format!("{case}: {why}"));
-                world.mend();
-            }
-        }
+fn wanted() -> Vec<&'static Case> {
+    let text = std::env::var("OM_CASE").unwrap_or_default();
+    CASES
+        .iter()
+        .filter(|(name, _)| name.contains(&text))
+        .collect()
+}
+
+/// Runs one case and says how it went.
+fn try_case(world: &World, name: &str, (case, check): &Case) -> Verdict {
+    let began = Instant::now();
+    let verdict = check(world).map_err(|why| format!("{case}: {why}"));
+    let took = began.elapsed().as_secs_f64();
+    match &verdict {
+        Ok(()) => println!("{name} {took:6.2} s  ok      {case}"),
+        Err(why) => println!("{name} {took:6.2} s  FAILED  {why}"),
     }
+    verdict
+}
+
+fn all_hold(verdicts: Vec<Verdict>) -> Verdict {
+    let failed: Vec<String> = verdicts.into_iter().filter_map(Result::err).collect();
     world::ensure(failed.is_empty(), || failed.join("\n"))
 }
 
+/// Each case with a fake cluster of its own, a few at a time.
 #[test]
 fn the_fake_behaves_as_the_table_says() -> Verdict {
-    hold(&World::fake()?, "fake")
+    let (cases, next, verdicts) = (wanted(), AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let work = || {
+        while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let verdict = World::fake(case.0).and_then(|world| try_case(&world, "fake", case));
+            if let Ok(mut all) = verdicts.lock() {
+                all.push(verdict);
+            }
+        }
+    };
+    thread::scope(|scope| (0..AT_ONCE).for_each(|_| drop(scope.spawn(work))));
+    let verdicts = verdicts.into_inner().map_err(|_| "a case panicked")?;
+    world::ensure(verdicts.len() == cases.len(), || {
+        "a case did not end".to_owned()
+    })?;
+    all_hold(verdicts)
 }
 
+/// All cases with one real cluster, one after the other.
 #[test]
 fn a_real_cluster_behaves_as_the_table_says() -> Verdict {
-    match World::real()? {
-        Ok(world) => hold(&world, "real"),
+    let world = match World::real()? {
+        Ok(world) => world,
         Err(why) => {
             eprintln!("skipped, the real half of om_conformance: {why}");
-            Ok(())
+            return Ok(());
         }
-    }
+    };
+    let tried = wanted().into_iter().map(|case| {
+        let verdict = try_case(&world, "real", case);
+        if verdict.is_err() {
+            world.mend();
+        }
+        verdict
+    });
+    all_hold(tried.collect())
 }

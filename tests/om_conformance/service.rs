@@ -1,8 +1,10 @@
 //! A service from its creation to its deletion.
 
+use std::thread::sleep;
+use std::time::Duration;
+
 use crate::ask::{SOON, sid};
 use crate::world::{IPS, OTHER, TCH, Verdict, World, ensure};
-use std::time::Duration;
 
 fn nodes_of(world: &World, name: &str) -> Result<Vec<String>, String> {
     let out = world.om(IPS, &["svc", "ls", "-s", name, "-o", "json"])?;
@@ -92,6 +94,8 @@ pub(crate) fn a_create_from_outside_replaces_the_others_configuration(world: &Wo
             .out
             .contains("/bin/false"))
     })?;
+    // A deletion on top of a configuration that is still on its way may never end.
+    sleep(Duration::from_secs(2));
     world.drop_service("replaced")
 }
 
@@ -223,7 +227,7 @@ pub(crate) fn delete_erases_results_and_does_not_stop_a_task(world: &World) -> V
         "json",
     ];
     world.om(IPS, &args)?.exits(0)?;
-    std::thread::sleep(Duration::from_millis(300));
+    sleep(Duration::from_millis(300));
     world.om(IPS, &["busy", "delete", "--wait", "--time", "20s"])?;
     world.goes("busy", SOON)?;
     ensure(!mark.exists(), || "the task was over too early".to_owned())?;

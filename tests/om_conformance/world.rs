@@ -85,9 +85,9 @@ fn tests() -> PathBuf {
 }
 
 impl World {
-    /// The fake cluster of `tests/fakes/om`, ten times as fast.
-    pub(crate) fn fake() -> Result<Self, String> {
-        let scratch = scratch("fake")?;
+    /// A fake cluster of `tests/fakes/om` for one case, ten times as fast.
+    pub(crate) fn fake(case: &str) -> Result<Self, String> {
+        let scratch = scratch(case)?;
         let folder = scratch.join("cluster");
         let world = Self {
             script: vec![tests().join("fakes/om-cluster"), folder.clone()],
@@ -95,14 +95,17 @@ impl World {
             fake: Some(tests().join("fakes/om")),
             scratch,
             pace: Pace {
-                dead: Duration::from_secs(1),
-                maintenance: Duration::from_secs(1),
+                dead: Duration::from_secs(2),
+                maintenance: Duration::from_secs(3),
                 peer: Duration::from_millis(1500),
                 short: "400ms",
             },
         };
         world.lab(&["up", IPS, TCH, OTHER])?;
         world.lab(&["fast"])?;
+        for (timing, seconds) in [("dead", "2"), ("maintenance", "3"), ("rejoin", "0.5")] {
+            world.lab(&["fault", timing, seconds])?;
+        }
         Ok(world)
     }
 

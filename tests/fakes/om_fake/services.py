@@ -38,6 +38,7 @@ def create(cluster, state, name, text, now):
     text = text.rstrip("\n") + "\n"
     if "\nid = " not in text:
         text = text.replace("[DEFAULT]\n", "[DEFAULT]\nid = %s\n" % new_id, 1)
+    old = service["copies"] if service else {}
     state["services"][name] = {
         "id": new_id,
         "text": text,
@@ -46,7 +47,8 @@ def create(cluster, state, name, text, now):
         "made": now,
         # The file on the node that was asked: an instance if it is in the scope.
         "from": cluster.own,
-        "copies": {},
+        # An outsider's second create replaces the configuration under the instances.
+        "copies": {node: copy for node, copy in old.items() if node in scope},
         "job": None,
         "returns": None,
     }
