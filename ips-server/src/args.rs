@@ -114,7 +114,7 @@ struct Serve {
 #[must_use]
 pub fn run(argv: &[String]) -> ExitCode {
     match links::words(argv) {
-        Some(words) => match OVm::from_args(&["o_vm"], &words) {
+        Some(words) => match OVm::from_args(&["o_vm"], &with_stdin(words)) {
             Ok(args) => o_vm(&args),
             Err(early) => leave("o_vm", &early),
         },
@@ -126,6 +126,11 @@ pub fn run(argv: &[String]) -> ExitCode {
             }
         }
     }
+}
+
+/// argh takes a lone `-` for an option; here it names standard input.
+fn with_stdin(words: Vec<&str>) -> Vec<&str> {
+    words.into_iter().map(|word| if word == "-" { "/dev/stdin" } else { word }).collect()
 }
 
 fn o_vm(args: &OVm) -> ExitCode {

@@ -129,20 +129,16 @@ fn put(text: &mut String, key: &str, value: &str) -> Result<(), Conclusion> {
     Ok(())
 }
 
-/// Reads a file, or standard input for `-`; at most one byte more than a config may have.
+/// Reads a file; at most one byte more than a config may have.
 pub(super) fn read(file: &str) -> Result<Vec<u8>, Conclusion> {
     let most = u64::try_from(hps_core::kv::MAX_BYTES).unwrap_or(u64::MAX) + 1;
     read_at_most(file, most)
 }
 
-/// Reads a file, or standard input for `-`.
+/// Reads a file.
 pub(super) fn read_at_most(file: &str, most: u64) -> Result<Vec<u8>, Conclusion> {
     let mut bytes = Vec::new();
-    let read = if file == "-" {
-        std::io::stdin().lock().take(most).read_to_end(&mut bytes)
-    } else {
-        std::fs::File::open(file).and_then(|open| open.take(most).read_to_end(&mut bytes))
-    };
+    let read = std::fs::File::open(file).and_then(|open| open.take(most).read_to_end(&mut bytes));
     read.map_err(|error| wrong(format!("read {file}: {error}")))?;
     Ok(bytes)
 }

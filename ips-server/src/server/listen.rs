@@ -1,17 +1,21 @@
 //! Listening, and going on listening: tiny_http's accept loop ends for good at the first
-//! accept error (EMFILE), so a fresh one is started on the same socket.
+//! accept error, and its thread panics where a connection cannot be cloned or served by a
+//! thread of its own (EMFILE, EAGAIN). Then a fresh one is started on the same socket.
 
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
+use std::panic::PanicHookInfo;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tiny_http::{Listener, Request, Server};
 
-/// Pause before accepting again: what failed (file descriptors) needs time to come back.
-const PAUSE: Duration = Duration::from_millis(50);
+/// Pause before accepting again, in milliseconds: doubles until a request comes through.
+const MIN_PAUSE_MS: u64 = 50;
+const MAX_PAUSE_MS: u64 = 1000;
 
 /// Where to listen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +35,9 @@ impl Endpoint {
     }
 }
 
+/// Raised when tiny_http's accept thread has panicked: nothing else tells of that.
+static ACCEPT_DIED: AtomicBool = AtomicBool::new(false);
+
 enum Socket {
     Tcp(TcpListener),
     Unix(UnixListener, PathBuf),
@@ -40,6 +47,7 @@ enum Socket {
 pub(super) struct Listening {
     socket: Socket,
     server: RwLock<Arc<Server>>,
+    pause: AtomicU64,
 }
 
 impl Listening {
@@ -48,8 +56,9 @@ impl Listening {
             Endpoint::Tcp(address) => Socket::Tcp(TcpListener::bind(address)?),
             Endpoint::Unix(path) => Socket::Unix(bind_unix(path)?, path.clone()),
         };
+        watch_panics();
         let server = RwLock::new(Arc::new(start(&socket)?));
-        Ok(Self { socket, server })
+        Ok(Self { socket, server, pause: AtomicU64::new(MIN_PAUSE_MS) })
     }
 
     /// The address for people, with the real port.
@@ -62,32 +71,68 @@ impl Listening {
 
     /// The next request, or none within `limit`.
     pub(super) fn next(&self, limit: Duration) -> Option<Request> {
-        let server = Arc::clone(&self.server.read().unwrap_or_else(PoisonError::into_inner));
+        let server = self.current();
         match server.recv_timeout(limit) {
-            Ok(request) => request,
-            Err(error) => {
-                tracing::warn!(%error, "accepting connections failed; trying again");
-                std::thread::sleep(PAUSE);
-                self.restart(&server);
-                None
+            Ok(Some(request)) => {
+                self.pause.store(MIN_PAUSE_MS, Ordering::Relaxed);
+                return Some(request);
             }
+            // The flag is about the newest server, whichever this worker waited on.
+            Ok(None) if ACCEPT_DIED.swap(false, Ordering::Relaxed) => {
+                self.restart(&self.current(), "its thread panicked");
+            }
+            Ok(None) => {}
+            Err(error) => self.restart(&server, &error.to_string()),
         }
+        None
     }
 
-    /// Requests that the old server has read already are lost with it only if no worker
-    /// is in `next` on it; connections it keeps go on being read by their own threads.
-    fn restart(&self, dead: &Arc<Server>) {
+    fn current(&self) -> Arc<Server> {
+        Arc::clone(&self.server.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts a fresh server in the place of a dead one, unless another worker has.
+    fn restart(&self, dead: &Arc<Server>, why: &str) {
         let mut current = self.server.write().unwrap_or_else(PoisonError::into_inner);
         if !Arc::ptr_eq(&current, dead) {
             return;
         }
+        tracing::warn!(why, "accepting connections failed; trying again");
+        // What failed needs time to come back; each try costs threads.
+        let pause = self.pause.load(Ordering::Relaxed);
+        std::thread::sleep(Duration::from_millis(pause));
+        self.pause.store((pause * 2).min(MAX_PAUSE_MS), Ordering::Relaxed);
         match start(&self.socket) {
-            Ok(server) => *current = Arc::new(server),
-            // The next look at the dead server's queue finds nothing; keep the error alive
-            // by trying again from the loop of the caller.
-            Err(error) => tracing::warn!(%error, "listening again failed"),
+            Ok(server) => {
+                // Dropping it would remove the file of a unix socket; its thread is gone.
+                std::mem::forget(Arc::clone(dead));
+                *current = Arc::new(server);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "listening again failed");
+                ACCEPT_DIED.store(true, Ordering::Relaxed);
+            }
         }
     }
+}
+
+/// Notices the end of tiny_http's accept thread; every other panic is told as before.
+fn watch_panics() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if is_accept_thread(info) {
+            ACCEPT_DIED.store(true, Ordering::Relaxed);
+        } else {
+            before(info);
+        }
+    }));
+}
+
+/// Where `RefinedTcpStream::new` clones the socket, and where the pool starts a thread.
+fn is_accept_thread(info: &PanicHookInfo<'_>) -> bool {
+    let place = info.location().map(std::panic::Location::file).unwrap_or_default();
+    let words = info.payload().downcast_ref::<String>().map(String::as_str).unwrap_or_default();
+    place.ends_with("refined_tcp_stream.rs") || words.contains("failed to spawn thread")
 }
 
 fn start(socket: &Socket) -> std::io::Result<Server> {

@@ -1,0 +1,133 @@
+//! `o_vm` killed with -9: before, inside and after each outside act, alone and together
+//! with its child; then the same command again, or a sweep. One record, one claim, no
+//! operation left open.
+
+use crate::harness::{Done, Ips, kill, wait_for};
+
+fn with_vm() -> Ips {
+    let mut ips = Ips::new();
+    ips.define("a");
+    ips.serve();
+    ips
+}
+
+fn listed(state: &str) -> String {
+    let uuid = hps_core::identity::uuid_of_id(&"a".parse().unwrap());
+    format!("[{{\"name\":\"a\",\"uuid\":\"{uuid}\",\"state\":\"{state}\",\"vcpus\":1,\"memory_mb\":64,\"vnc\":null}}]")
+}
+
+/// Starts a create, waits until its n_vm runs, kills o_vm and, if asked, n_vm too.
+fn killed(ips: &Ips, with_child: bool) {
+    ips.block();
+    let mut create = ips.command("o_vm").args(["create", "a", "box"]).spawn().unwrap();
+    ips.wait_started();
+    if with_child {
+        let done = ips.shell(&format!("pkill -9 -P {}", create.id()));
+        assert_eq!(done.code, 0, "{done:?}");
+    }
+    kill(create.id(), "KILL");
+    create.wait().unwrap();
+    if with_child {
+        std::fs::remove_file(ips.dir.join("fake/block")).unwrap();
+    }
+}
+
+fn all_ended(ips: &Ips) -> bool {
+    ips.operations().iter().all(|operation| !operation["ended_at"].is_null())
+}
+
+#[test]
+fn killed_alone_the_same_create_waits_for_the_orphan_and_ends_right() {
+    let ips = with_vm();
+    killed(&ips, false);
+    let other = ips.o_vm(&["destroy", "a"]);
+    assert_eq!(other.code, 10, "another verb: {other:?}");
+    assert!(other.err.contains("still runs, though its o_vm is gone"), "{}", other.err);
+    let again = ips.command("o_vm").args(["create", "a", "box"]).spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    ips.fake("list", &listed("running"));
+    ips.unblock();
+    let done = Done::of(again);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert_eq!(ips.calls().iter().filter(|call| call.starts_with("create")).count(), 1, "attached, not run again");
+    assert!(all_ended(&ips));
+}
+
+#[test]
+fn killed_with_its_child_the_same_create_runs_again() {
+    let ips = with_vm();
+    killed(&ips, true);
+    ips.fake("list", "[]");
+    assert_eq!(ips.o_vm(&["create", "a", "box"]).code, 0);
+    assert!(all_ended(&ips));
+    assert_eq!(ips.vm("a")["node"], "box");
+}
+
+#[test]
+fn killed_with_its_child_a_destroy_afterwards_ends_right_too() {
+    let ips = with_vm();
+    killed(&ips, true);
+    ips.fake("list", &listed("running"));
+    assert_eq!(ips.o_vm(&["destroy", "a"]).code, 0);
+    assert!(all_ended(&ips));
+    assert!(ips.vm("a")["node"].is_null());
+}
+
+#[test]
+fn a_sweep_ends_what_a_dead_process_left_by_what_the_node_has() {
+    for (seen, code, node) in [(listed("running"), 0, Some("box")), ("[]".to_owned(), 11, None)] {
+        let ips = with_vm();
+        killed(&ips, true);
+        ips.fake("list", &seen);
+        let dry = ips.ok(&["sweep", "--dry-run"]);
+        assert!(dry.contains("(create a on box)") && !all_ended(&ips), "{dry}");
+        ips.ok(&["sweep"]);
+        assert_eq!(ips.operations()[0]["exit_code"], code, "{seen}");
+        assert_eq!(ips.vm("a")["node"].as_str(), node, "{seen}");
+    }
+}
+
+#[test]
+fn a_sweep_leaves_what_still_runs_and_what_nobody_can_say() {
+    let ips = with_vm();
+    killed(&ips, false);
+    assert!(ips.ok(&["sweep"]).contains("under way"));
+    ips.unblock();
+    wait_for("the orphan to end", || (!ips.ok(&["sweep"]).contains("under way")).then_some(()));
+    assert!(ips.ok(&["sweep"]).contains("care: operation"), "the node does not answer");
+    assert!(!all_ended(&ips));
+    ips.fake("list", &listed("running"));
+    ips.ok(&["sweep"]);
+    assert!(all_ended(&ips));
+}
+
+/// Kills `o_vm create` at its n-th call of a system call, runs it again, and compares.
+fn killed_at(syscall: &str, n: u32) -> bool {
+    let ips = with_vm();
+    ips.fake("list", "[]");
+    let script = format!(
+        "exec strace -qq -o /dev/null -e trace={syscall} -e inject={syscall}:signal=KILL:when={n} o_vm create a box"
+    );
+    let mut command = ips.command("../bin/sh");
+    let _ = std::os::unix::fs::symlink("/bin/sh", ips.dir.join("bin/sh"));
+    let first = Done::of(command.args(["-c", &script]).spawn().unwrap());
+    let was_killed = first.code != 0;
+    wait_for("the orphan to end", || {
+        let again = ips.o_vm(&["create", "a", "box"]);
+        assert!(matches!(again.code, 0 | 10), "{syscall} {n}: {again:?}");
+        (again.code == 0).then_some(())
+    });
+    assert!(all_ended(&ips), "{syscall} {n}: {:?}", ips.operations());
+    let vm = ips.vm("a");
+    assert_eq!((vm["node"].as_str(), vm["state"].as_str()), (Some("box"), Some("running")), "{syscall} {n}");
+    was_killed
+}
+
+#[test]
+fn killed_at_any_commit_the_same_create_ends_right() {
+    for syscall in ["fsync,fdatasync", "pwrite64", "clone,clone3,vfork"] {
+        let step = if syscall == "pwrite64" { 5 } else { 1 };
+        let killed = (1..60).step_by(step).take_while(|n| killed_at(syscall, *n)).count();
+        assert!(killed > 0, "{syscall}: never killed");
+    }
+}

@@ -1,0 +1,9 @@
+//! Black-box tests of `ips-server` and `o_vm`: the real binary, a registry of its own, a
+//! real server on loopback, and tests/fakes/n_vm in place of the node's program.
+
+mod harness;
+mod kills;
+mod operations;
+mod readme;
+mod registry;
+mod server;
