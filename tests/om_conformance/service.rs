@@ -32,7 +32,7 @@ pub(crate) fn create_with_wait_returns_when_all_of_the_scope_has_it(world: &Worl
 }
 
 pub(crate) fn a_service_just_made_is_unknown_and_cannot_be_deleted(world: &World) -> Verdict {
-    world.unhurried(true)?;
+    world.unhurried()?;
     let create = [
         "early",
         "create",
@@ -53,7 +53,6 @@ pub(crate) fn a_service_just_made_is_unknown_and_cannot_be_deleted(world: &World
         IPS,
         &["early", "delete", "--wait", "--time", "5s", "-o", "json"],
     )?;
-    world.unhurried(false)?;
     instance.exits(3)?;
     // This "gone" is not to be believed.
     known.exits(2)?;
@@ -181,6 +180,7 @@ pub(crate) fn purge_is_a_delete_by_another_name(world: &World) -> Verdict {
 
 pub(crate) fn delete_while_another_is_under_way_is_refused(world: &World) -> Verdict {
     world.made("twice", "/bin/true")?;
+    world.unhurried()?;
     world
         .om(IPS, &["twice", "delete", "-o", "json"])?
         .exits(0)?;

@@ -103,7 +103,7 @@ impl World {
         };
         world.lab(&["up", IPS, TCH, OTHER])?;
         world.lab(&["fast"])?;
-        for (timing, seconds) in [("dead", "2"), ("maintenance", "3"), ("rejoin", "0.5")] {
+        for (timing, seconds) in [("dead", "2"), ("maintenance", "3"), ("rejoin", "2")] {
             world.lab(&["fault", timing, seconds])?;
         }
         Ok(world)
@@ -150,13 +150,13 @@ impl World {
         sleep(Duration::from_secs(2));
     }
 
-    /// Makes services of the fake arrive as slowly as real ones do.
-    pub(crate) fn unhurried(&self, wanted: bool) -> Verdict {
-        match (&self.fake, wanted) {
-            (None, _) => Ok(()),
-            (Some(_), true) => self.lab(&["fault", "propagate", "0.7"]),
-            (Some(_), false) => self.lab(&["unfault", "propagate"]),
+    /// Makes the fake slow, where a case has to ask several times before it is done.
+    pub(crate) fn unhurried(&self) -> Verdict {
+        if self.fake.is_none() {
+            return Ok(());
         }
+        self.lab(&["fault", "propagate", "4"])?;
+        self.lab(&["fault", "delete", "4"])
     }
 
     /// `om ARGS` on a node.
