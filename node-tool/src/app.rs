@@ -1,0 +1,150 @@
+//! What every verb needs: settings, the operation around it, signals, virsh, locks.
+
+use std::cell::Cell;
+use std::fs::File;
+
+use hps_core::exec::ExecError;
+use hps_core::names::{VmId, VmName};
+use hps_core::state::VmState;
+use hps_core::verb::Verb;
+use uuid::Uuid;
+
+use crate::error::{Conflict, Error, Hint};
+use crate::ips::{Ips, IpsError};
+use crate::lock::{Lock, Mode};
+use crate::settings::Settings;
+use crate::signals::Signals;
+use crate::task::Task;
+use crate::virsh::{Info, Listed, Virsh};
+
+/// The surroundings of a verb.
+#[derive(Debug)]
+pub(crate) struct App {
+    pub settings: Settings,
+    pub task: Task,
+    pub signals: Signals,
+    /// Whether something was changed already: from then on reading is not interrupted
+    /// either, so that the verb comes to its end and knows its outcome.
+    pub begun: Cell<bool>,
+}
+
+/// A verb that did what it was asked for.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// What was done, for people.
+    pub message: String,
+    /// The state the domain is in now.
+    pub state: VmState,
+}
+
+impl Outcome {
+    pub(crate) fn new(message: impl Into<String>, state: VmState) -> Self {
+        let message = message.into();
+        Self { message, state }
+    }
+}
+
+/// The locks a verb holds; every child that acts inherits them.
+#[derive(Debug, Default)]
+pub(crate) struct Locks(Vec<Lock>);
+
+impl Locks {
+    pub(crate) fn files(&self) -> Vec<&File> {
+        self.0.iter().map(Lock::file).collect()
+    }
+
+    pub(crate) fn add(&mut self, lock: Lock) {
+        self.0.push(lock);
+    }
+}
+
+impl App {
+    pub(crate) fn virsh(&self) -> Virsh<'_> {
+        let (uri, deadline) = (&self.settings.connect, self.settings.virsh_timeout);
+        Virsh::new(uri, deadline, self.signals.told(), &self.begun)
+    }
+
+    pub(crate) fn ips(&self) -> Result<Ips, IpsError> {
+        Ips::find(&self.settings, &self.task)
+    }
+
+    /// Waits for every other verb on this VM.
+    pub(crate) fn lock_name(
+        &self,
+        name: &VmName,
+        verb: &str,
+        locks: &mut Locks,
+    ) -> Result<(), Error> {
+        self.lock(&format!("name-{name}"), verb, locks)
+    }
+
+    /// Waits for every other create of this vm_id.
+    pub(crate) fn lock_id(&self, id: &VmId, verb: &str, locks: &mut Locks) -> Result<(), Error> {
+        self.lock(&format!("id-{id}"), verb, locks)
+    }
+
+    fn lock(&self, key: &str, verb: &str, locks: &mut Locks) -> Result<(), Error> {
+        let (dir, patience) = (&self.settings.state_dir, self.settings.lock_timeout);
+        locks.add(Lock::take(
+            dir,
+            key,
+            Mode::Alone,
+            verb,
+            patience,
+            self.signals.told(),
+        )?);
+        Ok(())
+    }
+
+    /// The domain of exactly this name; `None`: the listing proves that there is none.
+    pub(crate) fn resolve(&self, name: &VmName) -> Result<Option<Uuid>, Error> {
+        let all = self.list()?;
+        let Some(found) = all.into_iter().find(|listed| listed.name == name.as_str()) else {
+            return Ok(None);
+        };
+        match self.task.uuid {
+            Some(wanted) if wanted != found.uuid => Err(Error::Conflict(Conflict::OtherUuid {
+                found: found.uuid,
+                wanted,
+            })),
+            _ => Ok(Some(found.uuid)),
+        }
+    }
+
+    pub(crate) fn list(&self) -> Result<Vec<Listed>, Error> {
+        let doing = "listing domains";
+        self.virsh()
+            .list()
+            .map_err(|source| Error::NoAnswer { doing, source })
+    }
+
+    pub(crate) fn dominfo(&self, uuid: Uuid) -> Result<Option<Info>, Error> {
+        let doing = "looking at the domain";
+        self.virsh()
+            .dominfo(uuid)
+            .map_err(|source| Error::NoAnswer { doing, source })
+    }
+
+    /// The domain a verb is about, and what it is doing, with every other verb kept out.
+    pub(crate) fn domain(
+        &self,
+        name: &VmName,
+        verb: Verb,
+        hint: Hint,
+    ) -> Result<(Uuid, Info, Locks), Error> {
+        let mut locks = Locks::default();
+        self.lock_name(name, verb.as_str(), &mut locks)?;
+        let uuid = self.resolve(name)?.ok_or(Error::NoSuchDomain(hint))?;
+        let info = self.dominfo(uuid)?.ok_or(Error::NoSuchDomain(hint))?;
+        Ok((uuid, info, locks))
+    }
+
+    /// What virsh made of an act, with what it was for.
+    pub(crate) fn act(
+        &self,
+        doing: &'static str,
+        done: Result<(), ExecError>,
+    ) -> Result<(), Error> {
+        done.map_err(|source| Error::Act { doing, source })
+    }
+}

@@ -1,0 +1,117 @@
+//! `n_vm list`: every domain by two children, however many there are.
+
+use std::fs;
+
+use hps_core::identity;
+use hps_core::report::{DomainReport, Inventory};
+use hps_core::state::VmState;
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::error::Error;
+use crate::notify;
+use crate::show::Row;
+use crate::virsh::{Listed, Stats};
+
+/// Every domain of this host.
+pub(crate) fn list(app: &App) -> Result<Vec<Row>, Error> {
+    let doing = "listing domains";
+    let all = app.virsh().domstats();
+    let all = all.map_err(|source| Error::NoAnswer { doing, source })?;
+    let states: Vec<_> = all
+        .iter()
+        .map(|(listed, stats)| (listed.uuid, stats.state))
+        .collect();
+    let screens = screens(app, &states)?;
+    let row = |(listed, stats): (Listed, Stats)| Row {
+        vnc: screens
+            .iter()
+            .find(|(uuid, _)| *uuid == listed.uuid)
+            .map(|(_, at)| at.clone()),
+        name: listed.name,
+        uuid: listed.uuid,
+        state: stats.state,
+        vcpus: stats.vcpus,
+        memory_mb: stats.memory_mb,
+    };
+    Ok(all.into_iter().map(row).collect())
+}
+
+/// The screens of those domains that may have one, by one more child at most.
+pub(crate) fn screens(
+    app: &App,
+    domains: &[(Uuid, VmState)],
+) -> Result<Vec<(Uuid, String)>, Error> {
+    let active = domains
+        .iter()
+        .filter(|(_, state)| *state != VmState::ShutOff);
+    let active: Vec<_> = active.map(|(uuid, _)| *uuid).collect();
+    if active.is_empty() {
+        return Ok(Vec::new());
+    }
+    let doing = "asking for VNC displays";
+    app.virsh()
+        .vncdisplay(&active)
+        .map_err(|source| Error::NoAnswer { doing, source })
+}
+
+/// Sends every domain and the node itself to the IPS; returns how many there are.
+pub(crate) fn report(app: &App) -> Result<String, Error> {
+    let rows = list(app)?;
+    let count = rows.len();
+    let inventory = inventory(app, rows)?;
+    notify::send(app, "inventory", &inventory.to_text())?;
+    Ok(format!("{count} domains reported to the IPS\n"))
+}
+
+fn inventory(app: &App, rows: Vec<Row>) -> Result<Inventory, Error> {
+    let domain = |row: Row| DomainReport {
+        name: row.name,
+        uuid: row.uuid,
+        state: row.state,
+        vcpus: row.vcpus,
+        memory_mb: row.memory_mb,
+        vnc: row.vnc,
+    };
+    Ok(Inventory {
+        node: app.task.node.clone().ok_or(Error::NoNodeName)?,
+        boot_id: boot_id()?,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        cpus: cpus(),
+        memory_mb: memory_mb(),
+        domains: rows.into_iter().map(domain).collect(),
+    })
+}
+
+fn boot_id() -> Result<Uuid, Error> {
+    let path = "/proc/sys/kernel/random/boot_id";
+    let read = fs::read_to_string(path).and_then(|text| {
+        identity::hyphenated(text.trim()).ok_or_else(|| std::io::Error::other("no UUID in it"))
+    });
+    read.map_err(|source| Error::File {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// CPUs of the node, not those this process may use.
+fn cpus() -> u32 {
+    // cpu0 1 2 3 …, after the sum of all
+    let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
+    let count = stat
+        .lines()
+        .skip(1)
+        .take_while(|line| line.starts_with("cpu"))
+        .count();
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+fn memory_mb() -> u64 {
+    // MemTotal:        8123456 kB
+    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let kib = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next());
+    kib.and_then(|kib| kib.parse::<u64>().ok())
+        .map_or(0, |kib| kib / 1024)
+}

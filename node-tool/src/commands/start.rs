@@ -1,0 +1,30 @@
+//! `n_vm start`: starting what runs is no error.
+
+use hps_core::names::VmName;
+use hps_core::state::VmState;
+use hps_core::verb::Verb;
+
+use crate::app::{App, Outcome};
+use crate::error::{Error, Hint};
+
+/// Starts a domain that is off.
+pub(crate) fn start(app: &App, name: &VmName) -> Result<Outcome, Error> {
+    let (uuid, info, locks) = app.domain(name, Verb::Start, Hint::CreateAgain)?;
+    let hint = match info.state {
+        VmState::ShutOff | VmState::Crashed => {
+            app.act(
+                "starting the domain",
+                app.virsh().start(uuid, &locks.files()),
+            )?;
+            return Ok(Outcome::new("started", VmState::Running));
+        }
+        VmState::Running => return Ok(Outcome::new("runs already", VmState::Running)),
+        VmState::Paused => "n_vm unpause lets it run on",
+        VmState::PmSuspended => "virsh dompmwakeup wakes it",
+        VmState::Absent | VmState::Unknown => "virsh dominfo may tell more",
+    };
+    Err(Error::WrongState {
+        state: info.state,
+        hint,
+    })
+}

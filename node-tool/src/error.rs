@@ -1,0 +1,204 @@
+//! Why a verb failed. The variant decides the exit code of `create` in one match; every
+//! other verb knows 0, 1 and the signals only.
+
+use hps_core::config::ConfigError;
+use hps_core::exec::ExecError;
+use hps_core::names::NameError;
+use hps_core::state::VmState;
+use uuid::Uuid;
+
+use crate::ips::IpsError;
+use crate::lock::LockError;
+use crate::settings::SettingsError;
+use crate::task::TaskError;
+use crate::virt_install::CannotCarry;
+
+/// A verb that did not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The text for the terminal is complete already.
+    #[error("{0}")]
+    Usage(String),
+    #[error("command line")]
+    Name(#[from] NameError),
+    #[error("cannot begin")]
+    Settings(#[from] SettingsError),
+    #[error("cannot begin")]
+    Task(#[from] TaskError),
+    #[error("signals could not be caught")]
+    Signals(#[source] std::io::Error),
+    #[error("cannot begin")]
+    Lock(#[from] LockError),
+    #[error("the VM config could not be fetched")]
+    Fetch(#[source] IpsError),
+    #[error("the IPS")]
+    Ips(#[from] IpsError),
+    #[error("VM config")]
+    Config(#[source] ConfigError),
+    #[error("VM config")]
+    CannotCarry(#[from] CannotCarry),
+    /// `seen` begins with what is plainly wrong, where something is.
+    #[error("{seen}the VM was not made")]
+    NotMade { seen: String, source: ExecError },
+    #[error("{doing}: nothing can be said about the domain")]
+    NoAnswer {
+        doing: &'static str,
+        source: ExecError,
+    },
+    #[error("{doing}: virsh answered what cannot be understood: {what}")]
+    Nonsense { doing: &'static str, what: String },
+    /// An act that virsh refused, or whose outcome nobody knows.
+    #[error("{doing}")]
+    Act {
+        doing: &'static str,
+        source: ExecError,
+    },
+    #[error("{0}")]
+    Conflict(Conflict),
+    #[error("no such domain{}", hint(*.0))]
+    NoSuchDomain(Hint),
+    #[error("the domain is {state}: {hint}")]
+    WrongState { state: VmState, hint: &'static str },
+    #[error("the domain still runs after {0} s; --force-after would have pulled the plug")]
+    StillRunning(f64),
+    #[error("told to end while waiting; {0}")]
+    Interrupted(&'static str),
+    #[error("this node has no name: set N_VM_NODE")]
+    NoNodeName,
+    #[error("{path}")]
+    File {
+        path: String,
+        source: std::io::Error,
+    },
+}
+
+/// A domain that stands where the VM should be.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Conflict {
+    #[error("a domain of this name is another VM: it has UUID {found}, this VM has {wanted}")]
+    OtherUuid { found: Uuid, wanted: Uuid },
+    #[error("this VM is here already under another name: {name}")]
+    OtherName { name: String },
+    #[error("the VM config leads to UUID {found}, this operation is for {wanted}")]
+    OtherConfig { found: Uuid, wanted: Uuid },
+}
+
+/// What to say about a domain that is not there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Hint {
+    None,
+    CreateAgain,
+}
+
+fn hint(hint: Hint) -> &'static str {
+    match hint {
+        Hint::None => "",
+        Hint::CreateAgain => ": after a reboot of a diskless node a VM is created again",
+    }
+}
+
+impl Error {
+    /// The exit code of `create` (design: contract 3). `signal` is the one that was received.
+    pub(crate) fn create_code(&self, signal: Option<u8>) -> u8 {
+        match self {
+            Self::Usage(_)
+            | Self::Name(_)
+            | Self::Settings(_)
+            | Self::Task(_)
+            | Self::Signals(_)
+            | Self::NoNodeName
+            | Self::Lock(LockError::Unusable { .. })
+            | Self::File { .. } => 1,
+            Self::Fetch(IpsError::Interrupted) => of_signal(signal),
+            // More than a VM config may have.
+            Self::Fetch(IpsError::TooLong { .. }) => 3,
+            Self::Fetch(_) | Self::Ips(_) => 2,
+            Self::Config(ConfigError::Method { .. }) => 4,
+            Self::Config(ConfigError::Refused(_)) => 2,
+            Self::Config(
+                ConfigError::Kv(_)
+                | ConfigError::Value { .. }
+                | ConfigError::SecondPathAlone { .. }
+                | ConfigError::Missing(_),
+            )
+            | Self::CannotCarry(_) => 3,
+            Self::NotMade { source, .. } | Self::Act { source, .. } => of_act(source),
+            Self::NoSuchDomain(_) | Self::WrongState { .. } => 5,
+            Self::NoAnswer { source, .. } => of_question(source, signal),
+            Self::Lock(LockError::Held { .. }) | Self::StillRunning(_) | Self::Nonsense { .. } => 6,
+            Self::Conflict(_) => 7,
+            Self::Lock(LockError::Interrupted { .. }) | Self::Interrupted(_) => of_signal(signal),
+        }
+    }
+
+    /// What this failure proves about the domain.
+    pub(crate) fn state(&self) -> VmState {
+        match self {
+            // Looked for afterwards, and not there.
+            Self::NotMade { source, .. } if of_act(source) == 5 => VmState::Absent,
+            Self::NoSuchDomain(_) => VmState::Absent,
+            Self::WrongState { state, .. } => *state,
+            Self::StillRunning(_) => VmState::Running,
+            Self::NotMade { .. }
+            | Self::Usage(_)
+            | Self::Name(_)
+            | Self::Settings(_)
+            | Self::Task(_)
+            | Self::Signals(_)
+            | Self::NoNodeName
+            | Self::Lock(_)
+            | Self::Fetch(_)
+            | Self::Ips(_)
+            | Self::Config(_)
+            | Self::CannotCarry(_)
+            | Self::NoAnswer { .. }
+            | Self::Nonsense { .. }
+            | Self::Act { .. }
+            | Self::Conflict(_)
+            | Self::Interrupted(_)
+            | Self::File { .. } => VmState::Unknown,
+        }
+    }
+
+    /// The whole chain, once, on one line.
+    pub(crate) fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(error) = source {
+            text = format!("{text}: {error}");
+            source = error.source();
+        }
+        text
+    }
+}
+
+/// 128 + n; a waiting loop only ends early because a signal came.
+fn of_signal(signal: Option<u8>) -> u8 {
+    128 + signal.unwrap_or(15)
+}
+
+/// Whether an act failed, or nobody knows.
+fn of_act(source: &ExecError) -> u8 {
+    match source {
+        ExecError::NotStarted { .. } | ExecError::Exited { .. } => 5,
+        ExecError::Killed { .. }
+        | ExecError::TimedOut { .. }
+        | ExecError::Interrupted { .. }
+        | ExecError::LeftAlone { .. }
+        | ExecError::Nonsense { .. }
+        | ExecError::Lost { .. } => 6,
+    }
+}
+
+fn of_question(source: &ExecError, signal: Option<u8>) -> u8 {
+    match source {
+        ExecError::Interrupted { .. } => of_signal(signal),
+        ExecError::NotStarted { .. }
+        | ExecError::Exited { .. }
+        | ExecError::Killed { .. }
+        | ExecError::TimedOut { .. }
+        | ExecError::LeftAlone { .. }
+        | ExecError::Nonsense { .. }
+        | ExecError::Lost { .. } => 6,
+    }
+}

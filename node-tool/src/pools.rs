@@ -1,0 +1,254 @@
+//! virt-install makes an active, autostarting storage pool of every folder it finds a
+//! disk file in, and leaves it behind. This remembers which pools came that way (an
+//! intent before, a ledger after), and takes those back that no domain uses any more.
+//! A pool that is not in the ledger is somebody else's.
+
+use std::path::{Path, PathBuf};
+
+use hps_core::config::VmConfig;
+use hps_core::{identity, kv};
+use uuid::Uuid;
+
+use crate::app::{App, Locks};
+use crate::domain_xml::{self, Source};
+use crate::error::Error;
+use crate::files;
+use crate::lock::{Lock, Mode};
+
+/// Creates hold it shared; who settles and removes holds it alone.
+const LOCK: &str = "pools";
+/// Folders of which virt-install makes no pool (virtinst/diskbackend.py, `_can_auto_manage`).
+const NEVER: [&str; 3] = ["/dev/", "/sys/", "/proc/"];
+
+/// Notes what there is before virt-install runs, where it may make a pool. The lock is
+/// for virt-install to inherit, and to be dropped before [`clean`].
+pub(crate) fn begin(app: &App, uuid: Uuid, config: &VmConfig) -> Result<Option<Lock>, Error> {
+    let folders = folders(config);
+    if folders.is_empty() {
+        return Ok(None);
+    }
+    clean(app, &Locks::default());
+    let (settings, told) = (&app.settings, app.signals.told());
+    let (dir, patience) = (&settings.state_dir, settings.lock_timeout);
+    let lock = Lock::take(dir, LOCK, Mode::Shared, "create", patience, told)?;
+    let mut intent = match intent_of(app, uuid)? {
+        // Of a create that was killed: its "before" is the true one.
+        Some((_, earlier)) => earlier,
+        None => Intent {
+            before: pool_list(app)?,
+            folders: Vec::new(),
+        },
+    };
+    intent.folders.extend(folders);
+    files::write(
+        &self::dir(app),
+        &format!("intent-{uuid}"),
+        &intent.to_text(),
+    )?;
+    Ok(Some(lock))
+}
+
+fn intent_of(app: &App, uuid: Uuid) -> Result<Option<(PathBuf, Intent)>, Error> {
+    let path = dir(app).join(format!("intent-{uuid}"));
+    let all = files::read_all(&dir(app))?;
+    let found = all.into_iter().find(|(found, _)| *found == path);
+    Ok(found.map(|(path, text)| (path, Intent::parse(&text))))
+}
+
+/// After virt-install: what is new and in one of this VM's folders is in the ledger.
+pub(crate) fn finish(app: &App, uuid: Uuid) -> Result<(), Error> {
+    match intent_of(app, uuid)? {
+        Some((path, intent)) => settle(app, &path, &intent),
+        None => Ok(()),
+    }
+}
+
+/// Settles what a crash left, and removes the ledger's pools that no domain uses. Best
+/// effort: a create under way, or doubt, leaves all as it is for the next verb.
+pub(crate) fn clean(app: &App, locks: &Locks) {
+    match cleaned(app, locks) {
+        Ok(()) => {}
+        Err(error) => {
+            tracing::warn!("storage pools are left as they are: {}", error.chain());
+        }
+    }
+}
+
+fn cleaned(app: &App, locks: &Locks) -> Result<(), Error> {
+    if files::read_all(&dir(app))?.is_empty() {
+        return Ok(());
+    }
+    let Some(_alone) = Lock::try_now(&app.settings.state_dir, LOCK)? else {
+        return Ok(());
+    };
+    for (path, text) in entries(app, "intent-")? {
+        settle(app, &path, &Intent::parse(&text))?;
+    }
+    let ledger = entries(app, "pool-")?;
+    if ledger.is_empty() {
+        return Ok(());
+    }
+    let used = Used::look(app)?;
+    for (path, text) in ledger {
+        let folder = value(&text, "folder").unwrap_or_default();
+        let name = value(&text, "name").unwrap_or_default();
+        if !used.folder(&folder) && !used.pools.contains(&name) {
+            remove(app, &path, locks)?;
+        }
+    }
+    Ok(())
+}
+
+/// Stops and forgets the pool; the ledger forgets it once it is proved to be gone.
+fn remove(app: &App, entry: &Path, locks: &Locks) -> Result<(), Error> {
+    let name = entry
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned());
+    let Some(pool) = name
+        .as_deref()
+        .and_then(|name| identity::hyphenated(name.strip_prefix("pool-")?))
+    else {
+        return Ok(());
+    };
+    let (virsh, files) = (app.virsh(), locks.files());
+    if pool_list(app)?.contains(&pool) {
+        // One of the two may have been done before a crash; the listing decides.
+        for done in [
+            virsh.pool_destroy(pool, &files),
+            virsh.pool_undefine(pool, &files),
+        ] {
+            done.map_err(|source| Error::Act {
+                doing: "removing a storage pool",
+                source,
+            })?;
+        }
+        if pool_list(app)?.contains(&pool) {
+            tracing::warn!(%pool, "this storage pool could not be removed");
+            return Ok(());
+        }
+    }
+    files::remove(entry)
+}
+
+fn settle(app: &App, path: &Path, intent: &Intent) -> Result<(), Error> {
+    for pool in pool_list(app)?
+        .into_iter()
+        .filter(|pool| !intent.before.contains(pool))
+    {
+        let xml = app.virsh().pool_dumpxml(pool);
+        let xml = xml.map_err(|source| Error::NoAnswer {
+            doing: "looking at a storage pool",
+            source,
+        })?;
+        let (name, folder) = domain_xml::pool(&xml).unwrap_or_default();
+        if intent.folders.contains(&folder) {
+            let text = kv::line("name", &name) + &kv::line("folder", &folder);
+            files::write(&dir(app), &format!("pool-{pool}"), &text)?;
+        }
+    }
+    files::remove(path)
+}
+
+/// What all domains of this host speak of.
+#[derive(Default)]
+struct Used {
+    paths: Vec<String>,
+    pools: Vec<String>,
+}
+
+impl Used {
+    fn look(app: &App) -> Result<Self, Error> {
+        let mut used = Self::default();
+        let doing = "looking at all domains";
+        for listed in app.list()? {
+            for inactive in [true, false] {
+                let xml = app.virsh().dumpxml(listed.uuid, inactive);
+                let xml = xml.map_err(|source| Error::NoAnswer { doing, source })?;
+                used.paths
+                    .extend(domain_xml::paths(&xml).unwrap_or_default());
+                for disk in domain_xml::disks(&xml).unwrap_or_default() {
+                    if let Source::Volume { pool, .. } = disk.source {
+                        used.pools.push(pool);
+                    }
+                }
+            }
+        }
+        Ok(used)
+    }
+
+    fn folder(&self, folder: &str) -> bool {
+        self.paths
+            .iter()
+            .any(|path| Path::new(path).starts_with(folder))
+    }
+}
+
+fn pool_list(app: &App) -> Result<Vec<Uuid>, Error> {
+    let doing = "listing storage pools";
+    app.virsh()
+        .pool_list()
+        .map_err(|source| Error::NoAnswer { doing, source })
+}
+
+/// The folders of this VM's disks that virt-install may make pools of.
+fn folders(config: &VmConfig) -> Vec<String> {
+    let files = config.disk_paths().map(|(_, path)| path.as_str());
+    let files = files.filter(|path| !NEVER.iter().any(|never| path.starts_with(never)));
+    let folders = files.filter_map(|path| Path::new(path).parent());
+    folders
+        .map(|folder| folder.to_string_lossy().into_owned())
+        .collect()
+}
+
+fn dir(app: &App) -> PathBuf {
+    app.settings.state_dir.join("pools")
+}
+
+fn entries(app: &App, prefix: &str) -> Result<Vec<(PathBuf, String)>, Error> {
+    let named = |path: &Path| {
+        path.file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with(prefix))
+    };
+    let mut all = files::read_all(&dir(app))?;
+    all.retain(|(path, _)| named(path));
+    Ok(all)
+}
+
+fn value(text: &str, key: &str) -> Option<String> {
+    let pairs = kv::parse(text.as_bytes()).ok()?;
+    pairs
+        .iter()
+        .find(|pair| pair.key == key)
+        .map(|pair| pair.value.to_owned())
+}
+
+/// What there was before, and where new pools may come from.
+struct Intent {
+    before: Vec<Uuid>,
+    folders: Vec<String>,
+}
+
+impl Intent {
+    fn to_text(&self) -> String {
+        let before = self.before.iter().enumerate();
+        let before = before.map(|(i, pool)| kv::line(&format!("before_{i}"), &pool.to_string()));
+        let folders = self.folders.iter().enumerate();
+        let folders = folders.map(|(i, folder)| kv::line(&format!("folder_{i}"), folder));
+        before.chain(folders).collect()
+    }
+
+    fn parse(text: &str) -> Self {
+        let pairs = kv::parse(text.as_bytes()).unwrap_or_default();
+        let of = |prefix: &'static str| {
+            pairs
+                .iter()
+                .filter(move |pair| pair.key.starts_with(prefix))
+        };
+        Self {
+            before: of("before_")
+                .filter_map(|pair| identity::hyphenated(pair.value))
+                .collect(),
+            folders: of("folder_").map(|pair| pair.value.to_owned()).collect(),
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! What the other domains of this host, and the other records of the registry, hold:
+//! their disks with all that these are made of.
+
+use std::collections::HashMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use uuid::Uuid;
+
+use super::Own;
+use crate::app::App;
+use crate::domain_xml::{self, Source};
+use crate::error::Error;
+use crate::qemu_img;
+use crate::virsh::{Listed, Virsh};
+
+/// Files that somebody else holds, by path and by what they are.
+#[derive(Debug, Default)]
+pub(super) struct Others {
+    paths: HashMap<PathBuf, String>,
+    inodes: HashMap<(u64, u64), String>,
+    /// Something of another domain that could not be looked into.
+    doubt: Option<String>,
+}
+
+impl Others {
+    /// Looks at every domain but `uuid`, and at what the registry wants kept.
+    pub(super) fn look(app: &App, uuid: Uuid) -> Result<Self, Error> {
+        let mut others = Self::default();
+        for listed in app.list()?.into_iter().filter(|listed| listed.uuid != uuid) {
+            others.add_domain(app, &listed)?;
+        }
+        for path in &app.task.keep {
+            others.add_kept(app, path);
+        }
+        Ok(others)
+    }
+
+    /// Why this file must stay, if it must.
+    pub(super) fn hold(&self, own: &Own) -> Option<String> {
+        let by_path = self.paths.get(&own.path);
+        let by_inode = self.inodes.get(&(own.device, own.inode));
+        let holder = by_path.or(by_inode).map(|who| format!("is held by {who}"));
+        holder.or_else(|| self.doubt.clone())
+    }
+
+    fn add_domain(&mut self, app: &App, listed: &Listed) -> Result<(), Error> {
+        let who = format!("domain {}", listed.name);
+        for inactive in [true, false] {
+            let doing = "looking at all other domains";
+            let xml = app.virsh().dumpxml(listed.uuid, inactive);
+            let xml = xml.map_err(|source| Error::NoAnswer { doing, source })?;
+            match (domain_xml::paths(&xml), domain_xml::disks(&xml)) {
+                (Ok(paths), Ok(disks)) => {
+                    paths
+                        .iter()
+                        .for_each(|path| self.add(Path::new(path), &who));
+                    for disk in disks {
+                        self.add_disk(app, &who, &disk);
+                    }
+                }
+                (Err(what), _) | (_, Err(what)) => self.doubt(format!("{who}: {what}")),
+            }
+        }
+        Ok(())
+    }
+
+    fn add_disk(&mut self, app: &App, who: &str, disk: &domain_xml::Disk) {
+        let format = Some(disk.format.as_str());
+        match &disk.source {
+            Source::File(path) | Source::Block(path) => self.add_chain(app, who, path, format),
+            Source::Volume { pool, volume } => match volume_path(&app.virsh(), pool, volume) {
+                Ok(path) => self.add_chain(app, who, &path, format),
+                Err(what) => self.doubt(format!("{who}: {what}")),
+            },
+            // Not on this host's file systems.
+            Source::None | Source::Other(_) => {}
+        }
+    }
+
+    /// A path another record of the registry holds: it need not be on this host at all.
+    fn add_kept(&mut self, app: &App, path: &Path) {
+        let who = "another VM of the registry";
+        self.add(path, who);
+        if fs::metadata(path).is_ok_and(|metadata| metadata.is_file()) {
+            self.add_chain(app, who, &path.to_string_lossy(), None);
+        }
+    }
+
+    fn add_chain(&mut self, app: &App, who: &str, path: &str, format: Option<&str>) {
+        self.add(Path::new(path), who);
+        if self.paths.get(&chain_mark(path)).is_some() {
+            return;
+        }
+        match qemu_img::backing_chain(path, format, app.settings.virsh_timeout) {
+            Ok(chain) => {
+                self.paths.insert(chain_mark(path), who.to_owned());
+                chain.iter().for_each(|file| self.add(Path::new(file), who));
+            }
+            Err(error) => self.doubt(format!("{who} has {path}: {error}")),
+        }
+    }
+
+    /// Adds a path, the path it leads to, and what is there.
+    fn add(&mut self, path: &Path, who: &str) {
+        self.paths.insert(path.to_owned(), who.to_owned());
+        if let Ok(real) = fs::canonicalize(path) {
+            self.paths.insert(real, who.to_owned());
+        }
+        if let Ok(metadata) = fs::metadata(path) {
+            self.inodes
+                .insert((metadata.dev(), metadata.ino()), who.to_owned());
+        }
+    }
+
+    fn doubt(&mut self, what: String) {
+        self.doubt
+            .get_or_insert(format!("may be held by others: {what}"));
+    }
+}
+
+/// Marks a chain as read: no path of a file system, since it is relative.
+fn chain_mark(path: &str) -> PathBuf {
+    PathBuf::from(format!("chain of {path}"))
+}
+
+fn volume_path(virsh: &Virsh<'_>, pool: &str, volume: &str) -> Result<String, String> {
+    virsh
+        .vol_path(pool, volume)
+        .map_err(|error| error.to_string())
+}

@@ -1,0 +1,272 @@
+//! Settings: environment over file over default (design: Settings). A value that is
+//! wrong, or a key nobody knows, is an error that names key and place; a typo must
+//! never be a silent default.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use hps_core::kv::{self, KvError};
+use hps_core::names::Word;
+use tracing::Level;
+
+/// Where the settings are unless `--config` or `N_VM_CONFIG` says otherwise.
+const DEFAULT_FILE: &str = "/etc/hps/node.conf";
+/// Longest time that can be set, in seconds: one day.
+const LONGEST: f64 = 86_400.0;
+
+/// What can be set, each with its default.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// Base URL of the IPS; unset: `http://<default gateway>`.
+    pub ips: Option<String>,
+    /// libvirt URI.
+    pub connect: String,
+    /// Unset: virt-install decides.
+    pub virt_type: Option<Word>,
+    pub vnc_listen: IpAddr,
+    pub log: Level,
+    /// Locks, the pools ledger, notes of unfinished removals.
+    pub state_dir: PathBuf,
+    pub connect_timeout: Duration,
+    pub fetch_timeout: Duration,
+    pub virsh_timeout: Duration,
+    pub virt_install_timeout: Duration,
+    pub report_timeout: Duration,
+    /// How long a verb waits for another one on the same VM.
+    pub lock_timeout: Duration,
+    /// Between two looks at a domain that is shutting down.
+    pub poll_interval: Duration,
+    /// Between two ACPI requests to it.
+    pub resend_interval: Duration,
+}
+
+/// Settings that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SettingsError {
+    #[error("settings {}", path.display())]
+    Unreadable {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("settings {}", path.display())]
+    NotKv { path: PathBuf, source: KvError },
+    #[error("settings {}: line {line}: {key}: {reason}", path.display())]
+    InFile {
+        path: PathBuf,
+        line: usize,
+        key: String,
+        reason: String,
+    },
+    #[error("settings: {variable} in the environment: {reason}")]
+    InEnvironment { variable: String, reason: String },
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            ips: None,
+            connect: "qemu:///system".to_owned(),
+            virt_type: None,
+            vnc_listen: IpAddr::from([127, 0, 0, 1]),
+            log: Level::INFO,
+            state_dir: PathBuf::from("/var/lib/hps-node"),
+            connect_timeout: Duration::from_secs(5),
+            fetch_timeout: Duration::from_secs(15),
+            virsh_timeout: Duration::from_secs(30),
+            virt_install_timeout: Duration::from_secs(300),
+            report_timeout: Duration::from_secs(5),
+            lock_timeout: Duration::from_secs(120),
+            poll_interval: Duration::from_millis(500),
+            resend_interval: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Settings {
+    /// Every key, for the environment's `N_VM_<KEY>`.
+    const KEYS: [&str; 14] = [
+        "ips",
+        "connect",
+        "virt_type",
+        "vnc_listen",
+        "log",
+        "state_dir",
+        "connect_timeout",
+        "fetch_timeout",
+        "virsh_timeout",
+        "virt_install_timeout",
+        "report_timeout",
+        "lock_timeout",
+        "poll_interval",
+        "resend_interval",
+    ];
+
+    /// Reads file and environment. A file that was named must be there.
+    pub(crate) fn load(file: Option<&Path>) -> Result<Self, SettingsError> {
+        let mut settings = Self::default();
+        let named = file.map(Path::to_owned).or_else(|| env_path("N_VM_CONFIG"));
+        settings.read_file(named.as_deref())?;
+        for key in Self::KEYS {
+            let variable = format!("N_VM_{}", key.to_ascii_uppercase());
+            if let Some(value) = std::env::var_os(&variable) {
+                let set = settings.set(key, &value.to_string_lossy());
+                set.map_err(|reason| SettingsError::InEnvironment { variable, reason })?;
+            }
+        }
+        Ok(settings)
+    }
+
+    fn read_file(&mut self, named: Option<&Path>) -> Result<(), SettingsError> {
+        let path = named.unwrap_or(Path::new(DEFAULT_FILE));
+        match std::fs::read(path) {
+            Ok(bytes) => self.read(path, &bytes),
+            Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(source) => Err(SettingsError::Unreadable {
+                path: path.to_owned(),
+                source,
+            }),
+        }
+    }
+
+    fn read(&mut self, path: &Path, bytes: &[u8]) -> Result<(), SettingsError> {
+        let path = path.to_owned();
+        let pairs = match kv::parse(bytes) {
+            Ok(pairs) => pairs,
+            Err(source) => return Err(SettingsError::NotKv { path, source }),
+        };
+        for pair in pairs {
+            self.set(pair.key, pair.value)
+                .map_err(|reason| SettingsError::InFile {
+                    path: path.clone(),
+                    line: pair.line,
+                    key: pair.key.to_owned(),
+                    reason,
+                })?;
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
+        match key {
+            "ips" => self.ips = Some(base_url(value)?),
+            "connect" => self.connect = uri(value)?,
+            "virt_type" => self.virt_type = Some(value.parse().map_err(text)?),
+            "vnc_listen" => self.vnc_listen = value.parse().map_err(|_| "want an IP address")?,
+            "log" => {
+                self.log = value
+                    .parse()
+                    .map_err(|_| "want error, warn, info or debug")?
+            }
+            "state_dir" => self.state_dir = absolute(value)?,
+            "connect_timeout" => self.connect_timeout = seconds(value)?,
+            "fetch_timeout" => self.fetch_timeout = seconds(value)?,
+            "virsh_timeout" => self.virsh_timeout = seconds(value)?,
+            "virt_install_timeout" => self.virt_install_timeout = seconds(value)?,
+            "report_timeout" => self.report_timeout = seconds(value)?,
+            "lock_timeout" => self.lock_timeout = seconds(value)?,
+            "poll_interval" => self.poll_interval = seconds(value)?,
+            "resend_interval" => self.resend_interval = seconds(value)?,
+            _ => return Err(format!("no such key; there are {}", Self::KEYS.join(" "))),
+        }
+        Ok(())
+    }
+}
+
+fn env_path(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name)
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)
+}
+
+fn text(error: impl ToString) -> String {
+    error.to_string()
+}
+
+fn base_url(value: &str) -> Result<String, String> {
+    let rest = value.strip_prefix("http://").or_else(|| {
+        value
+            .strip_prefix("https://")
+            .filter(|_| cfg!(feature = "tls"))
+    });
+    let plain = |rest: &str| !rest.is_empty() && !rest.contains(['?', '#', ' ', '@']);
+    match rest.map(|rest| rest.trim_end_matches('/')) {
+        Some(rest) if plain(rest) => Ok(value.trim_end_matches('/').to_owned()),
+        _ if cfg!(feature = "tls") => Err("want http://HOST or https://HOST".to_owned()),
+        _ => Err("want http://HOST[:PORT]".to_owned()),
+    }
+}
+
+fn uri(value: &str) -> Result<String, String> {
+    let good = value.contains(':') && !value.starts_with('-');
+    good.then(|| value.to_owned())
+        .ok_or_else(|| "want a libvirt URI such as qemu:///system".to_owned())
+}
+
+fn absolute(value: &str) -> Result<PathBuf, String> {
+    value
+        .starts_with('/')
+        .then(|| PathBuf::from(value))
+        .ok_or_else(|| "want an absolute path".to_owned())
+}
+
+/// Seconds, fractions allowed, more than none and at most a day.
+pub(crate) fn seconds(value: &str) -> Result<Duration, String> {
+    let number = value.parse::<f64>().ok();
+    number
+        .filter(|seconds| *seconds > 0.0 && *seconds <= LONGEST)
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| "want seconds, more than 0 and at most 86400".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> String {
+        let mut settings = Settings::default();
+        let error = settings.read(Path::new("f"), text.as_bytes()).unwrap_err();
+        error.to_string()
+    }
+
+    #[test]
+    fn every_key_can_be_set() {
+        for key in Settings::KEYS {
+            let error = Settings::default().set(key, "").unwrap_err();
+            assert!(!error.starts_with("no such key"), "{key}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_error_names_file_line_and_key() {
+        assert_eq!(
+            error("log=info\nvirsh_timeout=soon\n"),
+            "settings f: line 2: virsh_timeout: want seconds, more than 0 and at most 86400"
+        );
+        assert!(error("virt_typ=kvm\n").starts_with("settings f: line 1: virt_typ: no such key"));
+    }
+
+    #[test]
+    fn values_that_would_do_harm_later_are_refused_here() {
+        for bad in [
+            "ips=https://ips",
+            "ips=http://",
+            "ips=http://ips?x",
+            "connect=-x",
+            "vnc_listen=localhost,port=1",
+            "virt_type=kvm --debug",
+            "fetch_timeout=0",
+            "fetch_timeout=-1",
+            "fetch_timeout=inf",
+            "fetch_timeout=NaN",
+            "state_dir=here",
+        ] {
+            assert!(
+                Settings::default()
+                    .read(Path::new("f"), bad.as_bytes())
+                    .is_err(),
+                "{bad}"
+            );
+        }
+    }
+}

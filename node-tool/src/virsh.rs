@@ -1,0 +1,249 @@
+//! `virsh`, in its own words. Only two answers are trusted: an exit code of 0, and
+//! `list --all` as proof that a domain is not there. Domains are named by UUID, since
+//! `virsh start 7` means the domain with ID 7.
+
+mod parse;
+
+use std::cell::Cell;
+use std::fs::File;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use hps_core::exec::{Command, ExecError, Output};
+use uuid::Uuid;
+
+pub(crate) use parse::{Info, Listed, Stats};
+
+/// The virsh of one libvirt.
+#[derive(Debug)]
+pub(crate) struct Virsh<'a> {
+    uri: &'a str,
+    deadline: Duration,
+    told: &'a AtomicBool,
+    begun: &'a Cell<bool>,
+}
+
+/// Flags of `undefine`, from all that may belong to a domain down to what the plainest
+/// driver takes.
+const UNDEFINE: [&[&str]; 4] = [
+    &[
+        "--nvram",
+        "--managed-save",
+        "--snapshots-metadata",
+        "--checkpoints-metadata",
+    ],
+    &["--nvram", "--managed-save", "--snapshots-metadata"],
+    &["--managed-save", "--snapshots-metadata"],
+    &[],
+];
+
+/// `error: unsupported flags (0x14) in function testDomainUndefineFlags` (libvirt 9.0).
+const FLAG_UNKNOWN: &[u8] = b"unsupported flags (0x";
+
+impl<'a> Virsh<'a> {
+    /// `told`: a signal came; `begun`: something was changed, so reading goes on all the same.
+    pub(crate) fn new(
+        uri: &'a str,
+        deadline: Duration,
+        told: &'a AtomicBool,
+        begun: &'a Cell<bool>,
+    ) -> Self {
+        Self {
+            uri,
+            deadline,
+            told,
+            begun,
+        }
+    }
+
+    fn command(&self, words: &[&str]) -> Command<'a> {
+        Command::new("virsh", self.deadline)
+            .args(["--connect", self.uri])
+            .args(words)
+    }
+
+    /// A child that only reads: a signal ends it, unless something was changed before.
+    fn ask(&self, words: &[&str]) -> Result<Output, ExecError> {
+        let command = self.command(words);
+        if self.begun.get() {
+            return command.run();
+        }
+        command.interrupted_by(self.told).run()
+    }
+
+    /// A child that changes something: it is left to finish, and holds the locks as well.
+    fn act(&self, words: &[&str], locks: &[&File]) -> Result<Output, ExecError> {
+        self.run_acting(self.command(words), locks)
+    }
+
+    fn run_acting<'b>(
+        &self,
+        mut command: Command<'b>,
+        locks: &[&'b File],
+    ) -> Result<Output, ExecError> {
+        self.begun.set(true);
+        for lock in locks {
+            command = command.inherit(lock);
+        }
+        command.run()
+    }
+
+    /// Every domain there is.
+    pub(crate) fn list(&self) -> Result<Vec<Listed>, ExecError> {
+        let output = self
+            .ask(&["list", "--all", "--uuid", "--name"])?
+            .success()?;
+        parse::listing(&output.text()).map_err(|what| output.nonsense(what))
+    }
+
+    /// State and persistence of a domain; `None` only where the listing proves that it is not there.
+    pub(crate) fn dominfo(&self, uuid: Uuid) -> Result<Option<Info>, ExecError> {
+        let output = self.ask(&["dominfo", &uuid.to_string()])?;
+        if output.code == 0 {
+            let info = parse::info(&output.text());
+            return info.map(Some).map_err(|what| output.nonsense(what));
+        }
+        if self.list()?.iter().any(|listed| listed.uuid == uuid) {
+            return Err(output.exited());
+        }
+        Ok(None)
+    }
+
+    /// Every domain with its numbers, by one child.
+    pub(crate) fn domstats(&self) -> Result<Vec<(Listed, Stats)>, ExecError> {
+        let both = "list --all --uuid --name; domstats --state --balloon --vcpu";
+        let output = self.ask(&[both])?.success()?;
+        parse::stats(&output.text()).map_err(|what| output.nonsense(what))
+    }
+
+    /// The VNC address and port of each of these domains that has one, by one child.
+    pub(crate) fn vncdisplay(&self, uuids: &[Uuid]) -> Result<Vec<(Uuid, String)>, ExecError> {
+        let each = uuids
+            .iter()
+            .map(|uuid| format!("echo {uuid}; vncdisplay {uuid}"));
+        let all = each.collect::<Vec<_>>().join("; ");
+        // The exit code is that of the last one, which may simply have no screen.
+        Ok(parse::screens(&self.ask(&[&all])?.text()))
+    }
+
+    /// The domain's XML: as it runs, or as it will be after the next start.
+    pub(crate) fn dumpxml(&self, uuid: Uuid, inactive: bool) -> Result<String, ExecError> {
+        let uuid = uuid.to_string();
+        let flags: &[&str] = if inactive {
+            &["--inactive", "--security-info"]
+        } else {
+            &[]
+        };
+        let words = ["dumpxml"]
+            .iter()
+            .chain(flags)
+            .copied()
+            .chain([uuid.as_str()]);
+        Ok(self.ask(&words.collect::<Vec<_>>())?.success()?.text())
+    }
+
+    /// The path of a pool's volume.
+    pub(crate) fn vol_path(&self, pool: &str, volume: &str) -> Result<String, ExecError> {
+        let output = self
+            .ask(&["vol-path", "--pool", pool, "--vol", volume])?
+            .success()?;
+        Ok(output.text().trim_end_matches('\n').to_owned())
+    }
+
+    /// The CPU models libvirt knows for this architecture.
+    pub(crate) fn cpu_models(&self) -> Result<Vec<String>, ExecError> {
+        let output = self
+            .ask(&["cpu-models", std::env::consts::ARCH])?
+            .success()?;
+        Ok(output
+            .text()
+            .lines()
+            .map(|line| line.trim().to_owned())
+            .collect())
+    }
+
+    /// The UUID of every storage pool.
+    pub(crate) fn pool_list(&self) -> Result<Vec<Uuid>, ExecError> {
+        let output = self.ask(&["pool-list", "--all", "--uuid"])?.success()?;
+        parse::uuids(&output.text()).map_err(|what| output.nonsense(what))
+    }
+
+    /// The pool's XML.
+    pub(crate) fn pool_dumpxml(&self, pool: Uuid) -> Result<String, ExecError> {
+        Ok(self
+            .ask(&["pool-dumpxml", &pool.to_string()])?
+            .success()?
+            .text())
+    }
+
+    /// Stops a pool; its files stay.
+    pub(crate) fn pool_destroy(&self, pool: Uuid, locks: &[&File]) -> Result<Output, ExecError> {
+        self.act(&["pool-destroy", &pool.to_string()], locks)
+    }
+
+    /// Forgets a pool; its files stay.
+    pub(crate) fn pool_undefine(&self, pool: Uuid, locks: &[&File]) -> Result<Output, ExecError> {
+        self.act(&["pool-undefine", &pool.to_string()], locks)
+    }
+
+    /// Makes a domain persistent, from its XML.
+    pub(crate) fn define(&self, xml: &str, locks: &[&File]) -> Result<(), ExecError> {
+        let command = self.command(&["define", "/dev/stdin"]).input(xml);
+        self.run_acting(command, locks)?.success().map(drop)
+    }
+
+    pub(crate) fn start(&self, uuid: Uuid, locks: &[&File]) -> Result<(), ExecError> {
+        self.on_domain("start", uuid, locks)
+    }
+
+    /// Sends the ACPI request, and returns at once.
+    pub(crate) fn shutdown(&self, uuid: Uuid, locks: &[&File]) -> Result<(), ExecError> {
+        self.on_domain("shutdown", uuid, locks)
+    }
+
+    /// Pulls the plug.
+    pub(crate) fn destroy(&self, uuid: Uuid, locks: &[&File]) -> Result<(), ExecError> {
+        self.on_domain("destroy", uuid, locks)
+    }
+
+    pub(crate) fn suspend(&self, uuid: Uuid, locks: &[&File]) -> Result<(), ExecError> {
+        self.on_domain("suspend", uuid, locks)
+    }
+
+    pub(crate) fn resume(&self, uuid: Uuid, locks: &[&File]) -> Result<(), ExecError> {
+        self.on_domain("resume", uuid, locks)
+    }
+
+    fn on_domain(&self, verb: &str, uuid: Uuid, locks: &[&File]) -> Result<(), ExecError> {
+        self.act(&[verb, &uuid.to_string()], locks)?
+            .success()
+            .map(drop)
+    }
+
+    /// Forgets a domain with its NVRAM, managed save, snapshot and checkpoint metadata, as
+    /// far as the driver knows of such. Never its storage.
+    pub(crate) fn undefine(&self, uuid: Uuid, locks: &[&File]) -> Result<(), ExecError> {
+        let uuid = uuid.to_string();
+        let [first, rest @ ..] = UNDEFINE;
+        let try_with = |flags: &[&str]| {
+            let words: Vec<_> = ["undefine", uuid.as_str()]
+                .iter()
+                .chain(flags)
+                .copied()
+                .collect();
+            self.act(&words, locks)
+        };
+        let mut output = try_with(first)?;
+        for flags in rest {
+            let unknown = output
+                .stderr
+                .windows(FLAG_UNKNOWN.len())
+                .any(|at| at == FLAG_UNKNOWN);
+            if output.code == 0 || !unknown {
+                break;
+            }
+            output = try_with(flags)?;
+        }
+        output.success().map(drop)
+    }
+}
