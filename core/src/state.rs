@@ -37,7 +37,9 @@ impl VmState {
     #[must_use]
     pub fn is_there(self) -> bool {
         match self {
-            Self::Running | Self::Paused | Self::ShutOff | Self::Crashed | Self::PmSuspended => true,
+            Self::Running | Self::Paused | Self::ShutOff | Self::Crashed | Self::PmSuspended => {
+                true
+            }
             Self::Absent | Self::Unknown => false,
         }
     }

@@ -59,14 +59,22 @@ pub type Checked<T> = Result<Result<T, Denied>, RegistryError>;
 
 /// The address a request comes from: the last hop that our own proxy wrote down, or the peer.
 #[must_use]
-pub fn client_address(peer: Option<IpAddr>, forwarded_for: Option<&str>, trusted: &[Network]) -> IpAddr {
+pub fn client_address(
+    peer: Option<IpAddr>,
+    forwarded_for: Option<&str>,
+    trusted: &[Network],
+) -> IpAddr {
     const LOOPBACK: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
     // A peer without an address is on our own unix socket.
     let is_proxy = peer.is_none_or(|peer| trusted.iter().any(|network| network.contains(peer)));
-    let last_hop = forwarded_for.and_then(|hops| hops.rsplit(',').next()).map(str::trim);
+    let last_hop = forwarded_for
+        .and_then(|hops| hops.rsplit(',').next())
+        .map(str::trim);
     let address = match (is_proxy, last_hop) {
         // What the proxy wrote and we cannot read is nobody we know.
-        (true, Some(hop)) => hop.parse().unwrap_or(IpAddr::V4(std::net::Ipv4Addr::BROADCAST)),
+        (true, Some(hop)) => hop
+            .parse()
+            .unwrap_or(IpAddr::V4(std::net::Ipv4Addr::BROADCAST)),
         (true, None) | (false, _) => peer.unwrap_or(LOOPBACK),
     };
     address.to_canonical()
@@ -78,7 +86,11 @@ pub fn client_address(peer: Option<IpAddr>, forwarded_for: Option<&str>, trusted
 /// It may not.
 pub fn people(client: &Client, settings: &Settings) -> Result<(), Denied> {
     let allowed = client.address.is_loopback() || in_allow(client, settings);
-    if allowed { Ok(()) } else { Err(Denied::OtherNetwork) }
+    if allowed {
+        Ok(())
+    } else {
+        Err(Denied::OtherNetwork)
+    }
 }
 
 /// May this client fetch the config of a VM?
@@ -87,13 +99,21 @@ pub fn people(client: &Client, settings: &Settings) -> Result<(), Denied> {
 /// The registry cannot be read.
 pub fn config(client: &Client, vm: &VmId, settings: &Settings, registry: &Registry) -> Checked<()> {
     if settings.auth == Auth::Off {
-        return Ok(if in_allow(client, settings) { Ok(()) } else { Err(Denied::OtherNetwork) });
+        return Ok(if in_allow(client, settings) {
+            Ok(())
+        } else {
+            Err(Denied::OtherNetwork)
+        });
     }
     let grant = match token(client, registry)? {
         Ok(grant) => grant,
         Err(denied) => return Ok(Err(denied)),
     };
-    Ok(if grant.vm.as_ref() == Some(vm) { Ok(()) } else { Err(Denied::OtherVm) })
+    Ok(if grant.vm.as_ref() == Some(vm) {
+        Ok(())
+    } else {
+        Err(Denied::OtherVm)
+    })
 }
 
 /// May this client write into the log?
@@ -112,17 +132,30 @@ pub fn log(client: &Client, settings: &Settings, registry: &Registry) -> Checked
 /// # Errors
 /// The registry cannot be read.
 pub fn token(client: &Client, registry: &Registry) -> Checked<Grant> {
-    let Some(shown) = &client.token else { return Ok(Err(Denied::NoToken)) };
-    let Some(grant) = registry.token(token::hash(shown))? else { return Ok(Err(Denied::NoToken)) };
+    let Some(shown) = &client.token else {
+        return Ok(Err(Denied::NoToken));
+    };
+    let Some(grant) = registry.token(token::hash(shown))? else {
+        return Ok(Err(Denied::NoToken));
+    };
     let bound = grant.addresses.as_deref();
     let fits = bound.is_none_or(|all| {
-        all.split(' ').filter_map(|one| one.parse::<IpAddr>().ok()).any(|one| one.to_canonical() == client.address)
+        all.split(' ')
+            .filter_map(|one| one.parse::<IpAddr>().ok())
+            .any(|one| one.to_canonical() == client.address)
     });
-    Ok(if fits { Ok(grant) } else { Err(Denied::OtherAddress) })
+    Ok(if fits {
+        Ok(grant)
+    } else {
+        Err(Denied::OtherAddress)
+    })
 }
 
 fn in_allow(client: &Client, settings: &Settings) -> bool {
-    settings.allow.iter().any(|network| network.contains(client.address))
+    settings
+        .allow
+        .iter()
+        .any(|network| network.contains(client.address))
 }
 
 #[cfg(test)]
@@ -141,7 +174,11 @@ mod tests {
             (None, None, "127.0.0.1"),
             (Some("127.0.0.1"), Some("rubbish"), "255.255.255.255"),
         ] {
-            assert_eq!(client_address(peer.map(ip), forwarded, &trusted), ip(want), "{peer:?} {forwarded:?}");
+            assert_eq!(
+                client_address(peer.map(ip), forwarded, &trusted),
+                ip(want),
+                "{peer:?} {forwarded:?}"
+            );
         }
     }
 }

@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use argh::{EarlyExit, FromArgs};
 
 use crate::commands::{
-    Env, config, console, create, define, destroy, export, healthy_nodes, import, list, log, nodes, operations, pause,
-    release, set, show, start, status, stop, sweep, task, undefine, unpause, validate_node,
+    Env, config, console, create, define, destroy, export, healthy_nodes, import, list, log, nodes,
+    operations, pause, release, set, show, start, status, stop, sweep, task, undefine, unpause,
+    validate_node,
 };
 use crate::error::chain;
 use crate::exit::Exit;
@@ -130,11 +131,18 @@ pub fn run(argv: &[String]) -> ExitCode {
 
 /// argh takes a lone `-` for an option; here it names standard input.
 fn with_stdin(words: Vec<&str>) -> Vec<&str> {
-    words.into_iter().map(|word| if word == "-" { "/dev/stdin" } else { word }).collect()
+    words
+        .into_iter()
+        .map(|word| if word == "-" { "/dev/stdin" } else { word })
+        .collect()
 }
 
 fn o_vm(args: &OVm) -> ExitCode {
-    logging::to_stderr(if args.verbose { tracing::Level::DEBUG } else { tracing::Level::WARN });
+    logging::to_stderr(if args.verbose {
+        tracing::Level::DEBUG
+    } else {
+        tracing::Level::WARN
+    });
     if args.version {
         return version("o_vm");
     }
@@ -148,7 +156,11 @@ fn o_vm(args: &OVm) -> ExitCode {
 }
 
 fn ips_server(args: IpsServer) -> ExitCode {
-    logging::to_stderr(if args.verbose { tracing::Level::DEBUG } else { tracing::Level::INFO });
+    logging::to_stderr(if args.verbose {
+        tracing::Level::DEBUG
+    } else {
+        tracing::Level::INFO
+    });
     if args.version {
         return version("ips-server");
     }
@@ -183,7 +195,10 @@ fn leave(program: &str, early: &EarlyExit) -> ExitCode {
 }
 
 fn usage(program: &str, why: &str) -> ExitCode {
-    usage_free(program, &format!("{why}\nRun `{program} --help` for usage."))
+    usage_free(
+        program,
+        &format!("{why}\nRun `{program} --help` for usage."),
+    )
 }
 
 fn usage_free(program: &str, why: &str) -> ExitCode {

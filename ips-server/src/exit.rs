@@ -74,13 +74,19 @@ impl Exit {
             Self::NodeNotReachable => "the node is not reachable",
             Self::NodeFrozen => "the node is frozen",
             Self::ServiceNotCreated => "the verb was not sent: its task service could not be made",
-            Self::InstanceTimeout => "the verb was not sent: its task service did not reach the node in time",
+            Self::InstanceTimeout => {
+                "the verb was not sent: its task service did not reach the node in time"
+            }
             Self::ExecutionFailed => "the node said that the verb failed",
             Self::CreatedNotCleaned => "done, but the task service is still there",
             Self::FailedNotCleaned => "not done, and the task service is still there",
-            Self::Refused => "refused: another operation is under way, or another node owns the VM or may own it",
+            Self::Refused => {
+                "refused: another operation is under way, or another node owns the VM or may own it"
+            }
             Self::Unknown => "outcome unknown; the operation stays open",
-            Self::StoppedWaiting => "you stopped waiting; the verb goes on, the operation stays open",
+            Self::StoppedWaiting => {
+                "you stopped waiting; the verb goes on, the operation stays open"
+            }
         }
     }
 }

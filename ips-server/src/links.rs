@@ -42,7 +42,13 @@ pub fn words(argv: &[String]) -> Option<Vec<&str>> {
     let (program, rest) = argv.split_first()?;
     let name = program.rsplit('/').next().unwrap_or_default();
     if let Some(link) = LINKS.iter().find(|link| link.name == name) {
-        return Some(link.words.iter().copied().chain(guarded(link.name, rest)).collect());
+        return Some(
+            link.words
+                .iter()
+                .copied()
+                .chain(guarded(link.name, rest))
+                .collect(),
+        );
     }
     match rest {
         [vm, rest @ ..] if vm == "vm" => Some(rest.iter().map(String::as_str).collect()),
@@ -54,7 +60,11 @@ pub fn words(argv: &[String]) -> Option<Vec<&str>> {
 fn guarded<'a>(link: &str, rest: &'a [String]) -> Vec<&'a str> {
     let words = rest.iter().map(String::as_str);
     let is_text = link == "o_log" && rest != ["--help"];
-    if is_text { std::iter::once("--").chain(words).collect() } else { words.collect() }
+    if is_text {
+        std::iter::once("--").chain(words).collect()
+    } else {
+        words.collect()
+    }
 }
 
 #[cfg(test)]
@@ -72,8 +82,14 @@ mod tests {
 
     #[test]
     fn a_link_stands_for_its_words() {
-        assert_eq!(of(&["/usr/bin/o_vm_create", "a", "n"]), some(&["create", "a", "n"]));
-        assert_eq!(of(&["o_vm_get_nodes_by_tag", "tch"]), some(&["nodes", "--names", "--tag", "tch"]));
+        assert_eq!(
+            of(&["/usr/bin/o_vm_create", "a", "n"]),
+            some(&["create", "a", "n"])
+        );
+        assert_eq!(
+            of(&["o_vm_get_nodes_by_tag", "tch"]),
+            some(&["nodes", "--names", "--tag", "tch"])
+        );
         assert_eq!(of(&["ips-server", "vm", "list"]), some(&["list"]));
         assert_eq!(of(&["ips-server", "serve"]), None);
     }

@@ -34,7 +34,12 @@ impl Subscriber for Stderr {
     fn event(&self, event: &Event<'_>) {
         let mut line = Line::default();
         event.record(&mut line);
-        let text = format!("{} {}{}\n", event.metadata().level(), line.message, line.fields);
+        let text = format!(
+            "{} {}{}\n",
+            event.metadata().level(),
+            line.message,
+            line.fields
+        );
         // Nobody is left to tell when stderr is gone.
         let _ = std::io::stderr().lock().write_all(text.as_bytes());
     }

@@ -16,7 +16,10 @@ pub const DEFAULT_FILE: &str = "/etc/hps/ips.toml";
 
 /// What the IPS is told.
 #[derive(Debug, Clone)]
-#[expect(missing_docs, reason = "the fields are the keys of ips.toml, explained in its manual page")]
+#[expect(
+    missing_docs,
+    reason = "the fields are the keys of ips.toml, explained in its manual page"
+)]
 pub struct Settings {
     pub listen: String,
     pub registry: PathBuf,
@@ -60,14 +63,26 @@ pub enum Auth {
 #[expect(missing_docs, reason = "each variant's message says it")]
 pub enum SettingsError {
     #[error("settings file {}", path.display())]
-    Read { path: PathBuf, source: std::io::Error },
+    Read {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     #[error("settings file {}", path.display())]
-    Toml { path: PathBuf, source: Box<toml::de::Error> },
+    Toml {
+        path: PathBuf,
+        source: Box<toml::de::Error>,
+    },
     #[error("{origin}: {key}: {reason}")]
-    Value { origin: String, key: String, reason: String },
+    Value {
+        origin: String,
+        key: String,
+        reason: String,
+    },
     #[error("{origin}: {key} is no setting")]
     UnknownKey { origin: String, key: String },
-    #[error("OpenSVC's `om` is on PATH and there is no settings file: write `engine = \"opensvc\"` (or \"local\") into {DEFAULT_FILE}")]
+    #[error(
+        "OpenSVC's `om` is on PATH and there is no settings file: write `engine = \"opensvc\"` (or \"local\") into {DEFAULT_FILE}"
+    )]
     EngineNotChosen,
 }
 
@@ -106,18 +121,28 @@ impl Settings {
     /// # Errors
     /// The key and the file or variable that are wrong.
     pub fn load(file: Option<&Path>) -> Result<Self, SettingsError> {
-        let named = file.map(Path::to_owned).or_else(|| std::env::var_os("IPS_CONFIG").map(PathBuf::from));
+        let named = file
+            .map(Path::to_owned)
+            .or_else(|| std::env::var_os("IPS_CONFIG").map(PathBuf::from));
         let mut given = BTreeMap::new();
         let mut has_file = true;
         match named {
             Some(path) => read_file(&path, &mut given)?,
-            None if Path::new(DEFAULT_FILE).exists() => read_file(Path::new(DEFAULT_FILE), &mut given)?,
+            None if Path::new(DEFAULT_FILE).exists() => {
+                read_file(Path::new(DEFAULT_FILE), &mut given)?;
+            }
             None => has_file = false,
         }
         for key in KEYS {
             let variable = format!("IPS_{}", key.to_ascii_uppercase());
             if let Ok(value) = std::env::var(&variable) {
-                given.insert(key.to_owned(), Given { value, origin: variable });
+                given.insert(
+                    key.to_owned(),
+                    Given {
+                        value,
+                        origin: variable,
+                    },
+                );
             }
         }
         Self::from_given(&given, || default_engine(has_file))
@@ -133,9 +158,17 @@ impl Settings {
             registry: all.text("registry", "/var/lib/hps-ips/registry.db").into(),
             engine: match given.get("engine") {
                 None => engine()?,
-                Some(_) => all.word("engine", &[("local", EngineKind::Local), ("opensvc", EngineKind::OpenSvc)])?,
+                Some(_) => all.word(
+                    "engine",
+                    &[
+                        ("local", EngineKind::Local),
+                        ("opensvc", EngineKind::OpenSvc),
+                    ],
+                )?,
             },
-            node_name: all.parsed("node_name", |text| text.parse::<NodeName>().map_err(|e| e.to_string()))?,
+            node_name: all.parsed("node_name", |text| {
+                text.parse::<NodeName>().map_err(|e| e.to_string())
+            })?,
             advertise: all.parsed("advertise", url)?,
             lock_dir: all.text("lock_dir", "/run/hps/locks").into(),
             om_timeout: all.seconds("om_timeout", 30.0)?,
@@ -174,19 +207,28 @@ fn default_engine(has_file: bool) -> Result<EngineKind, SettingsError> {
 }
 
 fn read_file(path: &Path, given: &mut BTreeMap<String, Given>) -> Result<(), SettingsError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| SettingsError::Read { path: path.to_owned(), source })?;
-    let table: toml::Table = toml::from_str(&text)
-        .map_err(|source| SettingsError::Toml { path: path.to_owned(), source: Box::new(source) })?;
+    let text = std::fs::read_to_string(path).map_err(|source| SettingsError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    let table: toml::Table = toml::from_str(&text).map_err(|source| SettingsError::Toml {
+        path: path.to_owned(),
+        source: Box::new(source),
+    })?;
     let origin = path.display().to_string();
     for (key, value) in table {
-        match value {
-            toml::Value::Table(inner) => {
-                for (name, value) in inner {
-                    take(given, &format!("{key}_{name}"), &format!("[{key}] {name}"), &value, &origin)?;
-                }
-            }
-            value => take(given, &key, &key, &value, &origin)?,
+        let Some(inner) = value.as_table() else {
+            take(given, &key, &key, &value, &origin)?;
+            continue;
+        };
+        for (name, value) in inner {
+            take(
+                given,
+                &format!("{key}_{name}"),
+                &format!("[{key}] {name}"),
+                value,
+                &origin,
+            )?;
         }
     }
     Ok(())
@@ -201,76 +243,125 @@ fn take(
 ) -> Result<(), SettingsError> {
     let joined = shown.starts_with('[') == key.starts_with("nodes_");
     if !KEYS.contains(&key) || !joined {
-        return Err(SettingsError::UnknownKey { origin: origin.to_owned(), key: shown.to_owned() });
+        return Err(SettingsError::UnknownKey {
+            origin: origin.to_owned(),
+            key: shown.to_owned(),
+        });
     }
     let text = plain(value).ok_or_else(|| SettingsError::Value {
         origin: origin.to_owned(),
         key: shown.to_owned(),
         reason: "want a string, a number or a list of strings".to_owned(),
     })?;
-    given.insert(key.to_owned(), Given { value: text, origin: origin.to_owned() });
+    given.insert(
+        key.to_owned(),
+        Given {
+            value: text,
+            origin: origin.to_owned(),
+        },
+    );
     Ok(())
 }
 
 /// Lists are joined by commas, as the environment has them.
 fn plain(value: &toml::Value) -> Option<String> {
     if let Some(list) = value.as_array() {
-        let words: Option<Vec<_>> = list.iter().map(|one| one.as_str().map(str::to_owned)).collect();
+        let words: Option<Vec<_>> = list
+            .iter()
+            .map(|one| one.as_str().map(str::to_owned))
+            .collect();
         return words.map(|words| words.join(","));
     }
-    let number = value.as_integer().map(|n| n.to_string()).or_else(|| value.as_float().map(|n| n.to_string()));
+    let number = value
+        .as_integer()
+        .map(|n| n.to_string())
+        .or_else(|| value.as_float().map(|n| n.to_string()));
     value.as_str().map(str::to_owned).or(number)
 }
 
 fn url(text: &str) -> Result<String, String> {
-    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
-    let good = rest.is_some_and(|rest| !rest.is_empty() && !rest.ends_with('/') && !rest.contains(char::is_whitespace));
-    if good { Ok(text.to_owned()) } else { Err(format!("{text:?}: want http://HOST[:PORT] or https://HOST[:PORT]")) }
+    let rest = text
+        .strip_prefix("http://")
+        .or_else(|| text.strip_prefix("https://"));
+    let good = rest.is_some_and(|rest| {
+        !rest.is_empty() && !rest.ends_with('/') && !rest.contains(char::is_whitespace)
+    });
+    if good {
+        Ok(text.to_owned())
+    } else {
+        Err(format!(
+            "{text:?}: want http://HOST[:PORT] or https://HOST[:PORT]"
+        ))
+    }
 }
 
 struct Values<'a>(&'a BTreeMap<String, Given>);
 
 impl Values<'_> {
     fn text(&self, key: &str, default: &str) -> String {
-        self.0.get(key).map_or_else(|| default.to_owned(), |given| given.value.clone())
+        self.0
+            .get(key)
+            .map_or_else(|| default.to_owned(), |given| given.value.clone())
     }
 
-    fn parsed<T>(&self, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, SettingsError> {
-        let Some(given) = self.0.get(key) else { return Ok(None) };
-        parse(&given.value).map(Some).map_err(|reason| SettingsError::Value {
-            origin: given.origin.clone(),
-            key: key.to_owned(),
-            reason,
-        })
+    fn parsed<T>(
+        &self,
+        key: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, SettingsError> {
+        let Some(given) = self.0.get(key) else {
+            return Ok(None);
+        };
+        parse(&given.value)
+            .map(Some)
+            .map_err(|reason| SettingsError::Value {
+                origin: given.origin.clone(),
+                key: key.to_owned(),
+                reason,
+            })
     }
 
     fn seconds(&self, key: &str, default: f64) -> Result<Duration, SettingsError> {
         let parse = |text: &str| {
-            let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+            let seconds = text
+                .parse()
+                .ok()
+                .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
             seconds
                 .filter(|seconds| !seconds.is_zero() && *seconds <= Duration::from_secs(86_400))
                 .ok_or_else(|| format!("{text:?}: want seconds, more than 0 and at most 86400"))
         };
-        Ok(self.parsed(key, parse)?.unwrap_or(Duration::from_secs_f64(default)))
+        Ok(self
+            .parsed(key, parse)?
+            .unwrap_or(Duration::from_secs_f64(default)))
     }
 
     fn word<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Result<T, SettingsError> {
         let parse = |text: &str| {
-            let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+            let found = words
+                .iter()
+                .find(|(word, _)| *word == text)
+                .map(|(_, value)| *value);
             let all: Vec<_> = words.iter().map(|(word, _)| *word).collect();
             found.ok_or_else(|| format!("{text:?}: want {}", all.join(" or ")))
         };
-        self.parsed(key, parse)?.ok_or_else(|| SettingsError::UnknownKey {
-            origin: "settings".to_owned(),
-            key: key.to_owned(),
-        })
+        self.parsed(key, parse)?
+            .ok_or_else(|| SettingsError::UnknownKey {
+                origin: "settings".to_owned(),
+                key: key.to_owned(),
+            })
     }
 
     fn networks(&self, key: &str, default: &str) -> Result<Vec<Network>, SettingsError> {
         let text = self.text(key, default);
         let parse = |text: &str| {
             let words = text.split([',', ' ']).filter(|word| !word.is_empty());
-            words.map(|word| word.parse().map_err(|error: NetworkError| error.to_string())).collect()
+            words
+                .map(|word| {
+                    word.parse()
+                        .map_err(|error: NetworkError| error.to_string())
+                })
+                .collect()
         };
         match self.parsed(key, parse)? {
             Some(networks) => Ok(networks),
@@ -286,7 +377,15 @@ mod tests {
     fn load(pairs: &[(&str, &str)]) -> Result<Settings, SettingsError> {
         let given = pairs
             .iter()
-            .map(|(key, value)| ((*key).to_owned(), Given { value: (*value).to_owned(), origin: "here".to_owned() }))
+            .map(|(key, value)| {
+                (
+                    (*key).to_owned(),
+                    Given {
+                        value: (*value).to_owned(),
+                        origin: "here".to_owned(),
+                    },
+                )
+            })
             .collect();
         Settings::from_given(&given, || Ok(EngineKind::Local))
     }
@@ -295,7 +394,10 @@ mod tests {
     fn the_defaults_are_the_contracts() {
         let settings = load(&[]).unwrap();
         assert_eq!(settings.listen, "127.0.0.1:8068");
-        assert_eq!((settings.auth, settings.bind_address, settings.restart), (Auth::Token, true, false));
+        assert_eq!(
+            (settings.auth, settings.bind_address, settings.restart),
+            (Auth::Token, true, false)
+        );
         assert_eq!(settings.verb_timeout, Duration::from_secs(540));
         assert_eq!(settings.poll_interval, Duration::from_millis(100));
     }
@@ -320,11 +422,22 @@ mod tests {
     fn a_file_is_read_and_its_unknown_keys_are_named() {
         let path = std::env::temp_dir().join(format!("ips-settings-{}.toml", std::process::id()));
         let mut given = BTreeMap::new();
-        std::fs::write(&path, "listen = \"[::1]:1\"\nom_timeout = 1.5\n[nodes]\nallow = [\"10.0.0.0/8\", \"::1\"]\n").unwrap();
+        std::fs::write(
+            &path,
+            "listen = \"[::1]:1\"\nom_timeout = 1.5\n[nodes]\nallow = [\"10.0.0.0/8\", \"::1\"]\n",
+        )
+        .unwrap();
         read_file(&path, &mut given).unwrap();
         let settings = Settings::from_given(&given, || Ok(EngineKind::Local)).unwrap();
-        assert_eq!((settings.listen.as_str(), settings.allow.len()), ("[::1]:1", 2));
-        for (text, key) in [("lisen = 1", "lisen"), ("[nodes]\nlisten = \"x\"", "[nodes] listen"), ("nodes_auth = \"off\"", "nodes_auth")] {
+        assert_eq!(
+            (settings.listen.as_str(), settings.allow.len()),
+            ("[::1]:1", 2)
+        );
+        for (text, key) in [
+            ("lisen = 1", "lisen"),
+            ("[nodes]\nlisten = \"x\"", "[nodes] listen"),
+            ("nodes_auth = \"off\"", "nodes_auth"),
+        ] {
             std::fs::write(&path, text).unwrap();
             let error = read_file(&path, &mut given).unwrap_err().to_string();
             assert_eq!(error, format!("{}: {key} is no setting", path.display()));

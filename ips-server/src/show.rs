@@ -94,23 +94,32 @@ impl<'a> ShownVm<'a> {
             vm_id: vm.id.as_str(),
             name: config.name.as_str(),
             uuid: vm.uuid.to_string(),
-            node: vm.owner.as_ref().map(|owner| owner.as_str()),
+            node: vm.owner.as_ref().map(hps_core::names::NodeName::as_str),
             state: vm.shown_state(stale_after).as_str(),
             seen_at: vm.seen_at,
             desired: vm.desired.as_str(),
             vcpus: config.vcpus.get(),
             memory_mb: config.memory.get(),
-            title: config.title.as_ref().map(|text| text.as_str()),
-            description: config.description.as_ref().map(|text| text.as_str()),
+            title: config.title.as_ref().map(hps_core::names::Text::as_str),
+            description: config
+                .description
+                .as_ref()
+                .map(hps_core::names::Text::as_str),
             disks: config
                 .disks
                 .iter()
-                .map(|disk| ShownDisk { a: disk.a.as_str(), b: disk.b.as_ref().map(|b| b.as_str()) })
+                .map(|disk| ShownDisk {
+                    a: disk.a.as_str(),
+                    b: disk.b.as_ref().map(hps_core::names::DiskPath::as_str),
+                })
                 .collect(),
             networks: config
                 .networks
                 .iter()
-                .map(|network| ShownNetwork { vni: network.vni.get(), bridge: network.bridge.as_str() })
+                .map(|network| ShownNetwork {
+                    vni: network.vni.get(),
+                    bridge: network.bridge.as_str(),
+                })
                 .collect(),
         }
     }
@@ -133,7 +142,11 @@ impl<'a> ShownOperation<'a> {
             steps: operation
                 .steps
                 .iter()
-                .map(|step| ShownStep { step: &step.step, at: step.at, result: &step.result })
+                .map(|step| ShownStep {
+                    step: &step.step,
+                    at: step.at,
+                    result: &step.result,
+                })
                 .collect(),
         }
     }
@@ -148,11 +161,17 @@ impl<'a> ShownNode<'a> {
             node: node.name.as_str(),
             health: Some(node.health.as_str()),
             reason: node.health.reason(),
-            labels: node.labels.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect(),
+            labels: node
+                .labels
+                .iter()
+                .map(|(key, value)| (key.as_str(), value.as_str()))
+                .collect(),
             load_15m: node.load_15m,
             memory_mb: node.memory_mb,
             version: record.and_then(|record| record.version.as_deref()),
-            boot_id: record.and_then(|record| record.boot_id).map(|id| id.to_string()),
+            boot_id: record
+                .and_then(|record| record.boot_id)
+                .map(|id| id.to_string()),
         }
     }
 

@@ -29,7 +29,9 @@ impl FromStr for Level {
             "notice" => Ok(Self::Notice),
             "info" => Ok(Self::Info),
             "debug" => Ok(Self::Debug),
-            _ => Err(format!("level {text:?}: want debug, info, notice, warning, err or crit")),
+            _ => Err(format!(
+                "level {text:?}: want debug, info, notice, warning, err or crit"
+            )),
         }
     }
 }
@@ -38,7 +40,8 @@ impl FromStr for Level {
 #[must_use = "a lost line is not always harmless"]
 pub fn log(tag: &str, level: Level, message: &str) -> bool {
     let line = line(tag, level, message);
-    let sent = UnixDatagram::unbound().and_then(|socket| socket.send_to(line.as_bytes(), "/dev/log"));
+    let sent =
+        UnixDatagram::unbound().and_then(|socket| socket.send_to(line.as_bytes(), "/dev/log"));
     sent.is_ok()
 }
 
@@ -48,14 +51,25 @@ pub fn caller() -> String {
     let parent = std::os::unix::process::parent_id();
     let name = std::fs::read_to_string(format!("/proc/{parent}/comm")).unwrap_or_default();
     let name = name.trim();
-    if name.is_empty() { "o_log".to_owned() } else { name.to_owned() }
+    if name.is_empty() {
+        "o_log".to_owned()
+    } else {
+        name.to_owned()
+    }
 }
 
 /// syslogd adds the time and the host itself.
 fn line(tag: &str, level: Level, message: &str) -> String {
     let priority = LOCAL0 * 8 + level as u8;
-    let tag: String = tag.chars().filter(|c| c.is_ascii_alphanumeric() || "_-.".contains(*c)).collect();
-    format!("<{priority}>{tag}[{}]: {}", std::process::id(), hps_core::kv::one_line(message))
+    let tag: String = tag
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || "_-.".contains(*c))
+        .collect();
+    format!(
+        "<{priority}>{tag}[{}]: {}",
+        std::process::id(),
+        hps_core::kv::one_line(message)
+    )
 }
 
 #[cfg(test)]
@@ -65,6 +79,9 @@ mod tests {
     #[test]
     fn a_line_is_local0_and_stays_one_line() {
         let line = line("o_log", Level::Err, "a\nb");
-        assert!(line.starts_with("<131>o_log[") && line.ends_with("]: a b"), "{line}");
+        assert!(
+            line.starts_with("<131>o_log[") && line.ends_with("]: a b"),
+            "{line}"
+        );
     }
 }

@@ -43,12 +43,24 @@ impl Ips {
         for part in ["bin", "fake"] {
             std::fs::create_dir_all(dir.join(part)).unwrap();
         }
-        let link = |from: &Path, to: &str| std::os::unix::fs::symlink(from, dir.join("bin").join(to)).unwrap();
+        let link = |from: &Path, to: &str| {
+            std::os::unix::fs::symlink(from, dir.join("bin").join(to)).unwrap();
+        };
         let binary = Path::new(env!("CARGO_BIN_EXE_ips-server"));
-        for name in ["ips-server", "o_vm", "o_vm_create", "o_vm_validate_node", "o_vm_get_healthy_nodes", "o_log"] {
+        for name in [
+            "ips-server",
+            "o_vm",
+            "o_vm_create",
+            "o_vm_validate_node",
+            "o_vm_get_healthy_nodes",
+            "o_log",
+        ] {
             link(binary, name);
         }
-        link(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fakes/n_vm"), "n_vm");
+        link(
+            &Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fakes/n_vm"),
+            "n_vm",
+        );
         let path = format!("{}:/usr/local/bin:/usr/bin:/bin", dir.join("bin").display());
         let text = |path: &str| dir.join(path).display().to_string();
         let env = [
@@ -61,7 +73,12 @@ impl Ips {
             ("IPS_LISTEN", "127.0.0.1:1".to_owned()),
         ];
         let env = env.map(|(key, value)| (key.to_owned(), value)).to_vec();
-        Self { dir, env, server: None, port: 0 }
+        Self {
+            dir,
+            env,
+            server: None,
+            port: 0,
+        }
     }
 
     /// Sets a variable for all that is started from now on.
@@ -71,11 +88,20 @@ impl Ips {
         self
     }
 
-    #[expect(clippy::disallowed_methods, reason = "tests start the real programs as a user does")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "tests start the real programs as a user does"
+    )]
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new(self.dir.join("bin").join(program));
-        command.env_clear().envs(self.env.iter().map(|(key, value)| (key, value))).current_dir(&self.dir);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .env_clear()
+            .envs(self.env.iter().map(|(key, value)| (key, value)))
+            .current_dir(&self.dir);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         command
     }
 
@@ -96,14 +122,26 @@ impl Ips {
     }
 
     pub(crate) fn with_input(&self, args: &[&str], input: &str) -> Done {
-        let mut child = self.command("o_vm").args(args).stdin(Stdio::piped()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let mut child = self
+            .command("o_vm")
+            .args(args)
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(input.as_bytes())
+            .unwrap();
         Done::of(child)
     }
 
     /// Defines a small VM.
     pub(crate) fn define(&self, id: &str) {
-        self.ok(&["define", "--id", id, "--name", id, "--cpus", "1", "--ram", "64"]);
+        self.ok(&[
+            "define", "--id", id, "--name", id, "--cpus", "1", "--ram", "64",
+        ]);
     }
 
     /// Starts the server on a free port.
@@ -111,11 +149,19 @@ impl Ips {
         let log = self.dir.join("server.log");
         let file = std::fs::File::create(&log).unwrap();
         let mut command = self.command("ips-server");
-        let server = command.args(["serve", "--listen", "127.0.0.1:0"]).stderr(file).spawn().unwrap();
+        let server = command
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .stderr(file)
+            .spawn()
+            .unwrap();
         self.server = Some(server);
         let address = wait_for("the server to say where it listens", || {
             let text = std::fs::read_to_string(&log).unwrap();
-            text.split("listen=").nth(1)?.split(' ').next().map(str::to_owned)
+            text.split("listen=")
+                .nth(1)?
+                .split(' ')
+                .next()
+                .map(str::to_owned)
         });
         self.port = address.rsplit(':').next().unwrap().parse().unwrap();
         self.set("IPS_LISTEN", &address);
@@ -143,7 +189,10 @@ impl Ips {
     }
 
     pub(crate) fn ask(&self, method: &str, target: &str, headers: &[&str], body: &str) -> Answer {
-        let mut head = format!("{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
+        let mut head = format!(
+            "{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n",
+            body.len()
+        );
         for header in headers {
             head.push_str(header);
             head.push_str("\r\n");
@@ -153,15 +202,25 @@ impl Ips {
 
     pub(crate) fn raw(&self, request: &str) -> Answer {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
         // A server that has seen enough may close before it has read all.
         let _ = stream.write_all(request.as_bytes());
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer);
         let answer = String::from_utf8_lossy(&answer).into_owned();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
-        Answer { status, head: head.to_owned(), body: body.to_owned() }
+        let status = head
+            .split(' ')
+            .nth(1)
+            .and_then(|code| code.parse().ok())
+            .unwrap_or(0);
+        Answer {
+            status,
+            head: head.to_owned(),
+            body: body.to_owned(),
+        }
     }
 
     /// Writes a file for the fake n_vm.
@@ -177,15 +236,26 @@ impl Ips {
     }
 
     pub(crate) fn unblock(&self) {
-        let done = self.shell("rm -f fake/started.old; timeout 10 sh -c 'echo >fake/block'; rm fake/block");
+        let done = self
+            .shell("rm -f fake/started.old; timeout 10 sh -c 'echo >fake/block'; rm fake/block");
         assert_eq!(done.code, 0, "{done:?}");
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a shell for what only a shell does briefly")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a shell for what only a shell does briefly"
+    )]
     pub(crate) fn shell(&self, script: &str) -> Done {
         let mut command = Command::new("sh");
         command.args(["-c", script]).current_dir(&self.dir);
-        Done::of(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+        Done::of(
+            command
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap(),
+        )
     }
 
     /// Waits until the fake n_vm has been started.
@@ -198,7 +268,9 @@ impl Ips {
     /// A variable that the last n_vm was given.
     pub(crate) fn given(&self, key: &str) -> Option<String> {
         let text = std::fs::read_to_string(self.dir.join("fake/env")).unwrap();
-        let line = text.lines().find_map(|line| line.strip_prefix(&format!("{key}=")));
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(&format!("{key}=")));
         line.map(str::to_owned)
     }
 
@@ -253,8 +325,14 @@ pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T 
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the signal comes from outside, as an operator's does")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the signal comes from outside, as an operator's does"
+)]
 pub(crate) fn kill(pid: u32, signal: &str) {
-    let done = Command::new("kill").args([format!("-{signal}"), pid.to_string()]).status().unwrap();
+    let done = Command::new("kill")
+        .args([format!("-{signal}"), pid.to_string()])
+        .status()
+        .unwrap();
     assert!(done.success());
 }

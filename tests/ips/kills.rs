@@ -13,13 +13,19 @@ fn with_vm() -> Ips {
 
 fn listed(state: &str) -> String {
     let uuid = hps_core::identity::uuid_of_id(&"a".parse().unwrap());
-    format!("[{{\"name\":\"a\",\"uuid\":\"{uuid}\",\"state\":\"{state}\",\"vcpus\":1,\"memory_mb\":64,\"vnc\":null}}]")
+    format!(
+        "[{{\"name\":\"a\",\"uuid\":\"{uuid}\",\"state\":\"{state}\",\"vcpus\":1,\"memory_mb\":64,\"vnc\":null}}]"
+    )
 }
 
 /// Starts a create, waits until its n_vm runs, kills o_vm and, if asked, n_vm too.
 fn killed(ips: &Ips, with_child: bool) {
     ips.block();
-    let mut create = ips.command("o_vm").args(["create", "a", "box"]).spawn().unwrap();
+    let mut create = ips
+        .command("o_vm")
+        .args(["create", "a", "box"])
+        .spawn()
+        .unwrap();
     ips.wait_started();
     if with_child {
         let done = ips.shell(&format!("pkill -9 -P {}", create.id()));
@@ -33,7 +39,9 @@ fn killed(ips: &Ips, with_child: bool) {
 }
 
 fn all_ended(ips: &Ips) -> bool {
-    ips.operations().iter().all(|operation| !operation["ended_at"].is_null())
+    ips.operations()
+        .iter()
+        .all(|operation| !operation["ended_at"].is_null())
 }
 
 #[test]
@@ -42,14 +50,29 @@ fn killed_alone_the_same_create_waits_for_the_orphan_and_ends_right() {
     killed(&ips, false);
     let other = ips.o_vm(&["destroy", "a"]);
     assert_eq!(other.code, 10, "another verb: {other:?}");
-    assert!(other.err.contains("still runs, though its o_vm is gone"), "{}", other.err);
-    let again = ips.command("o_vm").args(["create", "a", "box"]).spawn().unwrap();
+    assert!(
+        other.err.contains("still runs, though its o_vm is gone"),
+        "{}",
+        other.err
+    );
+    let again = ips
+        .command("o_vm")
+        .args(["create", "a", "box"])
+        .spawn()
+        .unwrap();
     std::thread::sleep(std::time::Duration::from_millis(100));
     ips.fake("list", &listed("running"));
     ips.unblock();
     let done = Done::of(again);
     assert_eq!(done.code, 0, "{done:?}");
-    assert_eq!(ips.calls().iter().filter(|call| call.starts_with("create")).count(), 1, "attached, not run again");
+    assert_eq!(
+        ips.calls()
+            .iter()
+            .filter(|call| call.starts_with("create"))
+            .count(),
+        1,
+        "attached, not run again"
+    );
     assert!(all_ended(&ips));
 }
 
@@ -75,12 +98,18 @@ fn killed_with_its_child_a_destroy_afterwards_ends_right_too() {
 
 #[test]
 fn a_sweep_ends_what_a_dead_process_left_by_what_the_node_has() {
-    for (seen, code, node) in [(listed("running"), 0, Some("box")), ("[]".to_owned(), 11, None)] {
+    for (seen, code, node) in [
+        (listed("running"), 0, Some("box")),
+        ("[]".to_owned(), 11, None),
+    ] {
         let ips = with_vm();
         killed(&ips, true);
         ips.fake("list", &seen);
         let dry = ips.ok(&["sweep", "--dry-run"]);
-        assert!(dry.contains("(create a on box)") && !all_ended(&ips), "{dry}");
+        assert!(
+            dry.contains("(create a on box)") && !all_ended(&ips),
+            "{dry}"
+        );
         ips.ok(&["sweep"]);
         assert_eq!(ips.operations()[0]["exit_code"], code, "{seen}");
         assert_eq!(ips.vm("a")["node"].as_str(), node, "{seen}");
@@ -93,8 +122,13 @@ fn a_sweep_leaves_what_still_runs_and_what_nobody_can_say() {
     killed(&ips, false);
     assert!(ips.ok(&["sweep"]).contains("under way"));
     ips.unblock();
-    wait_for("the orphan to end", || (!ips.ok(&["sweep"]).contains("under way")).then_some(()));
-    assert!(ips.ok(&["sweep"]).contains("care: operation"), "the node does not answer");
+    wait_for("the orphan to end", || {
+        (!ips.ok(&["sweep"]).contains("under way")).then_some(())
+    });
+    assert!(
+        ips.ok(&["sweep"]).contains("care: operation"),
+        "the node does not answer"
+    );
     assert!(!all_ended(&ips));
     ips.fake("list", &listed("running"));
     ips.ok(&["sweep"]);
@@ -119,7 +153,11 @@ fn killed_at(syscall: &str, n: u32) -> bool {
     });
     assert!(all_ended(&ips), "{syscall} {n}: {:?}", ips.operations());
     let vm = ips.vm("a");
-    assert_eq!((vm["node"].as_str(), vm["state"].as_str()), (Some("box"), Some("running")), "{syscall} {n}");
+    assert_eq!(
+        (vm["node"].as_str(), vm["state"].as_str()),
+        (Some("box"), Some("running")),
+        "{syscall} {n}"
+    );
     was_killed
 }
 
@@ -127,7 +165,10 @@ fn killed_at(syscall: &str, n: u32) -> bool {
 fn killed_at_any_commit_the_same_create_ends_right() {
     for syscall in ["fsync,fdatasync", "pwrite64", "clone,clone3,vfork"] {
         let step = if syscall == "pwrite64" { 5 } else { 1 };
-        let killed = (1..60).step_by(step).take_while(|n| killed_at(syscall, *n)).count();
+        let killed = (1..60)
+            .step_by(step)
+            .take_while(|n| killed_at(syscall, *n))
+            .count();
         assert!(killed > 0, "{syscall}: never killed");
     }
 }

@@ -1,6 +1,11 @@
 //! Black-box tests of `ips-server` and `o_vm`: the real binary, a registry of its own, a
 //! real server on loopback, and tests/fakes/n_vm in place of the node's program.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a failed expectation is a test's result"
+)]
+
 mod harness;
 mod kills;
 mod operations;

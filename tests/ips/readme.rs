@@ -7,7 +7,10 @@ const README: &str = include_str!("../../README.md");
 /// `(first cell, second cell)` of the table behind a line that holds `mark`.
 fn table(mark: &str) -> Vec<(String, String)> {
     let after = README.split_once(mark).unwrap().1;
-    let rows = after.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+    let rows = after
+        .lines()
+        .skip_while(|line| !line.starts_with('|'))
+        .take_while(|line| line.starts_with('|'));
     rows.skip(2)
         .map(|row| {
             let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
@@ -18,7 +21,10 @@ fn table(mark: &str) -> Vec<(String, String)> {
 
 #[test]
 fn the_exit_codes_of_o_vm_are_those_of_the_code() {
-    let code: Vec<_> = Exit::ALL.iter().map(|exit| (exit.code().to_string(), exit.meaning().to_owned())).collect();
+    let code: Vec<_> = Exit::ALL
+        .iter()
+        .map(|exit| (exit.code().to_string(), exit.meaning().to_owned()))
+        .collect();
     assert_eq!(table("`o_vm create` and the other verbs"), code);
     for exit in Exit::ALL {
         assert_eq!(Exit::from_code(exit.code()), Some(exit));
@@ -27,7 +33,20 @@ fn the_exit_codes_of_o_vm_are_those_of_the_code() {
 
 #[test]
 fn every_setting_of_the_ips_stands_in_the_readme() {
-    for key in ["listen", "registry", "engine", "node_name", "advertise", "lock_dir", "om_timeout", "instance_timeout", "verb_timeout", "delete_timeout", "poll_interval", "stale_after"] {
+    for key in [
+        "listen",
+        "registry",
+        "engine",
+        "node_name",
+        "advertise",
+        "lock_dir",
+        "om_timeout",
+        "instance_timeout",
+        "verb_timeout",
+        "delete_timeout",
+        "poll_interval",
+        "stale_after",
+    ] {
         assert!(README.contains(&format!("`{key}`")), "{key}");
     }
 }

@@ -16,7 +16,10 @@ fn a_vm_is_defined_from_standard_input_or_flags_and_gets_an_id() {
     let ips = Ips::new();
     let done = ips.with_input(&["define", "-"], SPEC);
     assert_eq!((done.code, done.out.trim().len()), (0, 36), "{done:?}");
-    let flags = ["define", "--id", "f", "--name", "f", "--cpus", "2", "--ram", "64", "--disk", "/a,/b", "--disk", "/c", "--net", "7=br7", "--title", "T, \"x\""];
+    let flags = [
+        "define", "--id", "f", "--name", "f", "--cpus", "2", "--ram", "64", "--disk", "/a,/b",
+        "--disk", "/c", "--net", "7=br7", "--title", "T, \"x\"",
+    ];
     ips.ok(&flags);
     assert_eq!(
         ips.ok(&["config", "f"]),
@@ -29,9 +32,18 @@ fn what_is_wrong_is_named_and_nothing_is_defined() {
     let ips = Ips::new();
     for (text, want) in [
         ("name=a\n", "cpu_count is missing"),
-        (&SPEC.replace("cpu_count=4", "cpu_count=0"), "line 2: cpu_count: CPU count \"0\""),
-        (&format!("{SPEC}colour=red\n"), "colour is no key of a VM config"),
-        (&format!("{SPEC}name=b\n"), "line 13: name was given on line 1 already"),
+        (
+            &SPEC.replace("cpu_count=4", "cpu_count=0"),
+            "line 2: cpu_count: CPU count \"0\"",
+        ),
+        (
+            &format!("{SPEC}colour=red\n"),
+            "colour is no key of a VM config",
+        ),
+        (
+            &format!("{SPEC}name=b\n"),
+            "line 13: name was given on line 1 already",
+        ),
     ] {
         let done = ips.with_input(&["define", "-"], text);
         assert_eq!(done.code, 1);
@@ -43,25 +55,46 @@ fn what_is_wrong_is_named_and_nothing_is_defined() {
 #[test]
 fn a_name_or_a_disk_of_another_vm_is_refused() {
     let ips = Ips::new();
-    ips.ok(&["define", "--id", "a", "--name", "a", "--cpus", "1", "--ram", "64", "--disk", "/x,/y"]);
+    ips.ok(&[
+        "define", "--id", "a", "--name", "a", "--cpus", "1", "--ram", "64", "--disk", "/x,/y",
+    ]);
     let name = ips.o_vm(&["define", "--name", "a", "--cpus", "1", "--ram", "64"]);
-    assert_eq!((name.code, name.err.as_str()), (1, "o_vm: define: name a is taken by VM a\n"));
-    let disk = ips.o_vm(&["define", "--name", "b", "--cpus", "1", "--ram", "64", "--disk", "/y"]);
-    assert_eq!((disk.code, disk.err.as_str()), (1, "o_vm: define: disk_1_a: /y is a disk of VM a already\n"));
+    assert_eq!(
+        (name.code, name.err.as_str()),
+        (1, "o_vm: define: name a is taken by VM a\n")
+    );
+    let disk = ips.o_vm(&[
+        "define", "--name", "b", "--cpus", "1", "--ram", "64", "--disk", "/y",
+    ]);
+    assert_eq!(
+        (disk.code, disk.err.as_str()),
+        (1, "o_vm: define: disk_1_a: /y is a disk of VM a already\n")
+    );
 }
 
 #[test]
 fn set_changes_keys_says_when_and_is_audited() {
     let ips = Ips::new();
     ips.define("a");
-    let said = ips.ok(&["set", "a", "ram_mb=128", "title=New, title", "--reason", "growth"]);
+    let said = ips.ok(&[
+        "set",
+        "a",
+        "ram_mb=128",
+        "title=New, title",
+        "--reason",
+        "growth",
+    ]);
     assert_eq!(said, "a changed; takes effect when it is created\n");
     assert!(ips.ok(&["config", "a"]).contains("ram_mb=128\n"));
     assert!(ips.ok(&["show", "a"]).contains("set by "), "audit");
     assert!(ips.ok(&["show", "a"]).contains("(growth)"), "reason");
     let bad = ips.o_vm(&["set", "a", "ram_mb=lots"]);
     assert_eq!(bad.code, 1);
-    assert!(bad.err.starts_with("o_vm: set: ram_mb: memory \"lots\""), "{}", bad.err);
+    assert!(
+        bad.err.starts_with("o_vm: set: ram_mb: memory \"lots\""),
+        "{}",
+        bad.err
+    );
 }
 
 #[test]
@@ -71,12 +104,23 @@ fn what_a_node_owns_is_not_undefined_and_keeps_its_name_and_disks() {
     ips.ok(&["create", "a", "box"]);
     let undefine = ips.o_vm(&["undefine", "a"]);
     assert_eq!(undefine.code, 1);
-    assert!(undefine.err.contains("box owns a, or may own it"), "{}", undefine.err);
+    assert!(
+        undefine.err.contains("box owns a, or may own it"),
+        "{}",
+        undefine.err
+    );
     for pair in ["name=b", "disk_1_a=/x", "vxlan_5=br5"] {
         let done = ips.o_vm(&["set", "a", pair]);
-        assert!(done.code == 1 && done.err.contains("cannot be changed while a node owns a"), "{}", done.err);
+        assert!(
+            done.code == 1 && done.err.contains("cannot be changed while a node owns a"),
+            "{}",
+            done.err
+        );
     }
-    assert!(ips.ok(&["set", "a", "ram_mb=65"]).contains("takes effect when it is destroyed on box"));
+    assert!(
+        ips.ok(&["set", "a", "ram_mb=65"])
+            .contains("takes effect when it is destroyed on box")
+    );
     ips.ok(&["destroy", "a"]);
     ips.ok(&["undefine", "a"]);
     assert_eq!(ips.o_vm(&["show", "a"]).code, 1);
@@ -87,16 +131,40 @@ fn what_a_node_owns_is_not_undefined_and_keeps_its_name_and_disks() {
 fn export_is_read_by_import_and_import_is_all_or_none() {
     let (one, two) = (Ips::new(), Ips::new());
     one.define("a");
-    one.ok(&["define", "--id", "b", "--name", "b", "--cpus", "1", "--ram", "64", "--disk", "/x", "--title", "é, \"q\""]);
+    one.ok(&[
+        "define",
+        "--id",
+        "b",
+        "--name",
+        "b",
+        "--cpus",
+        "1",
+        "--ram",
+        "64",
+        "--disk",
+        "/x",
+        "--title",
+        "é, \"q\"",
+    ]);
     let stream = one.ok(&["export"]);
-    assert_eq!(two.with_input(&["import", "-"], &stream).out, "2 VMs defined\n");
+    assert_eq!(
+        two.with_input(&["import", "-"], &stream).out,
+        "2 VMs defined\n"
+    );
     assert_eq!(two.ok(&["export"]), stream);
 
     let three = Ips::new();
-    let broken = stream.replace("ram_mb=64\nprovision_method=virt-install\ndisk", "ram_mb=x\nprovision_method=virt-install\ndisk");
+    let broken = stream.replace(
+        "ram_mb=64\nprovision_method=virt-install\ndisk",
+        "ram_mb=x\nprovision_method=virt-install\ndisk",
+    );
     let done = three.with_input(&["import", "-"], &broken);
     assert_eq!(done.code, 1);
-    assert!(done.err.contains("/dev/stdin: line 10: ram_mb: "), "{}", done.err);
+    assert!(
+        done.err.contains("/dev/stdin: line 10: ram_mb: "),
+        "{}",
+        done.err
+    );
     assert_eq!(three.ok(&["list", "--json"]), "[]\n");
 }
 
@@ -107,12 +175,22 @@ fn list_filters_and_picks_columns() {
         ips.define(id);
     }
     ips.ok(&["create", "web-2", "box"]);
-    assert_eq!(ips.ok(&["list", "--columns", "name,node,state"]), "NAME   NODE  STATE\ndb-1   -     absent\nweb-1  -     absent\nweb-2  box   running\n");
-    let names = |args: &[&str]| ips.ok(&[&["list", "--columns", "name"], args].concat()).replace('\n', " ");
+    assert_eq!(
+        ips.ok(&["list", "--columns", "name,node,state"]),
+        "NAME   NODE  STATE\ndb-1   -     absent\nweb-1  -     absent\nweb-2  box   running\n"
+    );
+    let names = |args: &[&str]| {
+        ips.ok(&[&["list", "--columns", "name"], args].concat())
+            .replace('\n', " ")
+    };
     assert_eq!(names(&["--name", "web*"]), "NAME web-1 web-2 ");
     assert_eq!(names(&["--node", "box"]), "NAME web-2 ");
     assert_eq!(names(&["--state", "absent"]), "NAME db-1 web-1 ");
-    assert!(ips.o_vm(&["list", "--columns", "colour"]).err.contains("want some of vm_id,name,"));
+    assert!(
+        ips.o_vm(&["list", "--columns", "colour"])
+            .err
+            .contains("want some of vm_id,name,")
+    );
 }
 
 #[test]
@@ -130,24 +208,47 @@ fn a_state_that_is_too_old_is_shown_as_unknown() {
 #[test]
 fn holding_it_wrong_says_how_to_hold_it() {
     let ips = Ips::new();
-    for args in [&["nosuch"][..], &["create", "a"], &["create", "a", "b", "c"], &["stop", "a", "gently"], &[]] {
+    for args in [
+        &["nosuch"][..],
+        &["create", "a"],
+        &["create", "a", "b", "c"],
+        &["stop", "a", "gently"],
+        &[],
+    ] {
         let done = ips.o_vm(args);
         assert_eq!(done.code, 1, "{args:?}");
-        assert!(done.out.is_empty() && done.err.contains("--help"), "{args:?}: {done:?}");
+        assert!(
+            done.out.is_empty() && done.err.contains("--help"),
+            "{args:?}: {done:?}"
+        );
     }
     let help = ips.o_vm(&["stop", "--help"]);
-    assert!(help.code == 0 && help.err.is_empty() && help.out.contains("--force-after"), "{help:?}");
+    assert!(
+        help.code == 0 && help.err.is_empty() && help.out.contains("--force-after"),
+        "{help:?}"
+    );
     assert!(ips.ok(&["--version"]).starts_with("o_vm "));
 }
 
 #[test]
 fn a_bad_setting_names_its_key_and_where_it_stands() {
     let mut ips = Ips::new();
-    std::fs::write(ips.dir.join("ips.toml"), "om_timeout = 30\nlisten_on = \"x\"\n").unwrap();
+    std::fs::write(
+        ips.dir.join("ips.toml"),
+        "om_timeout = 30\nlisten_on = \"x\"\n",
+    )
+    .unwrap();
     let done = ips.o_vm(&["--config", "ips.toml", "list"]);
-    assert_eq!((done.code, done.err.as_str()), (1, "o_vm: ips.toml: listen_on is no setting\n"));
+    assert_eq!(
+        (done.code, done.err.as_str()),
+        (1, "o_vm: ips.toml: listen_on is no setting\n")
+    );
     ips.set("IPS_VERB_TIMEOUT", "soon");
-    assert!(ips.o_vm(&["list"]).err.starts_with("o_vm: IPS_VERB_TIMEOUT: verb_timeout: \"soon\": want seconds"));
+    assert!(
+        ips.o_vm(&["list"])
+            .err
+            .starts_with("o_vm: IPS_VERB_TIMEOUT: verb_timeout: \"soon\": want seconds")
+    );
 }
 
 #[test]
@@ -156,12 +257,25 @@ fn a_registry_that_cannot_be_used_is_named_with_what_to_do() {
     ips.set("IPS_REGISTRY", "/nonexistent/registry.db");
     let done = ips.o_vm(&["list"]);
     assert_eq!(done.code, 1);
-    assert!(done.err.contains("/nonexistent/registry.db: cannot be opened"), "{}", done.err);
+    assert!(
+        done.err
+            .contains("/nonexistent/registry.db: cannot be opened"),
+        "{}",
+        done.err
+    );
     let file = ips.dir.join("text.db");
-    std::fs::write(&file, "no database at all, only some text that is long enough").unwrap();
+    std::fs::write(
+        &file,
+        "no database at all, only some text that is long enough",
+    )
+    .unwrap();
     ips.set("IPS_REGISTRY", file.to_str().unwrap());
     assert!(ips.o_vm(&["list"]).err.contains("this is no registry"));
-    assert_eq!(std::fs::read_to_string(&file).unwrap().len(), 54, "left alone");
+    assert_eq!(
+        std::fs::read_to_string(&file).unwrap().len(),
+        54,
+        "left alone"
+    );
 }
 
 #[test]

@@ -8,8 +8,12 @@ const GET_CONFIG: &str = "/cgi-bin/boot_manager.sh?cmd=vm&get_config=get_config&
 
 fn serving(auth: &str, allow: &str) -> Ips {
     let mut ips = Ips::new();
-    ips.set("IPS_NODES_AUTH", auth).set("IPS_NODES_ALLOW", allow);
-    assert_eq!(ips.with_input(&["define", "--id", "abc-1", "-"], SPEC).code, 0);
+    ips.set("IPS_NODES_AUTH", auth)
+        .set("IPS_NODES_ALLOW", allow);
+    assert_eq!(
+        ips.with_input(&["define", "--id", "abc-1", "-"], SPEC).code,
+        0
+    );
     ips.serve();
     ips
 }
@@ -19,18 +23,44 @@ fn an_old_bash_node_gets_the_specifications_text_byte_for_byte() {
     let ips = serving("off", "127.0.0.0/8");
     let answer = ips.ask("POST", GET_CONFIG, &[], "");
     assert_eq!((answer.status, answer.body.as_str()), (200, SPEC));
-    assert_eq!(ips.get(&GET_CONFIG.replace("abc-1", "ABC-1")).body, SPEC, "folded");
+    assert_eq!(
+        ips.get(&GET_CONFIG.replace("abc-1", "ABC-1")).body,
+        SPEC,
+        "folded"
+    );
     let unknown = ips.get(&GET_CONFIG.replace("abc-1", "nosuch"));
-    assert_eq!((unknown.status, unknown.body.as_str()), (404, "error=no VM nosuch is defined\n"));
+    assert_eq!(
+        (unknown.status, unknown.body.as_str()),
+        (404, "error=no VM nosuch is defined\n")
+    );
 }
 
 #[test]
 fn auth_off_serves_allowed_networks_only() {
     let ips = serving("off", "10.0.0.0/8");
     assert_eq!(ips.get(GET_CONFIG).status, 403);
-    let forwarded = |address: &str| ips.ask("GET", GET_CONFIG, &[&format!("X-Forwarded-For: {address}")], "").status;
-    assert_eq!((forwarded("10.1.2.3"), forwarded("11.1.2.3"), forwarded("10.1.2.3, 11.1.2.3")), (200, 403, 403));
-    assert!(ips.server_log().contains("refused client=127.0.0.1"), "{}", ips.server_log());
+    let forwarded = |address: &str| {
+        ips.ask(
+            "GET",
+            GET_CONFIG,
+            &[&format!("X-Forwarded-For: {address}")],
+            "",
+        )
+        .status
+    };
+    assert_eq!(
+        (
+            forwarded("10.1.2.3"),
+            forwarded("11.1.2.3"),
+            forwarded("10.1.2.3, 11.1.2.3")
+        ),
+        (200, 403, 403)
+    );
+    assert!(
+        ips.server_log().contains("refused client=127.0.0.1"),
+        "{}",
+        ips.server_log()
+    );
 }
 
 #[test]
@@ -51,9 +81,22 @@ fn a_token_made_by_hand_fetches_that_config_and_nothing_else() {
     let token = ips.ok(&["config", "abc-1", "--token"]);
     let header = format!("Authorization: Bearer {}", token.trim());
     assert_eq!(ips.ask("GET", GET_CONFIG, &[&header], "").body, SPEC);
-    assert_eq!(ips.ask("GET", &GET_CONFIG.replace("abc-1", "other"), &[&header], "").status, 403);
+    assert_eq!(
+        ips.ask("GET", &GET_CONFIG.replace("abc-1", "other"), &[&header], "")
+            .status,
+        403
+    );
     let report = "operation=00000000-0000-0000-0000-000000000001\nvm_id=abc-1\nverb=create\nnode=box\nexit_code=0\nstate=running\nmessage=\n";
-    assert_eq!(ips.ask("POST", "/cgi-bin/boot_manager.sh?cmd=vm&report=report", &[&header], report).status, 403);
+    assert_eq!(
+        ips.ask(
+            "POST",
+            "/cgi-bin/boot_manager.sh?cmd=vm&report=report",
+            &[&header],
+            report
+        )
+        .status,
+        403
+    );
 }
 
 #[test]
@@ -61,7 +104,11 @@ fn a_change_by_o_vm_is_in_the_next_answer() {
     let ips = serving("off", "127.0.0.0/8");
     for ram in 100..110 {
         ips.ok(&["set", "abc-1", &format!("ram_mb={ram}")]);
-        assert!(ips.get(GET_CONFIG).body.contains(&format!("ram_mb={ram}\n")));
+        assert!(
+            ips.get(GET_CONFIG)
+                .body
+                .contains(&format!("ram_mb={ram}\n"))
+        );
     }
 }
 
@@ -73,10 +120,26 @@ fn what_is_malformed_is_refused_with_the_right_status() {
         ("GET", base.to_owned(), 400),
         ("GET", format!("{base}?cmd=vm"), 400),
         ("GET", format!("{base}?cmd=vm&get_config=get_config"), 400),
-        ("GET", format!("{base}?cmd=vm&get_config=get_config&vm_id=a%20b"), 400),
-        ("GET", format!("{base}?cmd=vm&get_config=get_config&vm_id=%zz"), 400),
-        ("GET", format!("{base}?cmd=vm&cmd=vm&get_config=get_config&vm_id=abc-1"), 400),
-        ("GET", format!("{base}?c%6dd=vm&get_config=get_config&vm_id=abc-1"), 400),
+        (
+            "GET",
+            format!("{base}?cmd=vm&get_config=get_config&vm_id=a%20b"),
+            400,
+        ),
+        (
+            "GET",
+            format!("{base}?cmd=vm&get_config=get_config&vm_id=%zz"),
+            400,
+        ),
+        (
+            "GET",
+            format!("{base}?cmd=vm&cmd=vm&get_config=get_config&vm_id=abc-1"),
+            400,
+        ),
+        (
+            "GET",
+            format!("{base}?c%6dd=vm&get_config=get_config&vm_id=abc-1"),
+            400,
+        ),
         ("GET", format!("{base}?cmd=tftp"), 404),
         ("PUT", GET_CONFIG.to_owned(), 405),
         ("GET", format!("{GET_CONFIG}&x={}", "y".repeat(9000)), 414),
@@ -90,7 +153,12 @@ fn what_is_malformed_is_refused_with_the_right_status() {
         let is_named = answer.body.starts_with("error=") || answer.body.starts_with("{\"error\":");
         assert!(is_named, "{method} {target}: {}", answer.body);
     }
-    let long = ips.ask("POST", &format!("{base}?cmd=vm&report=report"), &[], &"x".repeat(70_000));
+    let long = ips.ask(
+        "POST",
+        &format!("{base}?cmd=vm&report=report"),
+        &[],
+        &"x".repeat(70_000),
+    );
     assert_eq!(long.status, 413);
 }
 
@@ -99,7 +167,10 @@ fn people_read_json_health_and_metrics() {
     let ips = serving("token", "");
     let vms: serde_json::Value = serde_json::from_str(&ips.get("/v1/vms").body).unwrap();
     assert_eq!(vms[0]["vm_id"], "abc-1");
-    assert_eq!(vms[0]["disks"][1]["b"], "/dev/disk/by-path/ip-10.32.0.100:3260-iscsi-iqn.2025-01.local.hps:storage.disk2-lun-1");
+    assert_eq!(
+        vms[0]["disks"][1]["b"],
+        "/dev/disk/by-path/ip-10.32.0.100:3260-iscsi-iqn.2025-01.local.hps:storage.disk2-lun-1"
+    );
     let one: serde_json::Value = serde_json::from_str(&ips.get("/v1/vms/ABC-1").body).unwrap();
     assert_eq!(one, vms[0]);
     let listed: serde_json::Value = serde_json::from_str(&ips.ok(&["list", "--json"])).unwrap();
@@ -107,7 +178,11 @@ fn people_read_json_health_and_metrics() {
     assert_eq!(ips.get("/v1/operations").body, "[]");
     assert_eq!(ips.get("/healthz").status, 200);
     let metrics = ips.get("/metrics").body;
-    for line in ["hps_vms{state=\"absent\"} 1", "hps_http_requests_total{route=\"vms\",status=\"200\"} 1", "hps_build_info{version="] {
+    for line in [
+        "hps_vms{state=\"absent\"} 1",
+        "hps_http_requests_total{route=\"vms\",status=\"200\"} 1",
+        "hps_build_info{version=",
+    ] {
         assert!(metrics.contains(line), "{line} in {metrics}");
     }
     let stranger = ips.ask("GET", "/v1/vms", &["X-Forwarded-For: 6.6.6.6"], "");
@@ -120,10 +195,18 @@ fn people_read_json_health_and_metrics() {
 fn a_registry_that_is_gone_is_told_by_healthz() {
     let ips = serving("token", "");
     std::fs::rename(ips.dir.join("registry.db"), ips.dir.join("away.db")).unwrap();
-    std::fs::write(ips.dir.join("registry.db"), "no database at all, only some text that is long enough").unwrap();
+    std::fs::write(
+        ips.dir.join("registry.db"),
+        "no database at all, only some text that is long enough",
+    )
+    .unwrap();
     let answer = ips.get("/healthz");
     assert_eq!(answer.status, 503);
-    assert!(answer.body.contains("this is no registry"), "{}", answer.body);
+    assert!(
+        answer.body.contains("this is no registry"),
+        "{}",
+        answer.body
+    );
 }
 
 #[test]
@@ -141,20 +224,34 @@ fn it_survives_running_out_of_file_descriptors() {
     let ips = serving("token", "");
     let limit = format!("prlimit --pid {} --nofile=40:40", ips.server_pid());
     assert_eq!(ips.shell(&limit).code, 0);
-    let hoard: Vec<_> = (0..60).filter_map(|_| std::net::TcpStream::connect(("127.0.0.1", ips.port)).ok()).collect();
-    wait_for("the server to say that it cannot accept", || ips.server_log().contains("accepting connections failed").then_some(()));
+    let hoard: Vec<_> = (0..60)
+        .filter_map(|_| std::net::TcpStream::connect(("127.0.0.1", ips.port)).ok())
+        .collect();
+    wait_for("the server to say that it cannot accept", || {
+        ips.server_log()
+            .contains("accepting connections failed")
+            .then_some(())
+    });
     drop(hoard);
-    wait_for("an answer", || (ips.get("/v1/operations").status == 200).then_some(()));
+    wait_for("an answer", || {
+        (ips.get("/v1/operations").status == 200).then_some(())
+    });
 }
 
 #[test]
 fn it_listens_on_a_unix_socket() {
     let ips = Ips::new();
     let socket = ips.dir.join("ips.sock");
-    let mut server = ips.command("ips-server").args(["serve", "--listen", &format!("unix:{}", socket.display())]).spawn().unwrap();
-    wait_for("the socket", || socket.exists().then_some(()));
-    let done = ips.shell("curl -s --unix-socket ips.sock http://x/healthz");
-    assert!(done.out.contains("\"status\":\"ok\""), "{done:?}");
+    let mut server = ips
+        .command("ips-server")
+        .args(["serve", "--listen", &format!("unix:{}", socket.display())])
+        .spawn()
+        .unwrap();
+    wait_for("an answer on the socket", || {
+        let done = ips.shell("curl -s --unix-socket ips.sock http://x/healthz");
+        done.out.contains("\"status\":\"ok\"").then_some(())
+    });
+    assert!(socket.exists());
     crate::harness::kill(server.id(), "TERM");
     assert_eq!(server.wait().unwrap().code(), Some(0));
 }
@@ -162,18 +259,41 @@ fn it_listens_on_a_unix_socket() {
 #[test]
 fn a_port_in_use_is_said() {
     let ips = serving("token", "");
-    let done = ips.run("ips-server", &["serve", "--listen", &format!("127.0.0.1:{}", ips.port)]);
+    let done = ips.run(
+        "ips-server",
+        &["serve", "--listen", &format!("127.0.0.1:{}", ips.port)],
+    );
     assert_eq!(done.code, 1);
-    assert!(done.err.contains(&format!("listen on 127.0.0.1:{}: is it in use already", ips.port)), "{}", done.err);
+    assert!(
+        done.err.contains(&format!(
+            "listen on 127.0.0.1:{}: is it in use already",
+            ips.port
+        )),
+        "{}",
+        done.err
+    );
 }
 
 #[test]
 fn a_log_message_stays_one_line_and_is_bounded_per_address() {
     let ips = serving("off", "127.0.0.0/8");
-    let send = |message: &str| ips.get(&format!("/cgi-bin/boot_manager.sh?cmd=log_message&message={message}&function=f")).status;
+    let send = |message: &str| {
+        ips.get(&format!(
+            "/cgi-bin/boot_manager.sh?cmd=log_message&message={message}&function=f"
+        ))
+        .status
+    };
     assert_eq!(send("hello%20world"), 204);
-    assert!(ips.server_log().contains("hello world node=127.0.0.1 function="), "{}", ips.server_log());
+    assert!(
+        ips.server_log()
+            .contains("hello world node=127.0.0.1 function="),
+        "{}",
+        ips.server_log()
+    );
     assert_eq!(send("a%0ab"), 400, "a newline");
     let statuses: Vec<_> = (0..100).map(|_| send("x")).collect();
-    assert!(statuses.contains(&429) && statuses.contains(&204), "{statuses:?}");
+    assert!(
+        statuses.contains(&429) && statuses.contains(&204),
+        "{statuses:?}"
+    );
 }

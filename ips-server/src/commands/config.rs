@@ -43,7 +43,9 @@ impl Config {
         }
         let token = Token::new();
         let author = env.author(self.reason.as_deref());
-        let granted = env.registry()?.grant_config(&author, &vm.id, token.hash(), LIFE);
+        let granted = env
+            .registry()?
+            .grant_config(&author, &vm.id, token.hash(), LIFE);
         granted.map_err(|error| registry_failed(&error))?;
         say(token.expose());
         Ok(())

@@ -36,13 +36,18 @@ impl Console {
     fn look(&self, env: &Env) -> Result<String, Conclusion> {
         let vm = env.find(&self.vm)?;
         let no = |why: String| Conclusion::refused(Exit::Parameters, why);
-        let node = vm.owner.clone().ok_or_else(|| no("no node has it".to_owned()))?;
+        let node = vm
+            .owner
+            .clone()
+            .ok_or_else(|| no("no node has it".to_owned()))?;
         let stop = super::operate::interruptible();
         let engine = env.engine(&stop).map_err(no)?;
         settle::take_inventory(&mut env.registry()?, engine.as_ref(), &node)
             .map_err(|why| Conclusion::refused(Exit::Unknown, format!("{node}: {why}")))?;
         let vm = env.find(&self.vm)?;
-        let screen = vm.vnc.ok_or_else(|| no(format!("it has no VNC screen now; it is {}", vm.state)))?;
+        let screen = vm
+            .vnc
+            .ok_or_else(|| no(format!("it has no VNC screen now; it is {}", vm.state)))?;
         Ok(tunnel(node.as_str(), &screen))
     }
 }
@@ -58,6 +63,9 @@ fn tunnel(node: &str, screen: &str) -> String {
 mod tests {
     #[test]
     fn the_ssh_line_tunnels_to_the_screen() {
-        assert!(super::tunnel("tch-001", "127.0.0.1:5901").contains("ssh -N -L 5901:127.0.0.1:5901 root@tch-001\n"));
+        assert!(
+            super::tunnel("tch-001", "127.0.0.1:5901")
+                .contains("ssh -N -L 5901:127.0.0.1:5901 root@tch-001\n")
+        );
     }
 }

@@ -33,6 +33,16 @@ impl Create {
     pub fn run(&self, env: &Env) -> Exit {
         let options = Options::default();
         let (json, reason) = (self.json, self.reason.as_deref());
-        order(env, &Order { vm: &self.vm, verb: Verb::Create, node: Some(self.node.clone()), options, json, reason })
+        order(
+            env,
+            &Order {
+                vm: &self.vm,
+                verb: Verb::Create,
+                node: Some(self.node.clone()),
+                options,
+                json,
+                reason,
+            },
+        )
     }
 }

@@ -58,7 +58,8 @@ impl Define {
 
     fn define(&self, env: &Env) -> Result<(), Conclusion> {
         let (origin, text) = self.text()?;
-        let parsed = VmConfig::parse(&text).map_err(|error| wrong(format!("{origin}: {}", chain(&error))))?;
+        let parsed = VmConfig::parse(&text)
+            .map_err(|error| wrong(format!("{origin}: {}", chain(&error))))?;
         if let Some(key) = parsed.unknown_keys.first() {
             return Err(wrong(format!("{origin}: {key} is no key of a VM config")));
         }
@@ -69,14 +70,16 @@ impl Define {
         };
         let author = env.author(self.reason.as_deref());
         let vms = [(id.clone(), parsed.config)];
-        env.registry()?.define(&author, &vms).map_err(|error| registry_failed(&error))?;
+        env.registry()?
+            .define(&author, &vms)
+            .map_err(|error| registry_failed(&error))?;
         say(id.as_str());
         Ok(())
     }
 
     /// The config's text and where it came from.
     fn text(&self) -> Result<(String, Vec<u8>), Conclusion> {
-        let flags = self.from_flags()?;
+        let flags = self.flags_text()?;
         match (&self.file, flags) {
             (Some(_), Some(_)) => Err(wrong("want a file or flags, not both")),
             (None, None) => Err(wrong("want a file, `-`, or --name, --cpus and --ram")),
@@ -85,7 +88,7 @@ impl Define {
         }
     }
 
-    fn from_flags(&self) -> Result<Option<String>, Conclusion> {
+    fn flags_text(&self) -> Result<Option<String>, Conclusion> {
         let mut text = String::new();
         let single = [
             ("name", &self.name),
@@ -100,15 +103,18 @@ impl Define {
             }
         }
         for (number, disk) in (1..).zip(&self.disk) {
-            let (a, b) = disk.split_once(',').map_or((disk.as_str(), None), |(a, b)| (a, Some(b)));
+            let (a, b) = disk
+                .split_once(',')
+                .map_or((disk.as_str(), None), |(a, b)| (a, Some(b)));
             put(&mut text, &format!("disk_{number}_a"), a)?;
             if let Some(b) = b {
                 put(&mut text, &format!("disk_{number}_b"), b)?;
             }
         }
         for net in &self.net {
-            let (vni, bridge) =
-                net.split_once('=').ok_or_else(|| wrong(format!("--net {net:?}: want VNI=BRIDGE")))?;
+            let (vni, bridge) = net
+                .split_once('=')
+                .ok_or_else(|| wrong(format!("--net {net:?}: want VNI=BRIDGE")))?;
             put(&mut text, &format!("vxlan_{vni}"), bridge)?;
         }
         if text.is_empty() {

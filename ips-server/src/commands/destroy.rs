@@ -30,8 +30,21 @@ impl Destroy {
     /// Performs it; the exit code is contract 3's.
     #[must_use]
     pub fn run(&self, env: &Env) -> Exit {
-        let options = Options { keep_storage: self.keep_storage, ..Options::default() };
+        let options = Options {
+            keep_storage: self.keep_storage,
+            ..Options::default()
+        };
         let (json, reason) = (self.json, self.reason.as_deref());
-        order(env, &Order { vm: &self.vm, verb: Verb::Destroy, node: None, options, json, reason })
+        order(
+            env,
+            &Order {
+                vm: &self.vm,
+                verb: Verb::Destroy,
+                node: None,
+                options,
+                json,
+                reason,
+            },
+        )
     }
 }

@@ -22,7 +22,10 @@ impl Export {
 }
 
 fn export(env: &Env) -> Result<(), Conclusion> {
-    let vms = env.registry()?.vms().map_err(|error| registry_failed(&error))?;
+    let vms = env
+        .registry()?
+        .vms()
+        .map_err(|error| registry_failed(&error))?;
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let mut write = || {
         for vm in &vms {

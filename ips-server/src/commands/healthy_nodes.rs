@@ -37,10 +37,20 @@ impl HealthyNodes {
 
 fn tell(asked: &[&str], nodes: &[Node]) -> Exit {
     let is_healthy = |name: &str| {
-        nodes.iter().any(|node| node.name.as_str() == name && node.health == Health::Healthy)
+        nodes
+            .iter()
+            .any(|node| node.name.as_str() == name && node.health == Health::Healthy)
     };
-    let healthy: Vec<_> = asked.iter().filter(|name| is_healthy(name)).copied().collect();
-    super::complain(&format!("{} of {} nodes healthy", healthy.len(), asked.len()));
+    let healthy: Vec<_> = asked
+        .iter()
+        .filter(|name| is_healthy(name))
+        .copied()
+        .collect();
+    super::complain(&format!(
+        "{} of {} nodes healthy",
+        healthy.len(),
+        asked.len()
+    ));
     super::say(&healthy.join(" "));
     Exit::Success
 }

@@ -37,10 +37,13 @@ impl Import {
         if u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_BYTES) {
             return Err(wrong(format!("{}: more than {MAX_BYTES} bytes", self.file)));
         }
-        let text = String::from_utf8(bytes).map_err(|_| wrong(format!("{}: not UTF-8", self.file)))?;
+        let text =
+            String::from_utf8(bytes).map_err(|_| wrong(format!("{}: not UTF-8", self.file)))?;
         let vms = parse(&text).map_err(|why| wrong(format!("{}: {why}", self.file)))?;
         let author = env.author(self.reason.as_deref());
-        env.registry()?.define(&author, &vms).map_err(|error| registry_failed(&error))?;
+        env.registry()?
+            .define(&author, &vms)
+            .map_err(|error| registry_failed(&error))?;
         say(&format!("{} VMs defined", vms.len()));
         Ok(())
     }
@@ -70,19 +73,37 @@ fn parse(text: &str) -> Result<Vec<(VmId, VmConfig)>, String> {
 fn definition(block: &str, first_line: usize) -> Result<(VmId, VmConfig), String> {
     let at = block.lines().position(|line| line.starts_with("vm_id="));
     let at = at.ok_or_else(|| format!("line {first_line}: a block without vm_id"))?;
-    let id = block.lines().nth(at).and_then(|line| line.strip_prefix("vm_id=")).unwrap_or_default();
-    let id: VmId = id.parse().map_err(|error| format!("line {}: vm_id: {error}", first_line + at))?;
+    let id = block
+        .lines()
+        .nth(at)
+        .and_then(|line| line.strip_prefix("vm_id="))
+        .unwrap_or_default();
+    let id: VmId = id
+        .parse()
+        .map_err(|error| format!("line {}: vm_id: {error}", first_line + at))?;
     let config: String = block
         .lines()
         .enumerate()
-        .map(|(index, line)| if index == at { "#\n".to_owned() } else { format!("{line}\n") })
+        .map(|(index, line)| {
+            if index == at {
+                "#\n".to_owned()
+            } else {
+                format!("{line}\n")
+            }
+        })
         .collect();
     let parsed = VmConfig::parse(config.as_bytes()).map_err(|error| located(&error, first_line))?;
     match parsed.unknown_keys.first() {
         None => Ok((id, parsed.config)),
         Some(key) => {
-            let inside = block.lines().position(|line| line.starts_with(&format!("{key}="))).unwrap_or(0);
-            Err(format!("line {}: {key} is no key of a VM config", first_line + inside))
+            let inside = block
+                .lines()
+                .position(|line| line.starts_with(&format!("{key}=")))
+                .unwrap_or(0);
+            Err(format!(
+                "line {}: {key} is no key of a VM config",
+                first_line + inside
+            ))
         }
     }
 }
@@ -90,7 +111,9 @@ fn definition(block: &str, first_line: usize) -> Result<(VmId, VmConfig), String
 /// The error with the line of the stream in place of the block's.
 fn located(error: &ConfigError, first_line: usize) -> String {
     let text = kv::one_line(&error.to_string());
-    let parts = text.strip_prefix("line ").and_then(|rest| rest.split_once(": "));
+    let parts = text
+        .strip_prefix("line ")
+        .and_then(|rest| rest.split_once(": "));
     match parts.and_then(|(line, rest)| Some((line.parse::<usize>().ok()?, rest))) {
         Some((line, rest)) => format!("line {}: {rest}", first_line + line - 1),
         None => format!("line {first_line}: {text}"),
@@ -107,7 +130,10 @@ mod tests {
     #[test]
     fn blocks_are_definitions() {
         let vms = parse(TWO).unwrap();
-        let ids: Vec<_> = vms.iter().map(|(id, config)| format!("{id} {}", config.vcpus)).collect();
+        let ids: Vec<_> = vms
+            .iter()
+            .map(|(id, config)| format!("{id} {}", config.vcpus))
+            .collect();
         assert_eq!(ids, ["a 1", "b 2"]);
         assert!(parse("\n# nothing\n\n").unwrap().is_empty());
     }
@@ -115,11 +141,19 @@ mod tests {
     #[test]
     fn an_error_names_the_line_of_the_stream_and_the_key() {
         for (from, to, want) in [
-            ("cpu_count=2", "cpu_count=x", "line 11: cpu_count: CPU count \"x\""),
+            (
+                "cpu_count=2",
+                "cpu_count=x",
+                "line 11: cpu_count: CPU count \"x\"",
+            ),
             ("vm_id=b", "vm_id=b b", "line 9: vm_id: vm_id \"b b\""),
             ("vm_id=b\n", "", "line 8: a block without vm_id"),
             ("name=b", "colour=b", "line 8: name is missing"),
-            ("ram_mb=64\nprovision_method=virt-install\n", "ram_mb=64\nprovision_method=virt-install\ncolour=red\n", "line 6: colour is no key"),
+            (
+                "ram_mb=64\nprovision_method=virt-install\n",
+                "ram_mb=64\nprovision_method=virt-install\ncolour=red\n",
+                "line 6: colour is no key",
+            ),
         ] {
             let error = parse(&TWO.replace(from, to)).unwrap_err();
             assert!(error.starts_with(want), "{error}");

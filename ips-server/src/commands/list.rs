@@ -38,13 +38,32 @@ type Column = (&'static str, &'static str, fn(&Env, &Vm) -> String);
 const COLUMNS: [Column; 10] = [
     ("vm_id", "VM_ID", |_, vm| vm.id.to_string()),
     ("name", "NAME", |_, vm| vm.config.name.to_string()),
-    ("node", "NODE", |_, vm| vm.owner.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string)),
-    ("state", "STATE", |env, vm| vm.shown_state(env.settings.stale_after).to_string()),
-    ("seen", "SEEN", |_, vm| vm.seen_at.map_or_else(|| "never".to_owned(), |at| format!("{} ago", short(at.age())))),
+    ("node", "NODE", |_, vm| {
+        vm.owner
+            .as_ref()
+            .map_or_else(|| "-".to_owned(), ToString::to_string)
+    }),
+    ("state", "STATE", |env, vm| {
+        vm.shown_state(env.settings.stale_after).to_string()
+    }),
+    ("seen", "SEEN", |_, vm| {
+        vm.seen_at.map_or_else(
+            || "never".to_owned(),
+            |at| format!("{} ago", short(at.age())),
+        )
+    }),
     ("desired", "DESIRED", |_, vm| vm.desired.as_str().to_owned()),
     ("cpus", "CPUS", |_, vm| vm.config.vcpus.to_string()),
-    ("memory", "MEMORY", |_, vm| format!("{} MiB", vm.config.memory)),
-    ("title", "TITLE", |_, vm| vm.config.title.as_ref().map(ToString::to_string).unwrap_or_default()),
+    ("memory", "MEMORY", |_, vm| {
+        format!("{} MiB", vm.config.memory)
+    }),
+    ("title", "TITLE", |_, vm| {
+        vm.config
+            .title
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default()
+    }),
     ("uuid", "UUID", |_, vm| vm.uuid.to_string()),
 ];
 const USUAL: &str = "vm_id,name,node,state,seen,cpus,memory,title";
@@ -58,7 +77,10 @@ impl List {
 
     fn list(&self, env: &Env) -> Result<(), Conclusion> {
         let columns = columns(self.columns.as_deref().unwrap_or(USUAL))?;
-        let mut vms = env.registry()?.vms().map_err(|error| registry_failed(&error))?;
+        let mut vms = env
+            .registry()?
+            .vms()
+            .map_err(|error| registry_failed(&error))?;
         vms.retain(|vm| self.wants(env, vm));
         if self.json {
             print_json(env, &vms);
@@ -69,9 +91,14 @@ impl List {
     }
 
     fn wants(&self, env: &Env, vm: &Vm) -> bool {
-        let glob = |pattern: &String| matches(pattern.as_bytes(), vm.config.name.as_str().as_bytes());
-        self.node.as_ref().is_none_or(|node| vm.owner.as_ref() == Some(node))
-            && self.state.is_none_or(|state| vm.shown_state(env.settings.stale_after) == state)
+        let glob =
+            |pattern: &String| matches(pattern.as_bytes(), vm.config.name.as_str().as_bytes());
+        self.node
+            .as_ref()
+            .is_none_or(|node| vm.owner.as_ref() == Some(node))
+            && self
+                .state
+                .is_none_or(|state| vm.shown_state(env.settings.stale_after) == state)
             && self.name.as_ref().is_none_or(glob)
     }
 }
@@ -79,15 +106,27 @@ impl List {
 fn columns(names: &str) -> Result<Vec<&'static Column>, Conclusion> {
     let find = |name: &str| {
         let all: Vec<_> = COLUMNS.iter().map(|(name, ..)| *name).collect();
-        let unknown = || wrong(format!("--columns {name:?}: want some of {}", all.join(",")));
-        COLUMNS.iter().find(|(known, ..)| *known == name).ok_or_else(unknown)
+        let unknown = || {
+            wrong(format!(
+                "--columns {name:?}: want some of {}",
+                all.join(",")
+            ))
+        };
+        COLUMNS
+            .iter()
+            .find(|(known, ..)| *known == name)
+            .ok_or_else(unknown)
     };
     names.split(',').map(find).collect()
 }
 
 fn table(env: &Env, columns: &[&Column], vms: &[Vm]) {
     let head: Vec<_> = columns.iter().map(|(_, title, _)| *title).collect();
-    say_table(&head, vms.iter().map(|vm| columns.iter().map(|(.., cell)| cell(env, vm)).collect()));
+    say_table(
+        &head,
+        vms.iter()
+            .map(|vm| columns.iter().map(|(.., cell)| cell(env, vm)).collect()),
+    );
 }
 
 /// The usual table.
@@ -99,7 +138,11 @@ pub(super) fn print_table(env: &Env, vms: &[Vm]) {
 
 /// One top-level array.
 pub(super) fn print_json(env: &Env, vms: &[Vm]) {
-    say_json(&vms.iter().map(|vm| ShownVm::of(vm, env.settings.stale_after)).collect::<Vec<_>>());
+    say_json(
+        &vms.iter()
+            .map(|vm| ShownVm::of(vm, env.settings.stale_after))
+            .collect::<Vec<_>>(),
+    );
 }
 
 /// One object.
@@ -124,7 +167,8 @@ fn matches(pattern: &[u8], text: &[u8]) -> bool {
 mod tests {
     #[test]
     fn globs_match_as_a_shell_does() {
-        let matches = |pattern: &str, text: &str| super::matches(pattern.as_bytes(), text.as_bytes());
+        let matches =
+            |pattern: &str, text: &str| super::matches(pattern.as_bytes(), text.as_bytes());
         for (pattern, text, want) in [
             ("*", "", true),
             ("web*", "web-01", true),

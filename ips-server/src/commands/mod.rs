@@ -65,10 +65,16 @@ impl Env {
     /// # Errors
     /// There is none, or the registry cannot be read.
     pub fn find(&self, text: &str) -> Result<Vm, Conclusion> {
-        let found = self.registry()?.find(text).map_err(|error| registry_failed(&error))?;
+        let found = self
+            .registry()?
+            .find(text)
+            .map_err(|error| registry_failed(&error))?;
         found.ok_or_else(|| {
             let text = hps_core::kv::one_line(text);
-            Conclusion::refused(Exit::Parameters, format!("no VM {text} is defined; `o_vm list` names those that are"))
+            Conclusion::refused(
+                Exit::Parameters,
+                format!("no VM {text} is defined; `o_vm list` names those that are"),
+            )
         })
     }
 
@@ -86,7 +92,10 @@ impl Env {
                 stop,
             })),
             EngineKind::OpenSvc => Ok(Box::new(OpenSvc {
-                om: Om { timeout: settings.om_timeout, stop },
+                om: Om {
+                    timeout: settings.om_timeout,
+                    stop,
+                },
                 limits: Limits {
                     instance: settings.instance_timeout,
                     verb: settings.verb_timeout,
@@ -96,7 +105,10 @@ impl Env {
                 advertise: settings.advertise.clone(),
                 bind_address: settings.bind_address,
                 stop,
-                own: settings.node_name.clone().map_or_else(OnceLock::new, OnceLock::from),
+                own: settings
+                    .node_name
+                    .clone()
+                    .map_or_else(OnceLock::new, OnceLock::from),
             })),
         }
     }
@@ -107,18 +119,23 @@ impl Env {
         }
         let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         let parsed = name.trim().parse();
-        parsed.map_err(|error| format!("this host's name is no node name ({error}); set `node_name`"))
+        parsed
+            .map_err(|error| format!("this host's name is no node name ({error}); set `node_name`"))
     }
 
     /// Who runs this command, for the audit.
     #[must_use]
     pub fn author(&self, reason: Option<&str>) -> Author {
         let uid = nix::unistd::getuid();
-        let login = ["SUDO_USER", "LOGNAME", "USER"].iter().find_map(|key| std::env::var(key).ok());
+        let login = ["SUDO_USER", "LOGNAME", "USER"]
+            .iter()
+            .find_map(|key| std::env::var(key).ok());
         let terminal = std::fs::read_link("/proc/self/fd/0").map(|path| path.display().to_string());
         let source = match (std::env::var("SSH_CLIENT"), terminal) {
             (Ok(client), _) => client.split(' ').next().unwrap_or_default().to_owned(),
-            (Err(_), Ok(path)) if path.starts_with("/dev/pts/") || path.starts_with("/dev/tty") => path,
+            (Err(_), Ok(path)) if path.starts_with("/dev/pts/") || path.starts_with("/dev/tty") => {
+                path
+            }
             (Err(_), Ok(_) | Err(_)) => "no terminal".to_owned(),
         };
         Author {
@@ -134,14 +151,18 @@ fn base_url(listen: &str) -> String {
     if listen.starts_with("unix:") {
         return format!("http+{listen}");
     }
-    let reachable = listen.replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:");
+    let reachable = listen
+        .replace("0.0.0.0:", "127.0.0.1:")
+        .replace("[::]:", "[::1]:");
     format!("http://{reachable}")
 }
 
 /// Every node of the cluster.
 fn all_nodes(env: &Env) -> Result<Vec<Node>, Conclusion> {
     let stop = AtomicBool::new(false);
-    let engine = env.engine(&stop).map_err(|why| Conclusion::refused(Exit::Parameters, why))?;
+    let engine = env
+        .engine(&stop)
+        .map_err(|why| Conclusion::refused(Exit::Parameters, why))?;
     let nodes = engine.nodes();
     nodes.map_err(|error| Conclusion::refused(Exit::NodeNotReachable, chain(&error)))
 }
@@ -177,11 +198,22 @@ fn say_table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
     let head: Vec<String> = head.iter().map(|&cell| cell.to_owned()).collect();
     let rows: Vec<_> = std::iter::once(head).chain(rows).collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
-    let widths: Vec<_> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    let width = |column: usize| {
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+    };
+    let widths: Vec<_> = (0..columns)
+        .map(|column| width(column).unwrap_or(0))
+        .collect();
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     for row in &rows {
-        let cells: Vec<_> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        let cells: Vec<_> = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:<width$}"))
+            .collect();
         let _ = writeln!(out, "{}", cells.join("  ").trim_end());
     }
 }

@@ -47,24 +47,39 @@ impl Nodes {
             super::say(&names.join(" "));
             return Ok(());
         }
-        let records = env.registry()?.nodes().map_err(|error| super::registry_failed(&error))?;
-        let shown: Vec<_> = nodes.iter().map(|node| ShownNode::of(node, &records)).collect();
+        let records = env
+            .registry()?
+            .nodes()
+            .map_err(|error| super::registry_failed(&error))?;
+        let shown: Vec<_> = nodes
+            .iter()
+            .map(|node| ShownNode::of(node, &records))
+            .collect();
         if self.json {
             super::say_json(&shown);
         } else {
-            super::say_table(&["NODE", "HEALTH", "LOAD", "MEMORY", "LABELS", "REASON"], shown.iter().map(row));
+            super::say_table(
+                &["NODE", "HEALTH", "LOAD", "MEMORY", "LABELS", "REASON"],
+                shown.iter().map(row),
+            );
         }
         Ok(())
     }
 }
 
 fn row(node: &ShownNode<'_>) -> Vec<String> {
-    let labels: Vec<_> = node.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let labels: Vec<_> = node
+        .labels
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
     vec![
         node.node.to_owned(),
         node.health.unwrap_or_default().to_owned(),
-        node.load_15m.map_or_else(|| "-".to_owned(), |load| format!("{load:.2}")),
-        node.memory_mb.map_or_else(|| "-".to_owned(), |mb| format!("{mb} MiB")),
+        node.load_15m
+            .map_or_else(|| "-".to_owned(), |load| format!("{load:.2}")),
+        node.memory_mb
+            .map_or_else(|| "-".to_owned(), |mb| format!("{mb} MiB")),
         labels.join(","),
         node.reason.unwrap_or_default().to_owned(),
     ]

@@ -43,7 +43,9 @@ pub fn order(env: &Env, order: &Order<'_>) -> Exit {
 
 fn perform(env: &Env, order: &Order<'_>) -> Result<Conclusion, Conclusion> {
     let stop = interruptible();
-    let engine = env.engine(&stop).map_err(|error| Conclusion::refused(Exit::Parameters, error))?;
+    let engine = env
+        .engine(&stop)
+        .map_err(|error| Conclusion::refused(Exit::Parameters, error))?;
     if let Some(node) = &order.node {
         // The node is checked before the VM: contract 3's order.
         check_node(engine.as_ref(), node)?;
@@ -66,16 +68,27 @@ fn request(order: &Order<'_>, vm: &Vm) -> Result<Request, Conclusion> {
     let node = match (&order.node, &vm.owner) {
         (Some(node), _) | (None, Some(node)) => node.clone(),
         (None, None) if order.verb == Verb::Destroy => {
-            return Err(Conclusion::refused(Exit::Success, format!("no node has {}: nothing to destroy", vm.id)));
+            return Err(Conclusion::refused(
+                Exit::Success,
+                format!("no node has {}: nothing to destroy", vm.id),
+            ));
         }
         (None, None) => {
             return Err(Conclusion::refused(
                 Exit::Parameters,
-                format!("no node has {}; `o_vm create {} NODE` makes it", vm.id, vm.id),
+                format!(
+                    "no node has {}; `o_vm create {} NODE` makes it",
+                    vm.id, vm.id
+                ),
             ));
         }
     };
-    Ok(Request { vm: vm.id.clone(), verb: order.verb, node, options: order.options.clone() })
+    Ok(Request {
+        vm: vm.id.clone(),
+        verb: order.verb,
+        node,
+        options: order.options.clone(),
+    })
 }
 
 /// A diskless node knows no domain after a reboot: a start that failed because the owner
@@ -84,8 +97,18 @@ fn make_again(performer: &mut Performer<'_>, start: &Request, failed: Conclusion
     if !performer.is_absent(start) {
         return failed;
     }
-    let create = Request { verb: Verb::Create, options: Options::default(), ..start.clone() };
-    performer.progress.step("absent", &format!("{} does not know {} any more: made again", start.node, start.vm));
+    let create = Request {
+        verb: Verb::Create,
+        options: Options::default(),
+        ..start.clone()
+    };
+    performer.progress.step(
+        "absent",
+        &format!(
+            "{} does not know {} any more: made again",
+            start.node, start.vm
+        ),
+    );
     performer.perform(&create)
 }
 
@@ -111,7 +134,11 @@ pub(super) fn interruptible() -> Arc<AtomicBool> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         // Only a signal number that may not be handled is refused; these may.
-        let _ = signal_hook::flag::register_conditional_shutdown(signal, i32::from(Exit::StoppedWaiting.code()), Arc::clone(&stop));
+        let _ = signal_hook::flag::register_conditional_shutdown(
+            signal,
+            i32::from(Exit::StoppedWaiting.code()),
+            Arc::clone(&stop),
+        );
         let _ = signal_hook::flag::register(signal, Arc::clone(&stop));
     }
     stop
@@ -119,7 +146,10 @@ pub(super) fn interruptible() -> Arc<AtomicBool> {
 
 /// One line for people on stderr; the record on stdout where it is asked for.
 fn tell(env: &Env, order: &Order<'_>, conclusion: &Conclusion) {
-    let line = format!("o_vm: {} {}: {}\n", order.verb, order.vm, conclusion.message);
+    let line = format!(
+        "o_vm: {} {}: {}\n",
+        order.verb, order.vm, conclusion.message
+    );
     let _ = std::io::stderr().lock().write_all(line.as_bytes());
     if order.json
         && let Some(operation) = conclusion.operation

@@ -45,12 +45,30 @@ impl Operations {
     fn list(&self, env: &Env) -> Result<(), Conclusion> {
         let registry = env.registry()?;
         let vm = self.vm.as_deref().map(|vm| id_of(env, vm)).transpose()?;
-        let operations = registry.operations(vm.as_ref(), MOST).map_err(|error| registry_failed(&error))?;
+        let operations = registry
+            .operations(vm.as_ref(), MOST)
+            .map_err(|error| registry_failed(&error))?;
         if self.json {
-            say_json(&operations.iter().map(ShownOperation::of).collect::<Vec<_>>());
+            say_json(
+                &operations
+                    .iter()
+                    .map(ShownOperation::of)
+                    .collect::<Vec<_>>(),
+            );
             return Ok(());
         }
-        say_table(&["OPERATION", "VM_ID", "VERB", "NODE", "STARTED", "EXIT", "REASON"], operations.iter().map(row));
+        say_table(
+            &[
+                "OPERATION",
+                "VM_ID",
+                "VERB",
+                "NODE",
+                "STARTED",
+                "EXIT",
+                "REASON",
+            ],
+            operations.iter().map(row),
+        );
         Ok(())
     }
 
@@ -59,7 +77,9 @@ impl Operations {
         let registry = env.registry()?;
         let mut shown = 0;
         loop {
-            let found = registry.operation(operation).map_err(|error| registry_failed(&error))?;
+            let found = registry
+                .operation(operation)
+                .map_err(|error| registry_failed(&error))?;
             let found = found.ok_or_else(|| wrong(format!("there is no operation {operation}")))?;
             for step in found.steps.iter().skip(shown) {
                 super::complain(&format!("{} {} {}", step.at, step.step, step.result));
@@ -89,7 +109,14 @@ fn id_of(env: &Env, text: &str) -> Result<hps_core::names::VmId, Conclusion> {
 fn row(operation: &Operation) -> Vec<String> {
     let (exit, reason) = match &operation.ended {
         Some(end) => (end.exit_code.to_string(), end.reason.clone()),
-        None => ("open".to_owned(), operation.steps.last().map(|step| step.result.clone()).unwrap_or_default()),
+        None => (
+            "open".to_owned(),
+            operation
+                .steps
+                .last()
+                .map(|step| step.result.clone())
+                .unwrap_or_default(),
+        ),
     };
     vec![
         operation.operation.to_string(),

@@ -48,19 +48,38 @@ impl Release {
             return Err(Conclusion::refused(Exit::Parameters, "--reason is empty"));
         }
         let vm = env.find(&self.vm)?;
-        let health = super::all_nodes(env)?.into_iter().find(|known| known.name == *node).map(|known| known.health);
+        let health = super::all_nodes(env)?
+            .into_iter()
+            .find(|known| known.name == *node)
+            .map(|known| known.health);
         if let Some(Health::Healthy | Health::Frozen(_)) = health {
-            let why = format!("{node} answers: it is not off; `o_vm destroy {}` removes the VM there", vm.id);
+            let why = format!(
+                "{node} answers: it is not off; `o_vm destroy {}` removes the VM there",
+                vm.id
+            );
             return Err(Conclusion::refused(Exit::Refused, why));
         }
         let _lock = match try_lock(&env.settings.lock_dir, &vm.id) {
             Ok(Attempt::Locked(lock)) => lock,
-            Ok(Attempt::Held(_)) => return Err(Conclusion::refused(Exit::Refused, "an operation on it is under way")),
-            Err(error) => return Err(Conclusion::refused(Exit::Parameters, crate::error::chain(&error))),
+            Ok(Attempt::Held(_)) => {
+                return Err(Conclusion::refused(
+                    Exit::Refused,
+                    "an operation on it is under way",
+                ));
+            }
+            Err(error) => {
+                return Err(Conclusion::refused(
+                    Exit::Parameters,
+                    crate::error::chain(&error),
+                ));
+            }
         };
         let author = env.author(Some(&self.reason));
         match env.registry()?.release(&author, &vm.id, node) {
-            Ok(Begun::Journaled) => Ok(format!("{} released from {node}; when that node comes back, `o_vm sweep` tells what it still has", vm.id)),
+            Ok(Begun::Journaled) => Ok(format!(
+                "{} released from {node}; when that node comes back, `o_vm sweep` tells what it still has",
+                vm.id
+            )),
             Ok(Begun::Refused(why)) => Err(Conclusion::refused(Exit::Refused, why)),
             Err(error) => Err(super::registry_failed(&error)),
         }

@@ -38,7 +38,10 @@ impl Set {
         let _lock = match try_lock(&env.settings.lock_dir, &found.id) {
             Ok(Attempt::Locked(lock)) => lock,
             Ok(Attempt::Held(_)) => {
-                return Err(Conclusion::refused(Exit::Refused, "an operation on it is under way"));
+                return Err(Conclusion::refused(
+                    Exit::Refused,
+                    "an operation on it is under way",
+                ));
             }
             Err(error) => return Err(wrong(chain(&error))),
         };
@@ -47,15 +50,27 @@ impl Set {
         if vm.owner.is_some()
             && let Some((key, _)) = changes.iter().find(|(key, _)| is_fixed(key))
         {
-            return Err(wrong(format!("{key} cannot be changed while a node owns {}; `o_vm destroy` first", vm.id)));
+            return Err(wrong(format!(
+                "{key} cannot be changed while a node owns {}; `o_vm destroy` first",
+                vm.id
+            )));
         }
         let config = changed(&vm.config, &changes)?;
         let author = env.author(self.reason.as_deref());
         let detail = self.pairs.join(" ");
-        let owner = env.registry()?.redefine(&author, &vm.id, &config, &detail).map_err(|error| registry_failed(&error))?;
+        let owner = env
+            .registry()?
+            .redefine(&author, &vm.id, &config, &detail)
+            .map_err(|error| registry_failed(&error))?;
         match owner {
-            Some(node) => say(&format!("{} changed; takes effect when it is destroyed on {node} and created again", vm.id)),
-            None => say(&format!("{} changed; takes effect when it is created", vm.id)),
+            Some(node) => say(&format!(
+                "{} changed; takes effect when it is destroyed on {node} and created again",
+                vm.id
+            )),
+            None => say(&format!(
+                "{} changed; takes effect when it is created",
+                vm.id
+            )),
         }
         Ok(())
     }
@@ -65,7 +80,9 @@ impl Set {
             return Err(wrong("want at least one key=value"));
         }
         let split = |pair: &'_ String| -> Result<(usize, usize), Conclusion> {
-            let at = pair.find('=').ok_or_else(|| wrong(format!("{pair:?}: want key=value")))?;
+            let at = pair
+                .find('=')
+                .ok_or_else(|| wrong(format!("{pair:?}: want key=value")))?;
             Ok((at, at + 1))
         };
         self.pairs
@@ -94,8 +111,11 @@ fn changed(config: &VmConfig, changes: &[(&str, &str)]) -> Result<VmConfig, Conc
         }
     }
     let kept = pairs.iter().filter(|(_, value)| !value.is_empty());
-    let text: String = kept.map(|(key, value)| format!("{key}={value}\n")).collect();
-    let parsed = VmConfig::parse(text.as_bytes()).map_err(|error| wrong(without_line(&chain(&error))))?;
+    let text: String = kept
+        .map(|(key, value)| format!("{key}={value}\n"))
+        .collect();
+    let parsed =
+        VmConfig::parse(text.as_bytes()).map_err(|error| wrong(without_line(&chain(&error))))?;
     match parsed.unknown_keys.first() {
         Some(key) => Err(wrong(format!("{key} is no key of a VM config"))),
         None => Ok(parsed.config),
@@ -104,7 +124,9 @@ fn changed(config: &VmConfig, changes: &[(&str, &str)]) -> Result<VmConfig, Conc
 
 /// Line numbers of a text that the user never saw say nothing to him.
 fn without_line(message: &str) -> String {
-    let stripped = message.strip_prefix("line ").and_then(|rest| rest.split_once(": "));
+    let stripped = message
+        .strip_prefix("line ")
+        .and_then(|rest| rest.split_once(": "));
     stripped.map_or(message, |(_, rest)| rest).to_owned()
 }
 
@@ -119,8 +141,16 @@ mod tests {
 
     #[test]
     fn a_key_is_replaced_added_or_removed() {
-        let text = changed(&config(), &[("cpu_count", "4"), ("title", ""), ("boot", "hd")]).unwrap().to_text();
-        assert_eq!(text, "name=v\ncpu_count=4\nram_mb=64\nprovision_method=virt-install\nboot=hd\n");
+        let text = changed(
+            &config(),
+            &[("cpu_count", "4"), ("title", ""), ("boot", "hd")],
+        )
+        .unwrap()
+        .to_text();
+        assert_eq!(
+            text,
+            "name=v\ncpu_count=4\nram_mb=64\nprovision_method=virt-install\nboot=hd\n"
+        );
     }
 
     #[test]

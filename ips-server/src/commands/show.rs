@@ -35,20 +35,39 @@ impl Show {
             return Ok(());
         }
         tell(env, &vm);
-        let audit = env.registry()?.audit(&vm.id).map_err(|error| registry_failed(&error))?;
+        let audit = env
+            .registry()?
+            .audit(&vm.id)
+            .map_err(|error| registry_failed(&error))?;
         for entry in audit {
-            let reason = entry.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
-            say(&format!("{}  {} by {} from {}: {}{reason}", entry.at, entry.what, entry.who, entry.source, entry.detail));
+            let reason = entry
+                .reason
+                .map(|reason| format!(" ({reason})"))
+                .unwrap_or_default();
+            say(&format!(
+                "{}  {} by {} from {}: {}{reason}",
+                entry.at, entry.what, entry.who, entry.source, entry.detail
+            ));
         }
         Ok(())
     }
 }
 
 fn tell(env: &Env, vm: &Vm) {
-    let seen = vm.seen_at.map_or_else(|| "never seen".to_owned(), |at| format!("seen {} ago", short(at.age())));
-    let owner = vm.owner.as_ref().map_or_else(|| "no node".to_owned(), ToString::to_string);
+    let seen = vm.seen_at.map_or_else(
+        || "never seen".to_owned(),
+        |at| format!("seen {} ago", short(at.age())),
+    );
+    let owner = vm
+        .owner
+        .as_ref()
+        .map_or_else(|| "no node".to_owned(), ToString::to_string);
     say(&format!("vm_id={}", vm.id));
     say(vm.config.to_text().trim_end());
     say(&format!("# uuid {}", vm.uuid));
-    say(&format!("# on {owner}, {}, {seen}, should be {}", vm.shown_state(env.settings.stale_after), vm.desired.as_str()));
+    say(&format!(
+        "# on {owner}, {}, {seen}, should be {}",
+        vm.shown_state(env.settings.stale_after),
+        vm.desired.as_str()
+    ));
 }

@@ -29,6 +29,16 @@ impl Start {
     pub fn run(&self, env: &Env) -> Exit {
         let options = Options::default();
         let (json, reason) = (self.json, self.reason.as_deref());
-        order(env, &Order { vm: &self.vm, verb: Verb::Start, node: None, options, json, reason })
+        order(
+            env,
+            &Order {
+                vm: &self.vm,
+                verb: Verb::Start,
+                node: None,
+                options,
+                json,
+                reason,
+            },
+        )
     }
 }

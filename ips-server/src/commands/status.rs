@@ -52,17 +52,42 @@ impl Status {
             Some(owner) if !self.cached => ask(env, owner),
             Some(_) | None => Ok(()),
         };
-        let vm = if asked.is_ok() { env.find(name)? } else { vm.doubted() };
+        let vm = if asked.is_ok() {
+            env.find(name)?
+        } else {
+            vm.doubted()
+        };
         self.show(env, &[vm]);
         asked.map(|()| Exit::Success)
     }
 
     fn every(&self, env: &Env) -> Result<Exit, Conclusion> {
-        let failures = if self.cached { Vec::new() } else { ask_all(env)? };
-        let vms = env.registry()?.vms().map_err(|error| super::registry_failed(&error))?;
-        let doubted = |vm: Vm| if vm.owner.as_ref().is_some_and(|owner| failures.contains(owner)) { vm.doubted() } else { vm };
+        let failures = if self.cached {
+            Vec::new()
+        } else {
+            ask_all(env)?
+        };
+        let vms = env
+            .registry()?
+            .vms()
+            .map_err(|error| super::registry_failed(&error))?;
+        let doubted = |vm: Vm| {
+            if vm
+                .owner
+                .as_ref()
+                .is_some_and(|owner| failures.contains(owner))
+            {
+                vm.doubted()
+            } else {
+                vm
+            }
+        };
         self.show(env, &vms.into_iter().map(doubted).collect::<Vec<_>>());
-        Ok(if failures.is_empty() { Exit::Success } else { Exit::Unknown })
+        Ok(if failures.is_empty() {
+            Exit::Success
+        } else {
+            Exit::Unknown
+        })
     }
 
     fn show(&self, env: &Env, vms: &[Vm]) {
@@ -77,7 +102,9 @@ impl Status {
 /// Asks one node; what it has is in the registry afterwards.
 fn ask(env: &Env, node: &NodeName) -> Result<(), Conclusion> {
     let stop = super::operate::interruptible();
-    let engine = env.engine(&stop).map_err(|error| Conclusion::refused(Exit::Parameters, error))?;
+    let engine = env
+        .engine(&stop)
+        .map_err(|error| Conclusion::refused(Exit::Parameters, error))?;
     let unknown = |why: String| Conclusion::refused(Exit::Unknown, format!("{node}: {why}"));
     settle::take_inventory(&mut env.registry()?, engine.as_ref(), node).map_err(unknown)
 }
@@ -85,27 +112,46 @@ fn ask(env: &Env, node: &NodeName) -> Result<(), Conclusion> {
 /// Asks every node that answers, side by side; the names of those that gave no answer.
 fn ask_all(env: &Env) -> Result<Vec<NodeName>, Conclusion> {
     let stop = super::operate::interruptible();
-    let engine = env.engine(&stop).map_err(|error| Conclusion::refused(Exit::Parameters, error))?;
+    let engine = env
+        .engine(&stop)
+        .map_err(|error| Conclusion::refused(Exit::Parameters, error))?;
     let engine = engine.as_ref();
-    let nodes = engine.nodes().map_err(|error| Conclusion::refused(Exit::Unknown, error.to_string()))?;
+    let nodes = engine
+        .nodes()
+        .map_err(|error| Conclusion::refused(Exit::Unknown, error.to_string()))?;
     Ok(std::thread::scope(|scope| {
         let asked: Vec<_> = nodes
             .into_iter()
-            .map(|node| (node.name.clone(), scope.spawn(move || ask_alive(env, engine, &node))))
+            .map(|node| {
+                (
+                    node.name.clone(),
+                    scope.spawn(move || ask_alive(env, engine, &node)),
+                )
+            })
             .collect();
-        asked.into_iter().filter_map(|(name, thread)| answer(name, thread)).collect()
+        asked
+            .into_iter()
+            .filter_map(|(name, thread)| answer(name, thread))
+            .collect()
     }))
 }
 
 fn ask_alive(env: &Env, engine: &dyn Engine, node: &crate::engine::Node) -> Result<(), String> {
     if !node.health.is_alive() {
-        return Err(node.health.reason().unwrap_or("not in the cluster").to_owned());
+        return Err(node
+            .health
+            .reason()
+            .unwrap_or("not in the cluster")
+            .to_owned());
     }
     let mut registry = env.registry().map_err(|conclusion| conclusion.message)?;
     settle::take_inventory(&mut registry, engine, &node.name)
 }
 
-fn answer(name: NodeName, thread: std::thread::ScopedJoinHandle<'_, Result<(), String>>) -> Option<NodeName> {
+fn answer(
+    name: NodeName,
+    thread: std::thread::ScopedJoinHandle<'_, Result<(), String>>,
+) -> Option<NodeName> {
     let why = match thread.join() {
         Ok(Ok(())) => return None,
         Ok(Err(why)) => why,

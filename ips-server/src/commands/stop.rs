@@ -49,7 +49,11 @@ impl FromStr for Force {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if text == "force" { Ok(Self) } else { Err(format!("{text:?}: want `force` or nothing")) }
+        if text == "force" {
+            Ok(Self)
+        } else {
+            Err(format!("{text:?}: want `force` or nothing"))
+        }
     }
 }
 
@@ -69,7 +73,17 @@ impl Stop {
     pub fn run(&self, env: &Env) -> Exit {
         let options = self.options();
         let (json, reason) = (self.json, self.reason.as_deref());
-        order(env, &Order { vm: &self.vm, verb: Verb::Stop, node: None, options, json, reason })
+        order(
+            env,
+            &Order {
+                vm: &self.vm,
+                verb: Verb::Stop,
+                node: None,
+                options,
+                json,
+                reason,
+            },
+        )
     }
 }
 

@@ -32,7 +32,9 @@ impl Sweep {
 
     fn sweep(&self, env: &Env) -> Result<Vec<Finding>, Conclusion> {
         let stop = super::operate::interruptible();
-        let engine = env.engine(&stop).map_err(|error| Conclusion::refused(Exit::Parameters, error))?;
+        let engine = env
+            .engine(&stop)
+            .map_err(|error| Conclusion::refused(Exit::Parameters, error))?;
         let mut registry = env.registry()?;
         let mut sweep = Sweeper {
             registry: &mut registry,
@@ -40,12 +42,19 @@ impl Sweep {
             lock_dir: &env.settings.lock_dir,
             dry_run: self.dry_run,
         };
-        sweep.run().map_err(|error| Conclusion::refused(Exit::Parameters, chain(&error)))
+        sweep
+            .run()
+            .map_err(|error| Conclusion::refused(Exit::Parameters, chain(&error)))
     }
 }
 
 fn show(findings: &[Finding]) -> Exit {
-    for Finding { subject, outcome, needs_care } in findings {
+    for Finding {
+        subject,
+        outcome,
+        needs_care,
+    } in findings
+    {
         let mark = if *needs_care { "care: " } else { "" };
         super::say(&format!("{mark}{subject}: {outcome}"));
     }

@@ -89,7 +89,10 @@ impl Task {
     #[must_use]
     pub fn run(&self, env: &Env) -> u8 {
         let stop = super::operate::interruptible();
-        let om = Om { timeout: env.settings.om_timeout, stop: &stop };
+        let om = Om {
+            timeout: env.settings.om_timeout,
+            stop: &stop,
+        };
         let done = match &self.command {
             TaskCommand::Create(args) => args.run(env, &om).map(|()| 0),
             TaskCommand::Run(args) => args.run(env, &om),
@@ -108,11 +111,20 @@ impl Create {
         let name = ServiceName::new(&self.service)?;
         task_name(&self.task)?;
         let parse = |node: &str| node.parse::<NodeName>().map_err(|error| error.to_string());
-        let nodes = self.nodes.split_whitespace().map(parse).collect::<Result<Vec<_>, _>>()?;
+        let nodes = self
+            .nodes
+            .split_whitespace()
+            .map(parse)
+            .collect::<Result<Vec<_>, _>>()?;
         let known = om.cluster().map_err(|error| chain(&error))?.nodes;
         // om drops names it does not know, and puts the service on this node instead.
-        if let Some(stranger) = nodes.iter().find(|node| !known.iter().any(|one| one.name == **node)) {
-            return Err(format!("create {name}: node {stranger} is not in the cluster"));
+        if let Some(stranger) = nodes
+            .iter()
+            .find(|node| !known.iter().any(|one| one.name == **node))
+        {
+            return Err(format!(
+                "create {name}: node {stranger} is not in the cluster"
+            ));
         }
         if nodes.is_empty() {
             return Err(format!("create {name}: no nodes are given"));
@@ -123,9 +135,19 @@ impl Create {
         }
         let (task, command) = (self.task.as_str(), self.command.as_str());
         let timeout = env.settings.verb_timeout + Duration::from_secs(30);
-        let service = TaskService { name: &name, nodes: &nodes, task, command, environment: &[], timeout };
-        let ini = service.ini().map_err(|why| format!("create {name}: {why}"))?;
-        om.create_service(&name, &ini, env.settings.instance_timeout).map_err(|error| chain(&error))
+        let service = TaskService {
+            name: &name,
+            nodes: &nodes,
+            task,
+            command,
+            environment: &[],
+            timeout,
+        };
+        let ini = service
+            .ini()
+            .map_err(|why| format!("create {name}: {why}"))?;
+        om.create_service(&name, &ini, env.settings.instance_timeout)
+            .map_err(|error| chain(&error))
     }
 }
 
@@ -135,27 +157,56 @@ impl Run {
         task_name(&self.task)?;
         let (rid, session) = (format!("task#{}", self.task), Uuid::new_v4());
         let wait = env.settings.verb_timeout + Duration::from_secs(90);
-        let request = RunRequest { service: &name, rid: &rid, node: &self.node, session, wait };
-        match om.run_task(&request, None, om.stop).map_err(|error| chain(&error))? {
+        let request = RunRequest {
+            service: &name,
+            rid: &rid,
+            node: &self.node,
+            session,
+            wait,
+        };
+        match om
+            .run_task(&request, None, om.stop)
+            .map_err(|error| chain(&error))?
+        {
             Ran::Taken => {}
-            Ran::NotTaken(why) | Ran::Unknown(why) => return Err(format!("run {name} on {}: {why}", self.node)),
+            Ran::NotTaken(why) | Ran::Unknown(why) => {
+                return Err(format!("run {name} on {}: {why}", self.node));
+            }
         }
         let code = self.recorded(om, &name, &rid, session)?;
         if self.exit_code {
             return Ok(u8::try_from(code).unwrap_or(u8::MAX));
         }
-        if code == 0 { Ok(0) } else { Err(format!("run {name} on {}: the task exited {code}", self.node)) }
+        if code == 0 {
+            Ok(0)
+        } else {
+            Err(format!(
+                "run {name} on {}: the task exited {code}",
+                self.node
+            ))
+        }
     }
 
-    fn recorded(&self, om: &Om<'_>, name: &ServiceName, rid: &str, session: Uuid) -> Result<i32, String> {
+    fn recorded(
+        &self,
+        om: &Om<'_>,
+        name: &ServiceName,
+        rid: &str,
+        session: Uuid,
+    ) -> Result<i32, String> {
         let until = Instant::now() + RECORD_LAG;
         loop {
-            let found = om.recorded_exit(name, &self.node, rid, session).map_err(|error| chain(&error))?;
+            let found = om
+                .recorded_exit(name, &self.node, rid, session)
+                .map_err(|error| chain(&error))?;
             if let Some(code) = found {
                 return Ok(code);
             }
             if Instant::now() >= until {
-                return Err(format!("run {name} on {}: no result of session {session} is recorded", self.node));
+                return Err(format!(
+                    "run {name} on {}: no result of session {session} is recorded",
+                    self.node
+                ));
             }
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -169,9 +220,12 @@ impl Delete {
         let until = Instant::now() + wait;
         while om.has_service(&name).map_err(|error| chain(&error))? {
             if Instant::now() >= until {
-                return Err(format!("delete {name}: it is still there; remove it with `om {name} purge`"));
+                return Err(format!(
+                    "delete {name}: it is still there; remove it with `om {name} purge`"
+                ));
             }
-            om.delete_service(&name, wait).map_err(|error| chain(&error))?;
+            om.delete_service(&name, wait)
+                .map_err(|error| chain(&error))?;
         }
         Ok(())
     }

@@ -28,7 +28,9 @@ impl Undefine {
     fn undefine(&self, env: &Env) -> Result<(), Conclusion> {
         let vm = env.find(&self.vm)?;
         let author = env.author(self.reason.as_deref());
-        env.registry()?.undefine(&author, &vm.id).map_err(|error| registry_failed(&error))?;
+        env.registry()?
+            .undefine(&author, &vm.id)
+            .map_err(|error| registry_failed(&error))?;
         say(&format!("{} undefined", vm.id));
         Ok(())
     }

@@ -36,14 +36,24 @@ impl ValidateNode {
 
     fn validate(&self, env: &Env) -> (Exit, Level, String) {
         if self.node.is_empty() {
-            return (Exit::Parameters, Level::Err, "o_vm_validate_node: node_name is required".to_owned());
+            return (
+                Exit::Parameters,
+                Level::Err,
+                "o_vm_validate_node: node_name is required".to_owned(),
+            );
         }
         let name: NodeName = match self.node.parse() {
             Ok(name) => name,
             Err(_) => return not_in_cluster(&self.node),
         };
         match super::all_nodes(env) {
-            Ok(nodes) => verdict(&name, nodes.into_iter().find(|node| node.name == name).map(|node| node.health)),
+            Ok(nodes) => verdict(
+                &name,
+                nodes
+                    .into_iter()
+                    .find(|node| node.name == name)
+                    .map(|node| node.health),
+            ),
             Err(conclusion) => (conclusion.code, Level::Err, conclusion.message),
         }
     }
@@ -51,16 +61,30 @@ impl ValidateNode {
 
 fn verdict(name: &NodeName, health: Option<Health>) -> (Exit, Level, String) {
     match health {
-        Some(Health::Healthy) => (Exit::Success, Level::Info, format!("Node {name} validated successfully")),
-        Some(Health::NotReachable(why)) => {
-            (Exit::NodeNotReachable, Level::Err, format!("Node {name} not reachable ({why})"))
-        }
-        Some(Health::Frozen(why)) => (Exit::NodeFrozen, Level::Err, format!("Node {name} is frozen ({why})")),
+        Some(Health::Healthy) => (
+            Exit::Success,
+            Level::Info,
+            format!("Node {name} validated successfully"),
+        ),
+        Some(Health::NotReachable(why)) => (
+            Exit::NodeNotReachable,
+            Level::Err,
+            format!("Node {name} not reachable ({why})"),
+        ),
+        Some(Health::Frozen(why)) => (
+            Exit::NodeFrozen,
+            Level::Err,
+            format!("Node {name} is frozen ({why})"),
+        ),
         Some(Health::NotInCluster) | None => not_in_cluster(name.as_str()),
     }
 }
 
 fn not_in_cluster(name: &str) -> (Exit, Level, String) {
     let name = hps_core::kv::one_line(name);
-    (Exit::NodeNotInCluster, Level::Err, format!("Node {name} not found in cluster"))
+    (
+        Exit::NodeNotInCluster,
+        Level::Err,
+        format!("Node {name} not found in cluster"),
+    )
 }

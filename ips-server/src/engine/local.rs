@@ -11,7 +11,10 @@ use hps_core::names::NodeName;
 use hps_core::report::{DomainReport, Inventory};
 use serde::Deserialize;
 
-use super::{Carrier, Earlier, Ended, Engine, Health, Inventoried, Node, Past, Say, Unanswered, Uncleaned, Unprepared};
+use super::{
+    Carrier, Earlier, Ended, Engine, Health, Inventoried, Node, Past, Say, Unanswered, Uncleaned,
+    Unprepared,
+};
 use crate::operation::job::Job;
 use crate::operation::lock::VmLock;
 use crate::operation::token::Token;
@@ -92,14 +95,20 @@ impl Engine for Local<'_> {
 
     fn inventory(&self, node: &NodeName, _: &Token) -> Result<Inventoried, Unanswered> {
         if *node != self.node {
-            return Err(Unanswered(format!("engine local knows the node {} only", self.node)));
+            return Err(Unanswered(format!(
+                "engine local knows the node {} only",
+                self.node
+            )));
         }
-        let domains = listed(self.verb_timeout, self.stop).map_err(|error| Unanswered(chain(&error)))?;
+        let domains =
+            listed(self.verb_timeout, self.stop).map_err(|error| Unanswered(chain(&error)))?;
         Ok(Inventoried::Here(Inventory {
             node: node.clone(),
-            boot_id: boot_id().ok_or_else(|| Unanswered("this kernel has no boot id".to_owned()))?,
+            boot_id: boot_id()
+                .ok_or_else(|| Unanswered("this kernel has no boot id".to_owned()))?,
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            cpus: std::thread::available_parallelism().map_or(0, |n| u32::try_from(n.get()).unwrap_or(u32::MAX)),
+            cpus: std::thread::available_parallelism()
+                .map_or(0, |n| u32::try_from(n.get()).unwrap_or(u32::MAX)),
             memory_mb: memory_mb().unwrap_or(0),
             domains,
         }))
@@ -118,7 +127,11 @@ struct Listed {
 }
 
 fn listed(limit: Duration, stop: &AtomicBool) -> Result<Vec<DomainReport>, ExecError> {
-    let output = Command::new("n_vm", limit).args(["list", "--json"]).interrupted_by(stop).run()?.success()?;
+    let output = Command::new("n_vm", limit)
+        .args(["list", "--json"])
+        .interrupted_by(stop)
+        .run()?
+        .success()?;
     match parse_list(&output.stdout) {
         Ok(domains) => Ok(domains),
         Err(what) => Err(output.nonsense(what)),
@@ -131,8 +144,12 @@ fn parse_list(json: &[u8]) -> Result<Vec<DomainReport>, String> {
 }
 
 fn domain(listed: Listed) -> Result<DomainReport, String> {
-    let uuid = identity::hyphenated(&listed.uuid).ok_or_else(|| format!("no UUID: {:?}", listed.uuid))?;
-    let state = listed.state.parse().map_err(|error: hps_core::state::NoSuchState| error.to_string())?;
+    let uuid =
+        identity::hyphenated(&listed.uuid).ok_or_else(|| format!("no UUID: {:?}", listed.uuid))?;
+    let state = listed
+        .state
+        .parse()
+        .map_err(|error: hps_core::state::NoSuchState| error.to_string())?;
     Ok(DomainReport {
         name: listed.name,
         uuid,
@@ -145,7 +162,10 @@ fn domain(listed: Listed) -> Result<DomainReport, String> {
 
 fn last_line(stderr: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(stderr);
-    text.lines().map(str::trim).rfind(|line| !line.is_empty()).map(hps_core::kv::one_line)
+    text.lines()
+        .map(str::trim)
+        .rfind(|line| !line.is_empty())
+        .map(hps_core::kv::one_line)
 }
 
 fn chain(error: &dyn std::error::Error) -> String {
@@ -159,13 +179,24 @@ fn boot_id() -> Option<uuid::Uuid> {
 
 /// `0.20 0.18 0.12 1/80 11206`: the third number.
 fn load_15m() -> Option<f64> {
-    std::fs::read_to_string("/proc/loadavg").ok()?.split(' ').nth(2)?.parse().ok()
+    std::fs::read_to_string("/proc/loadavg")
+        .ok()?
+        .split(' ')
+        .nth(2)?
+        .parse()
+        .ok()
 }
 
 /// `MemTotal:       24689764 kB`
 fn memory_mb() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let kib: u64 = text.lines().next()?.split_ascii_whitespace().nth(1)?.parse().ok()?;
+    let kib: u64 = text
+        .lines()
+        .next()?
+        .split_ascii_whitespace()
+        .nth(1)?
+        .parse()
+        .ok()?;
     Some(kib / 1024)
 }
 
@@ -176,15 +207,24 @@ mod tests {
 
     #[test]
     fn the_list_of_n_vm_is_read() {
-        let json = br#"[{"name":"web","uuid":"6ba7b810-9dad-11d1-80b4-00c04fd430c8","state":"running",
+        let json =
+            br#"[{"name":"web","uuid":"6ba7b810-9dad-11d1-80b4-00c04fd430c8","state":"running",
             "vcpus":2,"memory_mb":512,"vnc":null}]"#;
         let domains = parse_list(json).unwrap();
-        assert_eq!((domains[0].name.as_str(), domains[0].state), ("web", VmState::Running));
+        assert_eq!(
+            (domains[0].name.as_str(), domains[0].state),
+            ("web", VmState::Running)
+        );
     }
 
     #[test]
     fn an_answer_that_is_no_list_is_no_empty_list() {
-        for bad in ["", "{}", "[{}]", r#"[{"name":"a","uuid":"b","state":"running"}]"#] {
+        for bad in [
+            "",
+            "{}",
+            "[{}]",
+            r#"[{"name":"a","uuid":"b","state":"running"}]"#,
+        ] {
             assert!(parse_list(bad.as_bytes()).is_err(), "{bad}");
         }
     }

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use hps_core::names::NodeName;
 
 use super::{
-    Carrier, Earlier, Ended, Engine, Inventoried, Node, Past, Say, Unanswered, Uncleaned, Unprepared,
+    Carrier, Earlier, Ended, Engine, Inventoried, Node, Past, Say, Unanswered, Uncleaned,
+    Unprepared,
 };
 use crate::error::chain;
 use crate::om::Om;
@@ -81,7 +82,9 @@ impl Engine for OpenSvc<'_> {
             return None;
         }
         let found = (node.as_str(), 0).to_socket_addrs();
-        let addresses: Vec<_> = found.map(|all| all.map(|one| one.ip()).collect()).unwrap_or_default();
+        let addresses: Vec<_> = found
+            .map(|all| all.map(|one| one.ip()).collect())
+            .unwrap_or_default();
         if addresses.is_empty() {
             tracing::warn!(%node, "its name does not resolve: the token works from any address");
             return None;
@@ -92,7 +95,9 @@ impl Engine for OpenSvc<'_> {
     fn prepare(&self, job: &Job, say: Say<'_>) -> Result<(), Unprepared> {
         let past = job.past();
         let name = service_name(&past).map_err(Unprepared::NotMade)?;
-        let scope = self.scope(&job.node).map_err(|error| Unprepared::NotMade(error.0))?;
+        let scope = self
+            .scope(&job.node)
+            .map_err(|error| Unprepared::NotMade(error.0))?;
         self.remove_leftover(&name, &past)?;
         let ini = self.ini(job, &name, &scope).map_err(Unprepared::NotMade)?;
         let began = Instant::now();
@@ -101,7 +106,14 @@ impl Engine for OpenSvc<'_> {
             .map_err(|error| Unprepared::NotMade(chain(&error)))?;
         say("service", name.as_str());
         self.wait_for_instance(&name, &job.node)?;
-        say("instance", &format!("{name} on {} after {:.1} s", job.node, began.elapsed().as_secs_f64()));
+        say(
+            "instance",
+            &format!(
+                "{name} on {} after {:.1} s",
+                job.node,
+                began.elapsed().as_secs_f64()
+            ),
+        );
         Ok(())
     }
 
@@ -113,7 +125,13 @@ impl Engine for OpenSvc<'_> {
         };
         let rid = rid(&past);
         let wait = self.limits.verb + job.options.extra_time() + TASK_MARGIN + WAIT_MARGIN;
-        let request = RunRequest { service: &name, rid: &rid, node: &job.node, session: job.operation, wait };
+        let request = RunRequest {
+            service: &name,
+            rid: &rid,
+            node: &job.node,
+            session: job.operation,
+            wait,
+        };
         let until = Instant::now() + wait;
         match self.om.run_task(&request, Some(lock.file()), self.stop) {
             Ok(Run::Taken) => self.result(&past, &name, until),
@@ -139,24 +157,38 @@ impl Engine for OpenSvc<'_> {
 
     fn clean(&self, past: &Past) -> Result<(), Uncleaned> {
         let mend = format!("om {} purge", service_of(past));
-        let name = service_name(past).map_err(|what| Uncleaned { what, mend: mend.clone() })?;
+        let name = service_name(past).map_err(|what| Uncleaned {
+            what,
+            mend: mend.clone(),
+        })?;
         self.delete(&name).map_err(|what| Uncleaned { what, mend })
     }
 
     fn carriers(&self) -> Result<Vec<Carrier>, Unanswered> {
-        let services = self.om.services("vm-ops-*").map_err(|error| Unanswered(chain(&error)))?;
+        let services = self
+            .om
+            .services("vm-ops-*")
+            .map_err(|error| Unanswered(chain(&error)))?;
         Ok(services.into_iter().map(|name| Carrier { name }).collect())
     }
 
     fn remove_carrier(&self, carrier: &Carrier) -> Result<(), Uncleaned> {
         let mend = format!("om {} purge", carrier.name);
-        let left = |what: String| Uncleaned { what, mend: mend.clone() };
+        let left = |what: String| Uncleaned {
+            what,
+            mend: mend.clone(),
+        };
         let name = ServiceName::new(&carrier.name).map_err(left)?;
         let nodes = self.cluster().map_err(|error| left(error.0))?.nodes;
         for node in nodes.iter().filter(|node| node.health.is_alive()) {
             match self.om.is_busy(&node.name, &name) {
                 Ok(false) => {}
-                Ok(true) => return Err(left(format!("a task of {name} still runs on {}", node.name))),
+                Ok(true) => {
+                    return Err(left(format!(
+                        "a task of {name} still runs on {}",
+                        node.name
+                    )));
+                }
                 Err(error) => return Err(left(chain(&error))),
             }
         }
@@ -164,13 +196,17 @@ impl Engine for OpenSvc<'_> {
     }
 
     fn inventory(&self, node: &NodeName, token: &Token) -> Result<Inventoried, Unanswered> {
-        self.take_inventory(node, token).map(|()| Inventoried::Reported)
+        self.take_inventory(node, token)
+            .map(|()| Inventoried::Reported)
     }
 }
 
 impl OpenSvc<'_> {
     fn cluster(&self) -> Result<Cluster, Unanswered> {
-        let cluster = self.om.cluster().map_err(|error| Unanswered(chain(&error)))?;
+        let cluster = self
+            .om
+            .cluster()
+            .map_err(|error| Unanswered(chain(&error)))?;
         let _ = self.own.set(cluster.own.clone());
         Ok(cluster)
     }
@@ -186,7 +222,11 @@ impl OpenSvc<'_> {
     /// The IPS itself, for managing, and the node.
     fn scope(&self, node: &NodeName) -> Result<Vec<NodeName>, Unanswered> {
         let own = self.own()?;
-        Ok(if own == *node { vec![own] } else { vec![own, node.clone()] })
+        Ok(if own == *node {
+            vec![own]
+        } else {
+            vec![own, node.clone()]
+        })
     }
 
     fn ini(&self, job: &Job, name: &ServiceName, scope: &[NodeName]) -> Result<String, String> {
@@ -208,12 +248,22 @@ impl OpenSvc<'_> {
     /// back, or an earlier clean-up failed. While its task runs it stays.
     fn remove_leftover(&self, name: &ServiceName, past: &Past) -> Result<(), Unprepared> {
         let failed = |why: String| Unprepared::NotMade(why);
-        if !self.om.has_service(name).map_err(|error| failed(chain(&error)))? {
+        if !self
+            .om
+            .has_service(name)
+            .map_err(|error| failed(chain(&error)))?
+        {
             return Ok(());
         }
-        let busy = self.om.is_busy(&past.node, name).map_err(|error| failed(chain(&error)))?;
+        let busy = self
+            .om
+            .is_busy(&past.node, name)
+            .map_err(|error| failed(chain(&error)))?;
         if busy {
-            return Err(failed(format!("an earlier task of {name} still runs on {}", past.node)));
+            return Err(failed(format!(
+                "an earlier task of {name} still runs on {}",
+                past.node
+            )));
         }
         self.delete(name).map_err(failed)
     }
@@ -223,7 +273,10 @@ impl OpenSvc<'_> {
         loop {
             let last = match self.om.has_instance(name, node) {
                 Ok(true) => return Ok(()),
-                Ok(false) => format!("no instance of {name} on {node} within {:?}", self.limits.instance),
+                Ok(false) => format!(
+                    "no instance of {name} on {node} within {:?}",
+                    self.limits.instance
+                ),
                 Err(error) => chain(&error),
             };
             if Instant::now() >= until || self.stop.load(Ordering::Relaxed) {
@@ -240,7 +293,10 @@ impl OpenSvc<'_> {
             if self.stop.load(Ordering::Relaxed) {
                 return Ended::StoppedWaiting;
             }
-            let why = match self.om.recorded_exit(name, &past.node, &rid(past), past.operation) {
+            let why = match self
+                .om
+                .recorded_exit(name, &past.node, &rid(past), past.operation)
+            {
                 Ok(Some(code)) => return Ended::Exited(code, None),
                 Ok(None) => "no result of its session is recorded".to_owned(),
                 Err(error) => chain(&error),
@@ -264,7 +320,10 @@ impl OpenSvc<'_> {
 
     /// `om` could not say whether the task started: one more look decides, or nothing does.
     fn doubtful(&self, past: &Past, name: &ServiceName, why: &str) -> Ended {
-        match self.om.recorded_exit(name, &past.node, &rid(past), past.operation) {
+        match self
+            .om
+            .recorded_exit(name, &past.node, &rid(past), past.operation)
+        {
             Ok(Some(code)) => Ended::Exited(code, None),
             Ok(None) | Err(_) => Ended::Unknown(why.to_owned()),
         }
@@ -274,7 +333,9 @@ impl OpenSvc<'_> {
         let said = |error| chain(&error);
         let until = Instant::now() + RECORD_LAG;
         loop {
-            let recorded = self.om.recorded_exit(name, &past.node, &rid(past), past.operation);
+            let recorded = self
+                .om
+                .recorded_exit(name, &past.node, &rid(past), past.operation);
             if let Some(code) = recorded.map_err(said)? {
                 return Ok(Earlier::Exited(code));
             }

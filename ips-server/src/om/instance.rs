@@ -61,13 +61,26 @@ impl Om<'_> {
     /// # Errors
     /// `om` gave no usable answer.
     pub fn has_instance(&self, name: &ServiceName, node: &NodeName) -> Result<bool, ExecError> {
-        let args = ["svc", "instance", "ls", "-s", name.as_str(), "--node", node.as_str(), "-o", "json"];
+        let args = [
+            "svc",
+            "instance",
+            "ls",
+            "-s",
+            name.as_str(),
+            "--node",
+            node.as_str(),
+            "-o",
+            "json",
+        ];
         let output = self.read(&args)?;
         if matches!(output.code, NO_INSTANCE | NO_OBJECT) {
             return Ok(false);
         }
         let list: List = answer(output)?;
-        Ok(list.items.iter().any(|item| item.meta.node == node.as_str() && item.data.status.is_some()))
+        Ok(list
+            .items
+            .iter()
+            .any(|item| item.meta.node == node.as_str() && item.data.status.is_some()))
     }
 
     /// The exit code recorded for this very session, where there is one yet.
@@ -81,7 +94,17 @@ impl Om<'_> {
         rid: &str,
         session: Uuid,
     ) -> Result<Option<i32>, ExecError> {
-        let args = ["svc", "instance", "status", "-s", name.as_str(), "--node", node.as_str(), "-o", "json"];
+        let args = [
+            "svc",
+            "instance",
+            "status",
+            "-s",
+            name.as_str(),
+            "--node",
+            node.as_str(),
+            "-o",
+            "json",
+        ];
         let output = self.read(&args)?;
         if matches!(output.code, NO_INSTANCE | NO_OBJECT) {
             return Ok(None);
@@ -94,7 +117,9 @@ impl Om<'_> {
 fn exit_of(instances: Vec<Instance>, rid: &str, session: Uuid) -> Option<i32> {
     let status = instances.into_iter().next()?.status?;
     let info = status.resources?.remove(rid)?.info?;
-    (info.last_run_session_id == Some(session)).then_some(info.last_run_exitcode).flatten()
+    (info.last_run_session_id == Some(session))
+        .then_some(info.last_run_exitcode)
+        .flatten()
 }
 
 #[cfg(test)]
@@ -102,7 +127,10 @@ mod tests {
     use super::*;
 
     fn recorded(fixture: &str, session: &str) -> Option<i32> {
-        let path = format!("{}/../tests/fixtures/om3/{fixture}.out", env!("CARGO_MANIFEST_DIR"));
+        let path = format!(
+            "{}/../tests/fixtures/om3/{fixture}.out",
+            env!("CARGO_MANIFEST_DIR")
+        );
         let instances = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
         exit_of(instances, "task#create", session.parse().unwrap())
     }
@@ -111,7 +139,13 @@ mod tests {
     fn only_our_own_session_counts() {
         let ours = "11111111-2222-4333-8444-555555555555";
         assert_eq!(recorded("instance-status-session-id", ours), Some(0));
-        assert_eq!(recorded("instance-status-session-id", "21111111-2222-4333-8444-555555555555"), None);
+        assert_eq!(
+            recorded(
+                "instance-status-session-id",
+                "21111111-2222-4333-8444-555555555555"
+            ),
+            None
+        );
         assert_eq!(recorded("instance-status-before-run", ours), None);
     }
 }

@@ -32,7 +32,9 @@ pub struct Om<'a> {
 impl<'a> Om<'a> {
     /// A call that only reads.
     fn read<S: AsRef<str>>(&self, args: &[S]) -> Result<Output, ExecError> {
-        self.command(args, Duration::ZERO).interrupted_by(self.stop).run()
+        self.command(args, Duration::ZERO)
+            .interrupted_by(self.stop)
+            .run()
     }
 
     /// A call that acts; it is never ended for a signal, only past its deadline.

@@ -107,7 +107,10 @@ fn cluster(configured: &[String], mut status: Status) -> Result<Cluster, String>
         .map(|name| Ok(node(parse(name)?, status.cluster.node.remove(name))))
         .collect::<Result<Vec<_>, String>>()?;
     nodes.sort_by(|one, other| one.name.cmp(&other.name));
-    Ok(Cluster { own: parse(&status.daemon.nodename)?, nodes })
+    Ok(Cluster {
+        own: parse(&status.daemon.nodename)?,
+        nodes,
+    })
 }
 
 fn node(name: NodeName, entry: Option<Entry>) -> Node {
@@ -131,10 +134,17 @@ fn health(entry: Option<&Entry>) -> Health {
         return Health::NotReachable("no heartbeat gen data: its daemon is not seen".to_owned());
     };
     let status = entry.status.as_ref();
-    if status.and_then(|status| status.r#gen.as_ref()).is_none_or(HashMap::is_empty) {
+    if status
+        .and_then(|status| status.r#gen.as_ref())
+        .is_none_or(HashMap::is_empty)
+    {
         return Health::NotReachable("no heartbeat gen data".to_owned());
     }
-    match entry.monitor.as_ref().and_then(|monitor| monitor.state.as_deref()) {
+    match entry
+        .monitor
+        .as_ref()
+        .and_then(|monitor| monitor.state.as_deref())
+    {
         Some("idle") => {}
         Some(state) => return Health::NotReachable(format!("its daemon is in state {state}")),
         None => return Health::NotReachable("its daemon tells no state".to_owned()),
@@ -150,13 +160,22 @@ mod tests {
     use super::*;
 
     fn fixture(name: &str) -> Vec<u8> {
-        std::fs::read(format!("{}/../tests/fixtures/om3/{name}.out", env!("CARGO_MANIFEST_DIR"))).unwrap()
+        std::fs::read(format!(
+            "{}/../tests/fixtures/om3/{name}.out",
+            env!("CARGO_MANIFEST_DIR")
+        ))
+        .unwrap()
     }
 
     fn healths(name: &str) -> Vec<(String, Health)> {
         let configured = ["ips", "tch-001", "tch-002"].map(str::to_owned);
-        let cluster = cluster(&configured, serde_json::from_slice(&fixture(name)).unwrap()).unwrap();
-        cluster.nodes.into_iter().map(|node| (node.name.to_string(), node.health)).collect()
+        let cluster =
+            cluster(&configured, serde_json::from_slice(&fixture(name)).unwrap()).unwrap();
+        cluster
+            .nodes
+            .into_iter()
+            .map(|node| (node.name.to_string(), node.health))
+            .collect()
     }
 
     fn tch_001(name: &str) -> Health {
@@ -166,23 +185,36 @@ mod tests {
     #[test]
     fn a_healthy_cluster_is_healthy_in_both_forms() {
         for name in ["daemon-status-healthy", "daemon-status-jsonline"] {
-            assert!(healths(name).iter().all(|(_, health)| *health == Health::Healthy), "{name}");
+            assert!(
+                healths(name)
+                    .iter()
+                    .all(|(_, health)| *health == Health::Healthy),
+                "{name}"
+            );
         }
     }
 
     #[test]
     fn a_stopped_daemon_is_not_reachable_though_it_keeps_its_gen() {
-        assert_eq!(tch_001("daemon-status-stopped"), Health::NotReachable("its daemon is in state maintenance".into()));
+        assert_eq!(
+            tch_001("daemon-status-stopped"),
+            Health::NotReachable("its daemon is in state maintenance".into())
+        );
     }
 
     #[test]
     fn a_cut_node_is_not_reachable() {
-        assert!(matches!(tch_001("daemon-status-cut"), Health::NotReachable(_)));
+        assert!(matches!(
+            tch_001("daemon-status-cut"),
+            Health::NotReachable(_)
+        ));
     }
 
     #[test]
     fn a_frozen_node_says_since_when() {
-        let Health::Frozen(why) = tch_001("daemon-status-frozen") else { panic!() };
+        let Health::Frozen(why) = tch_001("daemon-status-frozen") else {
+            panic!()
+        };
         assert!(why.starts_with("frozen_at: 20"), "{why}");
     }
 }

@@ -29,7 +29,9 @@ impl ServiceName {
             return Ok(Self(name.to_owned()));
         }
         let name: String = name.chars().take(80).collect();
-        Err(format!("service name {name:?}: want 1 to 63 of a-z 0-9 '.' '-', beginning with a letter or digit, not all digits"))
+        Err(format!(
+            "service name {name:?}: want 1 to 63 of a-z 0-9 '.' '-', beginning with a letter or digit, not all digits"
+        ))
     }
 
     /// The name itself.
@@ -68,14 +70,31 @@ impl TaskService<'_> {
     /// # Errors
     /// A text that INI or OpenSVC would read as something else.
     pub fn ini(&self) -> Result<String, String> {
-        let nodes = self.nodes.iter().map(NodeName::as_str).collect::<Vec<_>>().join(" ");
-        let environment =
-            self.environment.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>();
-        for text in environment.iter().map(String::as_str).chain([self.task, self.command]) {
+        let nodes = self
+            .nodes
+            .iter()
+            .map(NodeName::as_str)
+            .collect::<Vec<_>>()
+            .join(" ");
+        let environment = self
+            .environment
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect::<Vec<_>>();
+        for text in environment
+            .iter()
+            .map(String::as_str)
+            .chain([self.task, self.command])
+        {
             plain(text)?;
         }
-        if let Some(split) = environment.iter().find(|pair| pair.contains(char::is_whitespace)) {
-            return Err(format!("white space in the environment of a task: {split:?}"));
+        if let Some(split) = environment
+            .iter()
+            .find(|pair| pair.contains(char::is_whitespace))
+        {
+            return Err(format!(
+                "white space in the environment of a task: {split:?}"
+            ));
         }
         let environment = match environment.join(" ") {
             none if none.is_empty() => String::new(),
@@ -93,7 +112,11 @@ impl TaskService<'_> {
 /// ` #` and ` ;` begin comments in the INI, `{x}` is a reference, and a newline a new key.
 fn plain(text: &str) -> Result<(), String> {
     let bad = text.chars().any(|c| c.is_control() || "#;{}|&".contains(c));
-    if bad { Err(format!("OpenSVC cannot carry {text:?}")) } else { Ok(()) }
+    if bad {
+        Err(format!("OpenSVC cannot carry {text:?}"))
+    } else {
+        Ok(())
+    }
 }
 
 #[derive(Deserialize)]
@@ -125,9 +148,24 @@ impl Om<'_> {
     ///
     /// # Errors
     /// `om` says that it failed.
-    pub fn create_service(&self, name: &ServiceName, ini: &str, wait: Duration) -> Result<(), ExecError> {
+    pub fn create_service(
+        &self,
+        name: &ServiceName,
+        ini: &str,
+        wait: Duration,
+    ) -> Result<(), ExecError> {
         let wait_text = seconds(wait);
-        let args = ["svc", "create", "-s", name.as_str(), "--config", "-", "--wait", "--time", &wait_text];
+        let args = [
+            "svc",
+            "create",
+            "-s",
+            name.as_str(),
+            "--config",
+            "-",
+            "--wait",
+            "--time",
+            &wait_text,
+        ];
         self.command(&args, wait).input(ini).run()?.success()?;
         Ok(())
     }
@@ -142,7 +180,11 @@ impl Om<'_> {
             return Ok(Vec::new());
         }
         let list: List = answer(output)?;
-        Ok(list.items.into_iter().map(|item| item.meta.object).collect())
+        Ok(list
+            .items
+            .into_iter()
+            .map(|item| item.meta.object)
+            .collect())
     }
 
     /// Whether a service exists, as this node's daemon sees it.
@@ -159,12 +201,30 @@ impl Om<'_> {
     ///
     /// # Errors
     /// It did not end in time; the daemon of this node may be down.
-    pub fn delete_service(&self, name: &ServiceName, wait: Duration) -> Result<Option<String>, ExecError> {
+    pub fn delete_service(
+        &self,
+        name: &ServiceName,
+        wait: Duration,
+    ) -> Result<Option<String>, ExecError> {
         let wait_text = seconds(wait);
-        let args = ["svc", "delete", "-s", name.as_str(), "--wait", "--time", &wait_text, "-o", "json"];
+        let args = [
+            "svc",
+            "delete",
+            "-s",
+            name.as_str(),
+            "--wait",
+            "--time",
+            &wait_text,
+            "-o",
+            "json",
+        ];
         let output = self.act(&args, wait)?;
-        let orchestrations: Vec<Orchestration> = serde_json::from_slice(&output.stdout).unwrap_or_default();
-        Ok(orchestrations.into_iter().map(|one| one.status).find(|status| status.contains("already in progress")))
+        let orchestrations: Vec<Orchestration> =
+            serde_json::from_slice(&output.stdout).unwrap_or_default();
+        Ok(orchestrations
+            .into_iter()
+            .map(|one| one.status)
+            .find(|status| status.contains("already in progress")))
     }
 
     /// Ends an orchestration that is in the way of a deletion.
@@ -173,7 +233,18 @@ impl Om<'_> {
     /// It did not end in time.
     pub fn abort_service(&self, name: &ServiceName, wait: Duration) -> Result<(), ExecError> {
         let wait_text = seconds(wait);
-        self.act(&["svc", "abort", "-s", name.as_str(), "--wait", "--time", &wait_text], wait)?;
+        self.act(
+            &[
+                "svc",
+                "abort",
+                "-s",
+                name.as_str(),
+                "--wait",
+                "--time",
+                &wait_text,
+            ],
+            wait,
+        )?;
         Ok(())
     }
 }
@@ -192,17 +263,34 @@ mod tests {
         }
     }
 
-    fn service<'a>(name: &'a ServiceName, nodes: &'a [NodeName], command: &'a str, environment: &'a [(&'a str, String)]) -> TaskService<'a> {
-        TaskService { name, nodes, task: "create", command, environment, timeout: Duration::from_secs(570) }
+    fn service<'a>(
+        name: &'a ServiceName,
+        nodes: &'a [NodeName],
+        command: &'a str,
+        environment: &'a [(&'a str, String)],
+    ) -> TaskService<'a> {
+        TaskService {
+            name,
+            nodes,
+            task: "create",
+            command,
+            environment,
+            timeout: Duration::from_secs(570),
+        }
     }
 
     #[test]
     fn the_configuration_is_as_the_specification_has_it() {
         let name = ServiceName::new("vm-ops-create-vm-1").unwrap();
         let nodes = ["ips", "tch-001"].map(|name| name.parse().unwrap());
-        let environment = [("N_VM_TOKEN", "abc".to_owned()), ("N_VM_ID", "vm-1".to_owned())];
+        let environment = [
+            ("N_VM_TOKEN", "abc".to_owned()),
+            ("N_VM_ID", "vm-1".to_owned()),
+        ];
         assert_eq!(
-            service(&name, &nodes, "n_vm_create vm-1", &environment).ini().unwrap(),
+            service(&name, &nodes, "n_vm_create vm-1", &environment)
+                .ini()
+                .unwrap(),
             "[DEFAULT]\nnodes = ips tch-001\n\n[task#create]\ncommand = n_vm_create vm-1\ntimeout = 570s\n\
              environment = N_VM_TOKEN=abc N_VM_ID=vm-1\n"
         );
@@ -214,8 +302,15 @@ mod tests {
         for bad in ["a\nb", "a #b", "a ;b", "a {b}", "a | b", "a && b"] {
             assert!(service(&name, &[], bad, &[]).ini().is_err(), "{bad:?}");
             let environment = [("K", bad.to_owned())];
-            assert!(service(&name, &[], "true", &environment).ini().is_err(), "{bad:?}");
+            assert!(
+                service(&name, &[], "true", &environment).ini().is_err(),
+                "{bad:?}"
+            );
         }
-        assert!(service(&name, &[], "true", &[("K", "a b".to_owned())]).ini().is_err());
+        assert!(
+            service(&name, &[], "true", &[("K", "a b".to_owned())])
+                .ini()
+                .is_err()
+        );
     }
 }

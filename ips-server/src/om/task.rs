@@ -59,11 +59,28 @@ impl Om<'_> {
     ///
     /// # Errors
     /// `om` gave no usable answer: whether the task started is unknown.
-    pub fn run_task(&self, run: &RunRequest<'_>, lock: Option<&File>, leave: &AtomicBool) -> Result<Run, ExecError> {
+    pub fn run_task(
+        &self,
+        run: &RunRequest<'_>,
+        lock: Option<&File>,
+        leave: &AtomicBool,
+    ) -> Result<Run, ExecError> {
         let wait = seconds(run.wait);
         let args = [
-            "svc", "instance", "run", "-s", run.service.as_str(), "--rid", run.rid,
-            "--node", run.node.as_str(), "--wait", "--time", &wait, "-o", "json",
+            "svc",
+            "instance",
+            "run",
+            "-s",
+            run.service.as_str(),
+            "--rid",
+            run.rid,
+            "--node",
+            run.node.as_str(),
+            "--wait",
+            "--time",
+            &wait,
+            "-o",
+            "json",
         ];
         let mut command = self
             .command(&args, run.wait)
@@ -74,7 +91,9 @@ impl Om<'_> {
         }
         let output = command.run()?;
         if output.stdout.trim_ascii().is_empty() && output.code == 0 {
-            return Ok(Run::NotTaken("om ran nothing: the service has no instance there".to_owned()));
+            return Ok(Run::NotTaken(
+                "om ran nothing: the service has no instance there".to_owned(),
+            ));
         }
         Ok(taken(&answer::<Vec<Item>>(output)?, run))
     }
@@ -84,7 +103,10 @@ impl Om<'_> {
     /// # Errors
     /// `om` gave no usable answer.
     pub fn runs(&self, node: &NodeName, session: Uuid) -> Result<bool, ExecError> {
-        Ok(self.processes(node)?.iter().any(|process| process.sid == session))
+        Ok(self
+            .processes(node)?
+            .iter()
+            .any(|process| process.sid == session))
     }
 
     /// Whether a task of this service runs on the node.
@@ -92,7 +114,10 @@ impl Om<'_> {
     /// # Errors
     /// `om` gave no usable answer.
     pub fn is_busy(&self, node: &NodeName, service: &ServiceName) -> Result<bool, ExecError> {
-        Ok(self.processes(node)?.iter().any(|process| process.object == service.as_str()))
+        Ok(self
+            .processes(node)?
+            .iter()
+            .any(|process| process.object == service.as_str()))
     }
 
     fn processes(&self, node: &NodeName) -> Result<Vec<Process>, ExecError> {
@@ -104,12 +129,24 @@ impl Om<'_> {
 
 /// Started exactly when one item has the node's name and our session id.
 fn taken(items: &[Item], run: &RunRequest<'_>) -> Run {
-    let own: Vec<_> = items.iter().filter(|item| item.nodename == run.node.as_str()).collect();
+    let own: Vec<_> = items
+        .iter()
+        .filter(|item| item.nodename == run.node.as_str())
+        .collect();
     match own.as_slice() {
-        [Item { data: Some(data), .. }] if data.session_id == run.session => Run::Taken,
-        [Item { data: Some(data), .. }] => {
-            Run::Unknown(format!("om ran the task under session {} instead of ours", data.session_id))
-        }
+        [
+            Item {
+                data: Some(data), ..
+            },
+        ] if data.session_id == run.session => Run::Taken,
+        [
+            Item {
+                data: Some(data), ..
+            },
+        ] => Run::Unknown(format!(
+            "om ran the task under session {} instead of ours",
+            data.session_id
+        )),
         [Item { data: None, .. }] => Run::Unknown("the node did not answer".to_owned()),
         [] => Run::NotTaken("om ran the task on no such node".to_owned()),
         _ => Run::Unknown("om answered for the node more than once".to_owned()),
@@ -121,17 +158,32 @@ mod tests {
     use super::*;
 
     fn judge(fixture: &str, session: &str) -> Run {
-        let path = format!("{}/../tests/fixtures/om3/{fixture}.out", env!("CARGO_MANIFEST_DIR"));
+        let path = format!(
+            "{}/../tests/fixtures/om3/{fixture}.out",
+            env!("CARGO_MANIFEST_DIR")
+        );
         let items: Vec<Item> = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
         let (service, node) = (ServiceName::new("t1").unwrap(), "tch-001".parse().unwrap());
         let session = session.parse().unwrap();
         let wait = Duration::from_secs(20);
-        taken(&items, &RunRequest { service: &service, rid: "task#create", node: &node, session, wait })
+        taken(
+            &items,
+            &RunRequest {
+                service: &service,
+                rid: "task#create",
+                node: &node,
+                session,
+                wait,
+            },
+        )
     }
 
     #[test]
     fn a_run_under_our_session_was_taken() {
-        assert_eq!(judge("run-session-id", "11111111-2222-4333-8444-555555555555"), Run::Taken);
+        assert_eq!(
+            judge("run-session-id", "11111111-2222-4333-8444-555555555555"),
+            Run::Taken
+        );
     }
 
     #[test]

@@ -82,7 +82,13 @@ fn encoded(path: &DiskPath) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"/._-".contains(&b);
     path.as_str()
         .bytes()
-        .map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") })
+        .map(|b| {
+            if plain(b) {
+                char::from(b).to_string()
+            } else {
+                format!("%{b:02X}")
+            }
+        })
         .collect()
 }
 
@@ -106,13 +112,17 @@ mod tests {
 
     #[test]
     fn paths_to_keep_survive_any_character() {
-        let keep = ["/a b:c", "/d%20é"].map(|path| path.parse().unwrap()).to_vec();
+        let keep = ["/a b:c", "/d%20é"]
+            .map(|path| path.parse().unwrap())
+            .to_vec();
         assert_eq!(job(keep).keep_text().unwrap(), "/a%20b%3Ac:/d%2520%C3%A9");
     }
 
     #[test]
     fn too_many_paths_to_tell_keep_all_storage() {
-        let keep = (0..4000).map(|n| format!("/images/{n:030}").parse().unwrap()).collect();
+        let keep = (0..4000)
+            .map(|n| format!("/images/{n:030}").parse().unwrap())
+            .collect();
         let job = job(keep);
         assert!(job.arguments().contains(&"--keep-storage".to_owned()));
         assert!(!job.environment().iter().any(|(key, _)| *key == "N_VM_KEEP"));

@@ -69,7 +69,10 @@ pub fn try_lock(folder: &Path, vm: &VmId) -> Result<Attempt, LockError> {
 }
 
 fn attempt(folder: &Path, path: &Path) -> std::io::Result<Attempt> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)?;
     let mut file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -90,7 +93,11 @@ impl VmLock {
     /// # Errors
     /// The file cannot be written.
     pub fn mark(&mut self, operation: Uuid, verb: Verb, node: &NodeName) -> std::io::Result<()> {
-        let Process { pid, started, boot_id } = Process::this();
+        let Process {
+            pid,
+            started,
+            boot_id,
+        } = Process::this();
         let text = [
             kv::line("operation", &operation.to_string()),
             kv::line("verb", verb.as_str()),
@@ -117,7 +124,11 @@ impl Process {
     #[must_use]
     pub fn this() -> Self {
         let pid = std::process::id();
-        Self { pid, started: start_time(pid).unwrap_or(0), boot_id: boot_id() }
+        Self {
+            pid,
+            started: start_time(pid).unwrap_or(0),
+            boot_id: boot_id(),
+        }
     }
 
     /// Whether it is still the same process, alive.
@@ -131,7 +142,12 @@ fn read_holder(file: &mut File) -> Option<Holder> {
     let mut text = Vec::new();
     file.take(4096).read_to_end(&mut text).ok()?;
     let pairs = kv::parse(&text).ok()?;
-    let get = |key: &str| pairs.iter().find(|pair| pair.key == key).map(|pair| pair.value);
+    let get = |key: &str| {
+        pairs
+            .iter()
+            .find(|pair| pair.key == key)
+            .map(|pair| pair.value)
+    };
     Some(Holder {
         operation: get("operation")?.parse().ok()?,
         verb: get("verb")?.parse().ok()?,
@@ -155,7 +171,9 @@ fn start_time(pid: u32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, rest) = stat.rsplit_once(')')?;
     let zombie = rest.trim_start().starts_with('Z');
-    (!zombie).then(|| rest.split_ascii_whitespace().nth(19)?.parse().ok()).flatten()
+    (!zombie)
+        .then(|| rest.split_ascii_whitespace().nth(19)?.parse().ok())
+        .flatten()
 }
 
 #[cfg(test)]
@@ -171,22 +189,44 @@ mod tests {
     #[test]
     fn a_second_taker_sees_who_holds_it_and_that_he_lives() {
         let (folder, vm) = (folder("second"), "vm-1".parse().unwrap());
-        let Attempt::Locked(mut lock) = try_lock(&folder, &vm).unwrap() else { panic!() };
+        let Attempt::Locked(mut lock) = try_lock(&folder, &vm).unwrap() else {
+            panic!()
+        };
         let node = "tch-001".parse().unwrap();
         lock.mark(Uuid::from_u128(5), Verb::Create, &node).unwrap();
-        let Attempt::Held(Some(holder)) = try_lock(&folder, &vm).unwrap() else { panic!() };
-        assert_eq!((holder.operation, holder.verb), (Uuid::from_u128(5), Verb::Create));
+        let Attempt::Held(Some(holder)) = try_lock(&folder, &vm).unwrap() else {
+            panic!()
+        };
+        assert_eq!(
+            (holder.operation, holder.verb),
+            (Uuid::from_u128(5), Verb::Create)
+        );
         assert!(holder.process.lives());
         drop(lock);
-        assert!(matches!(try_lock(&folder, &vm).unwrap(), Attempt::Locked(_)));
+        assert!(matches!(
+            try_lock(&folder, &vm).unwrap(),
+            Attempt::Locked(_)
+        ));
         std::fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]
     fn another_boot_or_a_reused_pid_is_not_the_holder() {
         let this = Process::this();
-        assert!(!Process { boot_id: "x".into(), ..this.clone() }.lives());
-        assert!(!Process { started: this.started + 1, ..this }.lives());
+        assert!(
+            !Process {
+                boot_id: "x".into(),
+                ..this.clone()
+            }
+            .lives()
+        );
+        assert!(
+            !Process {
+                started: this.started + 1,
+                ..this
+            }
+            .lives()
+        );
     }
 
     #[test]

@@ -23,7 +23,11 @@ pub fn ending(verb: Verb, seen: VmState) -> Ending {
         Verb::Create | Verb::Start | Verb::Unpause => Desired::Running,
         Verb::Stop | Verb::Destroy | Verb::Pause | Verb::Status => Desired::Off,
     };
-    let exit = if reached { Exit::Success } else { Exit::Unknown };
+    let exit = if reached {
+        Exit::Success
+    } else {
+        Exit::Unknown
+    };
     Ending {
         exit_code: exit.code(),
         reason: format!("its result was lost; the domain is {seen} on the node"),
@@ -53,7 +57,11 @@ mod tests {
             (Verb::Destroy, VmState::Running, 11, false),
         ] {
             let ending = ending(verb, seen);
-            assert_eq!((ending.exit_code, ending.ends_claim), (code, ends_claim), "{verb} {seen}");
+            assert_eq!(
+                (ending.exit_code, ending.ends_claim),
+                (code, ends_claim),
+                "{verb} {seen}"
+            );
         }
     }
 }

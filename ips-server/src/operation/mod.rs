@@ -44,7 +44,11 @@ impl Conclusion {
     /// An end before any operation was journaled.
     #[must_use]
     pub fn refused(code: Exit, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), operation: None }
+        Self {
+            code,
+            message: message.into(),
+            operation: None,
+        }
     }
 }
 

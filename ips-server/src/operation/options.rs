@@ -24,8 +24,16 @@ impl Options {
     /// As it stands in the journal.
     #[must_use]
     pub fn to_text(&self) -> String {
-        let flag = |key: &str, on: bool| if on { kv::line(key, "1") } else { String::new() };
-        let wait = self.wait.map(|wait| kv::line("wait", &wait.as_secs_f64().to_string()));
+        let flag = |key: &str, on: bool| {
+            if on {
+                kv::line(key, "1")
+            } else {
+                String::new()
+            }
+        };
+        let wait = self
+            .wait
+            .map(|wait| kv::line("wait", &wait.as_secs_f64().to_string()));
         [
             flag("force", self.force),
             wait.unwrap_or_default(),
@@ -39,7 +47,12 @@ impl Options {
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let pairs = kv::parse(text.as_bytes()).unwrap_or_default();
-        let get = |key: &str| pairs.iter().find(|pair| pair.key == key).map(|pair| pair.value);
+        let get = |key: &str| {
+            pairs
+                .iter()
+                .find(|pair| pair.key == key)
+                .map(|pair| pair.value)
+        };
         let wait = get("wait").and_then(|value| value.parse().ok());
         Self {
             force: get("force").is_some(),
@@ -54,7 +67,12 @@ impl Options {
     pub fn arguments(&self, verb: Verb, vm: &VmId, name: &VmName) -> Vec<String> {
         let mut args = match verb {
             Verb::Create => vec![vm.to_string()],
-            Verb::Start | Verb::Stop | Verb::Pause | Verb::Unpause | Verb::Destroy | Verb::Status => {
+            Verb::Start
+            | Verb::Stop
+            | Verb::Pause
+            | Verb::Unpause
+            | Verb::Destroy
+            | Verb::Status => {
                 vec![name.to_string()]
             }
         };
@@ -62,7 +80,11 @@ impl Options {
             args.push("force".to_owned());
         }
         if let Some(wait) = self.wait {
-            args.extend(["--wait".to_owned(), "--timeout".to_owned(), wait.as_secs_f64().to_string()]);
+            args.extend([
+                "--wait".to_owned(),
+                "--timeout".to_owned(),
+                wait.as_secs_f64().to_string(),
+            ]);
         }
         if self.force_after {
             args.push("--force-after".to_owned());
@@ -99,8 +121,18 @@ mod tests {
     #[test]
     fn create_is_told_the_vm_id_and_the_others_the_name() {
         let (vm, name) = ("vm-1".parse().unwrap(), "web".parse().unwrap());
-        let stop = Options { wait: Some(Duration::from_secs(90)), force_after: true, ..Options::default() };
-        assert_eq!(Options::default().arguments(Verb::Create, &vm, &name), ["vm-1"]);
-        assert_eq!(stop.arguments(Verb::Stop, &vm, &name), ["web", "--wait", "--timeout", "90", "--force-after"]);
+        let stop = Options {
+            wait: Some(Duration::from_secs(90)),
+            force_after: true,
+            ..Options::default()
+        };
+        assert_eq!(
+            Options::default().arguments(Verb::Create, &vm, &name),
+            ["vm-1"]
+        );
+        assert_eq!(
+            stop.arguments(Verb::Stop, &vm, &name),
+            ["web", "--wait", "--timeout", "90", "--force-after"]
+        );
     }
 }

@@ -46,7 +46,8 @@ pub struct Performer<'a> {
 impl Performer<'_> {
     /// Performs a request to its end.
     pub fn perform(&mut self, request: &Request) -> Conclusion {
-        self.try_perform(request).unwrap_or_else(|conclusion| conclusion)
+        self.try_perform(request)
+            .unwrap_or_else(|conclusion| conclusion)
     }
 
     fn try_perform(&mut self, request: &Request) -> Result<Conclusion, Conclusion> {
@@ -54,10 +55,9 @@ impl Performer<'_> {
         let vm = self.defined(&request.vm)?;
         let (mut lock, attached) = self.lock(request)?;
         let operation = match self.settle(request)? {
-            Left::Nothing => None,
             Left::Same(operation) => Some(operation),
             Left::Ended(conclusion) if attached => return Ok(conclusion),
-            Left::Ended(_) => None,
+            Left::Nothing | Left::Ended(_) => None,
             Left::Runs(operation) => return self.attach(&operation),
         };
         let operation = match operation {
@@ -73,13 +73,24 @@ impl Performer<'_> {
     /// Whether the node answers and has no such domain.
     pub fn is_absent(&mut self, request: &Request) -> bool {
         let asked = settle::take_inventory(&mut self.registry, self.engine, &request.node);
-        let seen = asked.is_ok().then(|| self.registry.vm(&request.vm).ok().flatten()).flatten();
+        let seen = asked
+            .is_ok()
+            .then(|| self.registry.vm(&request.vm).ok().flatten())
+            .flatten();
         seen.is_some_and(|vm| vm.state == hps_core::state::VmState::Absent)
     }
 
     fn defined(&self, vm: &VmId) -> Result<Vm, Conclusion> {
-        let found = self.registry.vm(vm).map_err(|error| Conclusion::refused(Exit::Parameters, chain(&error)))?;
-        found.ok_or_else(|| Conclusion::refused(Exit::Parameters, format!("no VM {vm} is defined; `o_vm define` makes one")))
+        let found = self
+            .registry
+            .vm(vm)
+            .map_err(|error| Conclusion::refused(Exit::Parameters, chain(&error)))?;
+        found.ok_or_else(|| {
+            Conclusion::refused(
+                Exit::Parameters,
+                format!("no VM {vm} is defined; `o_vm define` makes one"),
+            )
+        })
     }
 
     /// Takes the VM's lock. Where its owner died and its verb still runs, waits for it:
@@ -89,7 +100,8 @@ impl Performer<'_> {
         let mut waited = false;
         loop {
             let attempt = try_lock(self.lock_dir, &request.vm);
-            let attempt = attempt.map_err(|error| Conclusion::refused(Exit::Parameters, chain(&error)))?;
+            let attempt =
+                attempt.map_err(|error| Conclusion::refused(Exit::Parameters, chain(&error)))?;
             let holder = match attempt {
                 Attempt::Locked(lock) => return Ok((lock, waited)),
                 Attempt::Held(holder) => holder,
@@ -103,7 +115,10 @@ impl Performer<'_> {
                 return Err(Conclusion::refused(Exit::Refused, held(holder.as_ref())));
             }
             if self.stop.load(Ordering::Relaxed) {
-                return Err(Conclusion::refused(Exit::StoppedWaiting, "stopped waiting; the operation goes on"));
+                return Err(Conclusion::refused(
+                    Exit::StoppedWaiting,
+                    "stopped waiting; the operation goes on",
+                ));
             }
             waited |= holder.is_some();
             std::thread::sleep(LOCK_POLL);
@@ -116,9 +131,12 @@ impl Performer<'_> {
 
     /// Waits for a verb that an earlier process sent, and ends that operation.
     fn attach(&mut self, operation: &Operation) -> Result<Conclusion, Conclusion> {
-        self.progress.step("attached", &format!("{} runs already", operation.operation));
+        self.progress
+            .step("attached", &format!("{} runs already", operation.operation));
         let progress = &mut self.progress;
-        let ended = self.engine.wait(&operation.past(), &mut |step, result| progress.step(step, result));
+        let ended = self.engine.wait(&operation.past(), &mut |step, result| {
+            progress.step(step, result);
+        });
         Ok(self.conclude(operation.operation, &ended))
     }
 
@@ -131,21 +149,33 @@ impl Performer<'_> {
             node: &request.node,
             options: &request.options,
         };
-        let failed = |error| Conclusion::refused(Exit::Parameters, format!("journal: {}", chain(&error)));
+        let failed =
+            |error| Conclusion::refused(Exit::Parameters, format!("journal: {}", chain(&error)));
         match self.registry.begin(&self.author, &new).map_err(failed)? {
             Begun::Journaled => {}
             Begun::Refused(why) => return Err(Conclusion::refused(Exit::Refused, why)),
         }
         let journaled = self.registry.operation(operation).map_err(failed)?;
-        journaled.ok_or_else(|| Conclusion::refused(Exit::Unknown, format!("operation {operation} is not in the journal")))
+        journaled.ok_or_else(|| {
+            Conclusion::refused(
+                Exit::Unknown,
+                format!("operation {operation} is not in the journal"),
+            )
+        })
     }
 
     fn job(&mut self, operation: &Operation, vm: &Vm) -> Result<Job, Conclusion> {
         let token = Token::new();
         let addresses = self.engine.addresses(&operation.node).map(|addresses| {
-            addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+            addresses
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(" ")
         });
-        let granted = self.registry.grant(operation, token.hash(), addresses.as_deref());
+        let granted = self
+            .registry
+            .grant(operation, token.hash(), addresses.as_deref());
         let keep = granted.and_then(|()| self.registry.disks_of_others(&operation.vm));
         let keep = keep.map_err(|error| Conclusion {
             code: Exit::Unknown,
@@ -173,13 +203,17 @@ impl Performer<'_> {
         }
         self.say(id, STARTED, &format!("{} on {}", job.verb, job.node));
         let (registry, progress) = (&mut self.registry, &mut self.progress);
-        let ended = self.engine.run(job, lock, &mut |step, result| record(registry, progress, id, step, result));
+        let ended = self.engine.run(job, lock, &mut |step, result| {
+            record(registry, progress, id, step, result);
+        });
         self.conclude(id, &ended)
     }
 
     fn prepare(&mut self, job: &Job) -> Result<(), Unprepared> {
         let (registry, progress, id) = (&mut self.registry, &mut self.progress, job.operation);
-        self.engine.prepare(job, &mut |step, result| record(registry, progress, id, step, result))
+        self.engine.prepare(job, &mut |step, result| {
+            record(registry, progress, id, step, result);
+        })
     }
 
     /// The verb was not started: clean up, end the operation and the claim it made.
@@ -203,7 +237,13 @@ impl Performer<'_> {
     }
 
     fn say(&mut self, operation: Uuid, step: &str, result: &str) {
-        record(&mut self.registry, &mut self.progress, operation, step, result);
+        record(
+            &mut self.registry,
+            &mut self.progress,
+            operation,
+            step,
+            result,
+        );
     }
 }
 
@@ -213,13 +253,22 @@ impl Performer<'_> {
 /// It may not; the message says why.
 pub fn check_node(engine: &dyn Engine, node: &NodeName) -> Result<(), Conclusion> {
     let nodes = engine.nodes().map_err(|error| {
-        Conclusion::refused(Exit::NodeNotReachable, format!("validate {node}: {}", chain(&error)))
+        Conclusion::refused(
+            Exit::NodeNotReachable,
+            format!("validate {node}: {}", chain(&error)),
+        )
     })?;
     let found = nodes.into_iter().find(|known| known.name == *node);
     let (code, message) = match found.map_or(Health::NotInCluster, |known| known.health) {
         Health::Healthy => return Ok(()),
-        Health::NotInCluster => (Exit::NodeNotInCluster, format!("node {node} is not in the cluster")),
-        Health::NotReachable(why) => (Exit::NodeNotReachable, format!("node {node} is not reachable: {why}")),
+        Health::NotInCluster => (
+            Exit::NodeNotInCluster,
+            format!("node {node} is not in the cluster"),
+        ),
+        Health::NotReachable(why) => (
+            Exit::NodeNotReachable,
+            format!("node {node} is not reachable: {why}"),
+        ),
         Health::Frozen(why) => (Exit::NodeFrozen, format!("node {node} is frozen: {why}")),
     };
     Err(Conclusion::refused(code, message))
@@ -227,7 +276,13 @@ pub fn check_node(engine: &dyn Engine, node: &NodeName) -> Result<(), Conclusion
 
 /// Shows and journals a step. A step that cannot be journaled is not worth stopping for:
 /// the end of the operation will meet the same registry, and counts.
-fn record(registry: &mut Registry, progress: &mut Progress, operation: Uuid, step: &str, result: &str) {
+fn record(
+    registry: &mut Registry,
+    progress: &mut Progress,
+    operation: Uuid,
+    step: &str,
+    result: &str,
+) {
     progress.step(step, result);
     if let Err(error) = registry.step(operation, step, result) {
         tracing::warn!(%operation, step, error = %chain(&error), "step not journaled");
@@ -242,10 +297,23 @@ fn is_orphan_of(request: &Request, holder: &Holder) -> bool {
 fn held(holder: Option<&Holder>) -> String {
     match holder {
         None => "another operation on this VM is under way".to_owned(),
-        Some(Holder { operation, verb, node, process }) if process.lives() => {
-            format!("operation {operation} ({verb} on {node}, process {}) is under way", process.pid)
+        Some(Holder {
+            operation,
+            verb,
+            node,
+            process,
+        }) if process.lives() => {
+            format!(
+                "operation {operation} ({verb} on {node}, process {}) is under way",
+                process.pid
+            )
         }
-        Some(Holder { operation, verb, node, .. }) => {
+        Some(Holder {
+            operation,
+            verb,
+            node,
+            ..
+        }) => {
             format!("operation {operation} ({verb} on {node}) still runs, though its o_vm is gone")
         }
     }

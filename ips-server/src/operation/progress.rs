@@ -23,13 +23,23 @@ impl Progress {
     #[must_use]
     pub fn to_stderr() -> Self {
         let terminal = std::io::stderr().is_terminal();
-        Self { began: Instant::now(), style: if terminal { Style::Terminal } else { Style::Lines } }
+        Self {
+            began: Instant::now(),
+            style: if terminal {
+                Style::Terminal
+            } else {
+                Style::Lines
+            },
+        }
     }
 
     /// Nowhere.
     #[must_use]
     pub fn quiet() -> Self {
-        Self { began: Instant::now(), style: Style::Quiet }
+        Self {
+            began: Instant::now(),
+            style: Style::Quiet,
+        }
     }
 
     /// Shows a step that has just ended.

@@ -58,11 +58,17 @@ pub fn leftovers(
     if same && !open.was_started() {
         return Ok(Left::Same(open));
     }
-    let named = format!("operation {} ({} on {})", open.operation, open.verb, open.node);
+    let named = format!(
+        "operation {} ({} on {})",
+        open.operation, open.verb, open.node
+    );
     match settle(registry, engine, &open) {
         Settled::Ended(conclusion) => Ok(Left::Ended(conclusion)),
         Settled::Runs if same => Ok(Left::Runs(open)),
-        Settled::Runs => Err(Conclusion::refused(Exit::Refused, format!("{named} still runs"))),
+        Settled::Runs => Err(Conclusion::refused(
+            Exit::Refused,
+            format!("{named} still runs"),
+        )),
         Settled::Doubt(why) => Err(Conclusion::refused(
             Exit::Refused,
             format!("{named} is open, and nobody can say how it stands: {why}"),
@@ -112,9 +118,15 @@ fn see(registry: &mut Registry, engine: &dyn Engine, open: &Operation) -> Result
 ///
 /// # Errors
 /// Why nobody could say, or why it could not be recorded.
-pub fn take_inventory(registry: &mut Registry, engine: &dyn Engine, node: &NodeName) -> Result<(), String> {
+pub fn take_inventory(
+    registry: &mut Registry,
+    engine: &dyn Engine,
+    node: &NodeName,
+) -> Result<(), String> {
     let token = Token::new();
-    registry.grant_inventory(node, token.hash()).map_err(|error| chain(&error))?;
+    registry
+        .grant_inventory(node, token.hash())
+        .map_err(|error| chain(&error))?;
     let taken = engine.inventory(node, &token);
     let recorded = match &taken {
         Ok(Inventoried::Here(inventory)) => record(registry, inventory),
@@ -126,7 +138,9 @@ pub fn take_inventory(registry: &mut Registry, engine: &dyn Engine, node: &NodeN
 }
 
 fn record(registry: &mut Registry, inventory: &Inventory) -> Result<(), String> {
-    registry.record_inventory(inventory).map_err(|error| chain(&error))
+    registry
+        .record_inventory(inventory)
+        .map_err(|error| chain(&error))
 }
 
 /// Ends an operation by how the wait for it ended; where that is doubt, it stays open.
@@ -149,7 +163,11 @@ pub fn conclude(
             "{}; operation {operation} stays open, `o_vm operations --follow {operation}` follows it",
             verdict.reason
         );
-        return Conclusion { code: verdict.code, message, operation: Some(operation) };
+        return Conclusion {
+            code: verdict.code,
+            message,
+            operation: Some(operation),
+        };
     }
     let ending = Ending {
         exit_code: verdict.code.code(),
@@ -173,7 +191,10 @@ pub fn close(
         ending.reason = format!("{}; and {}", ending.reason, chain(&left));
     }
     if let Err(error) = registry.finish(operation.operation, &ending) {
-        return unrecorded(operation.operation, &format!("{}, but: {}", ending.reason, chain(&error)));
+        return unrecorded(
+            operation.operation,
+            &format!("{}, but: {}", ending.reason, chain(&error)),
+        );
     }
     Conclusion {
         code: Exit::from_code(ending.exit_code).unwrap_or(Exit::Unknown),

@@ -38,11 +38,19 @@ pub struct Finding {
 
 impl Finding {
     fn done(subject: impl Into<String>, outcome: impl Into<String>) -> Self {
-        Self { subject: subject.into(), outcome: outcome.into(), needs_care: false }
+        Self {
+            subject: subject.into(),
+            outcome: outcome.into(),
+            needs_care: false,
+        }
     }
 
     fn care(subject: impl Into<String>, outcome: impl Into<String>) -> Self {
-        Self { subject: subject.into(), outcome: outcome.into(), needs_care: true }
+        Self {
+            subject: subject.into(),
+            outcome: outcome.into(),
+            needs_care: true,
+        }
     }
 }
 
@@ -63,7 +71,10 @@ impl Sweep<'_> {
     }
 
     fn operation(&mut self, open: &Operation) -> Finding {
-        let subject = format!("operation {} ({} {} on {})", open.operation, open.verb, open.vm, open.node);
+        let subject = format!(
+            "operation {} ({} {} on {})",
+            open.operation, open.verb, open.vm, open.node
+        );
         let _lock = match try_lock(self.lock_dir, &open.vm) {
             Ok(Attempt::Locked(lock)) => lock,
             Ok(Attempt::Held(_)) => return Finding::done(subject, "under way"),
@@ -82,9 +93,14 @@ impl Sweep<'_> {
             return Finding::done(subject, format!("{:?}", self.engine.earlier(&open.past())));
         }
         match settle::settle(self.registry, self.engine, open) {
-            Settled::Ended(conclusion) => {
-                Finding::done(subject, format!("ended with {}: {}", conclusion.code.code(), conclusion.message))
-            }
+            Settled::Ended(conclusion) => Finding::done(
+                subject,
+                format!(
+                    "ended with {}: {}",
+                    conclusion.code.code(),
+                    conclusion.message
+                ),
+            ),
             Settled::Runs => Finding::done(subject, "its verb still runs"),
             Settled::Doubt(why) => Finding::care(subject, format!("left open: {why}")),
         }
@@ -98,9 +114,12 @@ impl Sweep<'_> {
         };
         let open = self.registry.open_operations()?;
         let in_use = |name: &str| {
-            open.iter().any(|operation| crate::engine::opensvc::service_of(&operation.past()) == name)
+            open.iter()
+                .any(|operation| crate::engine::opensvc::service_of(&operation.past()) == name)
         };
-        let orphans = carriers.into_iter().filter(|carrier| !in_use(&carrier.name));
+        let orphans = carriers
+            .into_iter()
+            .filter(|carrier| !in_use(&carrier.name));
         Ok(orphans
             .map(|carrier| {
                 let subject = format!("service {}", carrier.name);
@@ -126,7 +145,10 @@ impl Sweep<'_> {
             let subject = format!("node {}", node.name);
             if !node.health.is_alive() {
                 let why = node.health.reason().unwrap_or("it is not in the cluster");
-                findings.push(Finding::care(subject, format!("its VMs are unknown: {why}")));
+                findings.push(Finding::care(
+                    subject,
+                    format!("its VMs are unknown: {why}"),
+                ));
             } else if !self.dry_run {
                 findings.extend(self.inventory(subject, &node.name));
             }
@@ -146,10 +168,15 @@ impl Sweep<'_> {
         Ok(conflicts
             .into_iter()
             .map(|conflict| {
-                let owner = conflict.owner.map_or_else(|| "no node".to_owned(), |owner| owner.to_string());
+                let owner = conflict
+                    .owner
+                    .map_or_else(|| "no node".to_owned(), |owner| owner.to_string());
                 Finding::care(
                     format!("VM {}", conflict.vm),
-                    format!("node {} has a domain of it, seen {}, while {owner} owns it", conflict.node, conflict.seen_at),
+                    format!(
+                        "node {} has a domain of it, seen {}, while {owner} owns it",
+                        conflict.node, conflict.seen_at
+                    ),
                 )
             })
             .collect())

@@ -69,7 +69,9 @@ impl Facts<'_> {
 
     /// Whether the node said that it failed; else it said that it does not know.
     fn is_failure(&self, code: i32) -> bool {
-        let doubt = self.reported.is_some_and(|reported| reported.state == VmState::Unknown);
+        let doubt = self
+            .reported
+            .is_some_and(|reported| reported.state == VmState::Unknown);
         match (self.verb, code) {
             (Verb::Create, 1..=5 | 7) => true,
             (Verb::Create, _) => false,
@@ -86,7 +88,9 @@ impl Facts<'_> {
         };
         Verdict {
             code: Exit::Success,
-            reason: self.words().unwrap_or_else(|| format!("{} done", self.verb)),
+            reason: self
+                .words()
+                .unwrap_or_else(|| format!("{} done", self.verb)),
             ends_claim: self.verb == Verb::Destroy,
             state: self.reported_state().or_else(|| self.implied_state()),
             desired,
@@ -106,7 +110,7 @@ impl Facts<'_> {
     /// `n_vm create` looked for the domain (5), or never came to run virt-install.
     fn is_proved_absent(&self, code: i32) -> bool {
         let state = self.reported.map(|reported| reported.state);
-        let seen_there = code != 7 && state.is_some_and(|state| state.is_there());
+        let seen_there = code != 7 && state.is_some_and(VmState::is_there);
         state == Some(VmState::Absent) || (!seen_there && (code == 5 || self.fresh_claim))
     }
 
@@ -132,11 +136,17 @@ impl Facts<'_> {
 
     fn stopped_waiting(&self) -> Verdict {
         let reason = format!("stopped waiting; {} goes on", self.verb);
-        Verdict { code: Exit::StoppedWaiting, state: None, ..self.unknown(&reason) }
+        Verdict {
+            code: Exit::StoppedWaiting,
+            state: None,
+            ..self.unknown(&reason)
+        }
     }
 
     fn reported_state(&self) -> Option<VmState> {
-        self.reported.map(|reported| reported.state).filter(|state| *state != VmState::Unknown)
+        self.reported
+            .map(|reported| reported.state)
+            .filter(|state| *state != VmState::Unknown)
     }
 
     fn implied_state(&self) -> Option<VmState> {
@@ -144,7 +154,9 @@ impl Facts<'_> {
             Verb::Create | Verb::Start | Verb::Unpause => Some(VmState::Running),
             Verb::Pause => Some(VmState::Paused),
             Verb::Destroy => Some(VmState::Absent),
-            Verb::Stop if self.options.force || self.options.wait.is_some() => Some(VmState::ShutOff),
+            Verb::Stop if self.options.force || self.options.wait.is_some() => {
+                Some(VmState::ShutOff)
+            }
             Verb::Stop | Verb::Status => None,
         }
     }
@@ -162,7 +174,10 @@ impl Facts<'_> {
     fn said(&self, code: i32) -> String {
         match self.words() {
             Some(words) => words,
-            None => format!("n_vm {} exited {code}, and the node reported no reason; look into its log", self.verb),
+            None => format!(
+                "n_vm {} exited {code}, and the node reported no reason; look into its log",
+                self.verb
+            ),
         }
     }
 }
@@ -183,12 +198,28 @@ mod tests {
     }
 
     fn reported(exit_code: u8, state: VmState) -> Reported {
-        Reported { exit_code, state, message: "because".to_owned() }
+        Reported {
+            exit_code,
+            state,
+            message: "because".to_owned(),
+        }
     }
 
-    fn judge(verb: Verb, ended: &Ended, reported: Option<&Reported>, fresh_claim: bool) -> (Exit, bool) {
+    fn judge(
+        verb: Verb,
+        ended: &Ended,
+        reported: Option<&Reported>,
+        fresh_claim: bool,
+    ) -> (Exit, bool) {
         let options = Options::default();
-        let verdict = Facts { verb, options: &options, ended, reported, fresh_claim }.verdict();
+        let verdict = Facts {
+            verb,
+            options: &options,
+            ended,
+            reported,
+            fresh_claim,
+        }
+        .verdict();
         (verdict.code, verdict.ends_claim)
     }
 
@@ -209,43 +240,94 @@ mod tests {
             (143, Unknown, false, false),
             (-1, Unknown, false, false),
         ] {
-            assert_eq!(judge(Verb::Create, &exited(code), None, true), (want, fresh), "{code}, fresh claim");
-            assert_eq!(judge(Verb::Create, &exited(code), None, false), (want, old), "{code}, old claim");
+            assert_eq!(
+                judge(Verb::Create, &exited(code), None, true),
+                (want, fresh),
+                "{code}, fresh claim"
+            );
+            assert_eq!(
+                judge(Verb::Create, &exited(code), None, false),
+                (want, old),
+                "{code}, old claim"
+            );
         }
     }
 
     #[test]
     fn a_failed_create_that_saw_the_domain_keeps_the_claim() {
         let seen = reported(2, VmState::Running);
-        assert_eq!(judge(Verb::Create, &exited(2), Some(&seen), true), (Exit::ExecutionFailed, false));
+        assert_eq!(
+            judge(Verb::Create, &exited(2), Some(&seen), true),
+            (Exit::ExecutionFailed, false)
+        );
     }
 
     #[test]
     fn only_a_destroy_that_succeeded_ends_a_claim_among_the_other_verbs() {
-        for verb in [Verb::Start, Verb::Stop, Verb::Pause, Verb::Unpause, Verb::Destroy, Verb::Status] {
-            assert_eq!(judge(verb, &exited(0), None, false), (Exit::Success, verb == Verb::Destroy));
-            assert_eq!(judge(verb, &exited(1), None, false), (Exit::ExecutionFailed, false));
+        for verb in [
+            Verb::Start,
+            Verb::Stop,
+            Verb::Pause,
+            Verb::Unpause,
+            Verb::Destroy,
+            Verb::Status,
+        ] {
+            assert_eq!(
+                judge(verb, &exited(0), None, false),
+                (Exit::Success, verb == Verb::Destroy)
+            );
+            assert_eq!(
+                judge(verb, &exited(1), None, false),
+                (Exit::ExecutionFailed, false)
+            );
         }
     }
 
     #[test]
     fn a_verb_that_failed_because_libvirt_did_not_answer_is_unknown() {
         let doubt = reported(1, VmState::Unknown);
-        assert_eq!(judge(Verb::Stop, &exited(1), Some(&doubt), false), (Exit::Unknown, false));
+        assert_eq!(
+            judge(Verb::Stop, &exited(1), Some(&doubt), false),
+            (Exit::Unknown, false)
+        );
     }
 
     #[test]
     fn a_report_counts_where_no_exit_code_was_recorded() {
         let lost = Ended::Unknown("gone".to_owned());
         let done = reported(0, VmState::Running);
-        assert_eq!(judge(Verb::Create, &lost, Some(&done), true), (Exit::Success, false));
-        assert_eq!(judge(Verb::Create, &lost, None, true), (Exit::Unknown, false));
+        assert_eq!(
+            judge(Verb::Create, &lost, Some(&done), true),
+            (Exit::Success, false)
+        );
+        assert_eq!(
+            judge(Verb::Create, &lost, None, true),
+            (Exit::Unknown, false)
+        );
     }
 
     #[test]
     fn a_plain_stop_only_asked_so_the_state_is_not_implied() {
-        let (asked, forced) = (Options::default(), Options { force: true, ..Options::default() });
-        let facts = |options| Facts { verb: Verb::Stop, options, ended: &Ended::Exited(0, None), reported: None, fresh_claim: false }.verdict();
-        assert_eq!((facts(&asked).state, facts(&forced).state), (None, Some(VmState::ShutOff)));
+        let (asked, forced) = (
+            Options::default(),
+            Options {
+                force: true,
+                ..Options::default()
+            },
+        );
+        let facts = |options| {
+            Facts {
+                verb: Verb::Stop,
+                options,
+                ended: &Ended::Exited(0, None),
+                reported: None,
+                fresh_claim: false,
+            }
+            .verdict()
+        };
+        assert_eq!(
+            (facts(&asked).state, facts(&forced).state),
+            (None, Some(VmState::ShutOff))
+        );
     }
 }

@@ -9,26 +9,52 @@ use rusqlite::ErrorCode;
 #[expect(missing_docs, reason = "each variant's message says it")]
 pub enum RegistryError {
     #[error("registry {}: cannot be opened; is the folder there, and may this user write it?", path.display())]
-    Open { path: PathBuf, source: std::io::Error },
+    Open {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     #[error("registry {}: made by a newer version of this program (schema {found}, this one knows {known}); install that version", path.display())]
-    Newer { path: PathBuf, found: u32, known: u32 },
+    Newer {
+        path: PathBuf,
+        found: u32,
+        known: u32,
+    },
     #[error("registry {}: this is no registry; name another file, or move this one away", path.display())]
     NotOurs { path: PathBuf },
     #[error("registry {}: damaged; restore a backup with `o_vm restore`", path.display())]
-    Corrupt { path: PathBuf, source: rusqlite::Error },
+    Corrupt {
+        path: PathBuf,
+        source: rusqlite::Error,
+    },
     #[error("registry {}: the disk is full; nothing was written, make room and try again", path.display())]
-    Full { path: PathBuf, source: rusqlite::Error },
+    Full {
+        path: PathBuf,
+        source: rusqlite::Error,
+    },
     #[error("registry {}: cannot be written; check the file's owner and the mount", path.display())]
-    ReadOnly { path: PathBuf, source: rusqlite::Error },
+    ReadOnly {
+        path: PathBuf,
+        source: rusqlite::Error,
+    },
     #[error("registry {}: locked by another process for too long; try again", path.display())]
-    Busy { path: PathBuf, source: rusqlite::Error },
+    Busy {
+        path: PathBuf,
+        source: rusqlite::Error,
+    },
     #[error("registry {}", path.display())]
-    Sql { path: PathBuf, source: rusqlite::Error },
+    Sql {
+        path: PathBuf,
+        source: rusqlite::Error,
+    },
     /// Not yet told which file.
     #[error("registry")]
     Raw(#[from] rusqlite::Error),
     #[error("registry: a row of {table} holds a bad {column}: {reason}")]
-    BadRow { table: &'static str, column: String, reason: String },
+    BadRow {
+        table: &'static str,
+        column: String,
+        reason: String,
+    },
     /// A rule of the registry forbids it; the text names what is in the way.
     #[error("{0}")]
     Refused(String),
@@ -47,7 +73,9 @@ impl RegistryError {
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
                 Self::ReadOnly { path, source }
             }
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy { path, source },
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                Self::Busy { path, source }
+            }
             Some(_) | None => Self::Sql { path, source },
         }
     }

@@ -30,8 +30,11 @@ impl Registry {
         self.write(|tx| {
             let now = Timestamp::now();
             record_node(tx, inventory, now)?;
-            let domains: HashMap<String, &DomainReport> =
-                inventory.domains.iter().map(|domain| (domain.uuid.to_string(), domain)).collect();
+            let domains: HashMap<String, &DomainReport> = inventory
+                .domains
+                .iter()
+                .map(|domain| (domain.uuid.to_string(), domain))
+                .collect();
             record_owned(tx, &inventory.node, &domains, now)?;
             record_conflicts(tx, &inventory.node, &domains, now)
         })
@@ -57,7 +60,11 @@ impl Registry {
     }
 }
 
-fn record_node(tx: &Transaction<'_>, inventory: &Inventory, now: Timestamp) -> Result<(), RegistryError> {
+fn record_node(
+    tx: &Transaction<'_>,
+    inventory: &Inventory,
+    now: Timestamp,
+) -> Result<(), RegistryError> {
     tx.execute(
         "INSERT INTO node (name, boot_id, version, cpus, memory_mb, seen_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
          ON CONFLICT (name) DO UPDATE SET boot_id = ?2, version = ?3, cpus = ?4, memory_mb = ?5, seen_at = ?6",
@@ -81,8 +88,11 @@ fn record_owned(
     now: Timestamp,
 ) -> Result<(), RegistryError> {
     let mut owned = tx.prepare_cached("SELECT vm_id, uuid FROM vm WHERE owner = ?1")?;
-    let mut update = tx.prepare_cached("UPDATE vm SET state = ?2, vnc = ?3, seen_at = ?4 WHERE vm_id = ?1")?;
-    let rows = owned.query_map([node.as_str()], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+    let mut update =
+        tx.prepare_cached("UPDATE vm SET state = ?2, vnc = ?3, seen_at = ?4 WHERE vm_id = ?1")?;
+    let rows = owned.query_map([node.as_str()], |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+    })?;
     for row in rows.collect::<Result<Vec<_>, _>>()? {
         let domain = domains.get(&row.1);
         let state = domain.map_or(VmState::Absent, |domain| domain.state);

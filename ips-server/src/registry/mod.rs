@@ -58,7 +58,11 @@ fn write<T>(
 }
 
 /// Reads a text column into its type; a text that does not fit is an error naming it.
-fn column<T: FromStr<Err: ToString>>(row: &Row<'_>, table: &'static str, index: usize) -> Result<T, RegistryError> {
+fn column<T: FromStr<Err: ToString>>(
+    row: &Row<'_>,
+    table: &'static str,
+    index: usize,
+) -> Result<T, RegistryError> {
     let text: String = row.get(index)?;
     text.parse().map_err(|error: T::Err| RegistryError::BadRow {
         table,
@@ -73,10 +77,10 @@ fn optional<T: FromStr<Err: ToString>>(
     table: &'static str,
     index: usize,
 ) -> Result<Option<T>, RegistryError> {
-    match row.get_ref(index)? {
-        rusqlite::types::ValueRef::Null => Ok(None),
-        _ => column(row, table, index).map(Some),
+    if row.get_ref(index)? == rusqlite::types::ValueRef::Null {
+        return Ok(None);
     }
+    column(row, table, index).map(Some)
 }
 
 #[cfg(test)]

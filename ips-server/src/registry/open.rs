@@ -25,9 +25,15 @@ impl Registry {
     /// # Errors
     /// It cannot be made or opened, is damaged, is no registry, or is newer than this program.
     pub fn open(path: &Path) -> Result<Self, RegistryError> {
-        make(path).map_err(|source| RegistryError::Open { path: path.to_owned(), source })?;
+        make(path).map_err(|source| RegistryError::Open {
+            path: path.to_owned(),
+            source,
+        })?;
         let connection = connect(path).map_err(|error| RegistryError::from(error).at(path))?;
-        let mut registry = Self { connection, path: path.to_owned() };
+        let mut registry = Self {
+            connection,
+            path: path.to_owned(),
+        };
         registry.migrate().map_err(|error| error.at(path))?;
         Ok(registry)
     }
@@ -39,10 +45,16 @@ impl Registry {
             return self.check_ours(version);
         }
         if version > known {
-            return Err(RegistryError::Newer { path: self.path.clone(), found: version, known });
+            return Err(RegistryError::Newer {
+                path: self.path.clone(),
+                found: version,
+                known,
+            });
         }
         self.check_ours(version)?;
-        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let tx = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
         // Another process may have migrated while this one waited for the lock.
         let from = usize::try_from(version_in(&tx)?).unwrap_or(usize::MAX);
         for script in SCHEMAS.iter().skip(from) {
@@ -56,12 +68,18 @@ impl Registry {
 
     /// A SQLite file of another program is left alone.
     fn check_ours(&self, version: u32) -> Result<(), RegistryError> {
-        let id: i32 = self.connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
-        let tables: u32 = self.connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        let id: i32 = self
+            .connection
+            .pragma_query_value(None, "application_id", |row| row.get(0))?;
+        let tables: u32 =
+            self.connection
+                .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
         if id == APPLICATION_ID || (version == 0 && tables == 0) {
             return Ok(());
         }
-        Err(RegistryError::NotOurs { path: self.path.clone() })
+        Err(RegistryError::NotOurs {
+            path: self.path.clone(),
+        })
     }
 
     /// Whether the whole file is sound; slow on a large one.
@@ -74,7 +92,14 @@ impl Registry {
             .connection
             .query_row(sql, [], |row| row.get(0))
             .map_err(|error| RegistryError::from(error).at(&self.path))?;
-        if found == "ok" { Ok(()) } else { Err(RegistryError::Refused(format!("registry {}: {found}", self.path.display()))) }
+        if found == "ok" {
+            Ok(())
+        } else {
+            Err(RegistryError::Refused(format!(
+                "registry {}: {found}",
+                self.path.display()
+            )))
+        }
     }
 
     /// The cheapest question that proves the registry answers.
@@ -82,7 +107,9 @@ impl Registry {
     /// # Errors
     /// Why it does not.
     pub fn ping(&self) -> Result<(), RegistryError> {
-        let asked = self.connection.query_row("SELECT count(*) FROM vm WHERE vm_id = ''", [], |_| Ok(()));
+        let asked =
+            self.connection
+                .query_row("SELECT count(*) FROM vm WHERE vm_id = ''", [], |_| Ok(()));
         asked.map_err(|error| RegistryError::from(error).at(&self.path))
     }
 }
@@ -99,7 +126,10 @@ fn make(path: &Path) -> std::io::Result<()> {
         .open(path);
     match file {
         Ok(file) => {
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let folder = path
+                .parent()
+                .filter(|folder| !folder.as_os_str().is_empty())
+                .unwrap_or(Path::new("."));
             let owner = folder.metadata()?;
             if owner.uid() != file.metadata()?.uid() {
                 fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
@@ -112,7 +142,9 @@ fn make(path: &Path) -> std::io::Result<()> {
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;

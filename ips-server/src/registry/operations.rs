@@ -148,16 +148,26 @@ impl Registry {
     ///
     /// # Errors
     /// The registry cannot be read.
-    pub fn operations(&self, vm: Option<&VmId>, most: u32) -> Result<Vec<Operation>, RegistryError> {
+    pub fn operations(
+        &self,
+        vm: Option<&VmId>,
+        most: u32,
+    ) -> Result<Vec<Operation>, RegistryError> {
         self.select(
             "WHERE ?1 IS NULL OR vm_id = ?1 ORDER BY started_at DESC LIMIT ?2",
             params![vm.map(VmId::as_str), most],
         )
     }
 
-    fn select(&self, clause: &str, params: impl rusqlite::Params) -> Result<Vec<Operation>, RegistryError> {
-        let mut statement = self.connection().prepare_cached(&format!("SELECT {COLUMNS} FROM operation {clause}"))?;
-        let rows = statement.query_and_then(params, |row| operation(row))?;
+    fn select(
+        &self,
+        clause: &str,
+        params: impl rusqlite::Params,
+    ) -> Result<Vec<Operation>, RegistryError> {
+        let mut statement = self
+            .connection()
+            .prepare_cached(&format!("SELECT {COLUMNS} FROM operation {clause}"))?;
+        let rows = statement.query_and_then(params, operation)?;
         let mut operations = rows.collect::<Result<Vec<_>, RegistryError>>()?;
         for operation in &mut operations {
             operation.steps = self.steps(operation.operation)?;
@@ -169,7 +179,11 @@ impl Registry {
         let sql = "SELECT step, at, result FROM step WHERE operation = ?1 ORDER BY position";
         let mut statement = self.connection().prepare_cached(sql)?;
         let rows = statement.query_and_then([operation.to_string()], |row| {
-            Ok(Step { step: row.get(0)?, at: column(row, "step", 1)?, result: row.get(2)? })
+            Ok(Step {
+                step: row.get(0)?,
+                at: column(row, "step", 1)?,
+                result: row.get(2)?,
+            })
         })?;
         rows.collect()
     }
@@ -209,7 +223,12 @@ impl Registry {
     ///
     /// # Errors
     /// The registry cannot be written.
-    pub fn grant(&mut self, operation: &Operation, hash: [u8; 32], addresses: Option<&str>) -> Result<(), RegistryError> {
+    pub fn grant(
+        &mut self,
+        operation: &Operation,
+        hash: [u8; 32],
+        addresses: Option<&str>,
+    ) -> Result<(), RegistryError> {
         self.write(|tx| {
             tx.execute(
                 "INSERT INTO token (hash, vm_id, operation, verb, node, addresses) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -230,10 +249,17 @@ impl Registry {
     ///
     /// # Errors
     /// The registry cannot be written.
-    pub fn grant_inventory(&mut self, node: &NodeName, hash: [u8; 32]) -> Result<(), RegistryError> {
+    pub fn grant_inventory(
+        &mut self,
+        node: &NodeName,
+        hash: [u8; 32],
+    ) -> Result<(), RegistryError> {
         self.write(|tx| {
             let sql = "INSERT INTO token (hash, node, expires_at) VALUES (?1, ?2, ?3)";
-            tx.execute(sql, params![hash, node.as_str(), Timestamp::now().plus(INVENTORY_LIFE)])?;
+            tx.execute(
+                sql,
+                params![hash, node.as_str(), Timestamp::now().plus(INVENTORY_LIFE)],
+            )?;
             Ok(())
         })
     }
@@ -282,7 +308,12 @@ impl Registry {
     ///
     /// # Errors
     /// The registry cannot be written.
-    pub fn release(&mut self, author: &Author, vm: &VmId, node: &NodeName) -> Result<Begun, RegistryError> {
+    pub fn release(
+        &mut self,
+        author: &Author,
+        vm: &VmId,
+        node: &NodeName,
+    ) -> Result<Begun, RegistryError> {
         self.write(|tx| {
             let owner = owner(tx, vm)?;
             if owner.as_deref() != Some(node.as_str()) {
@@ -305,7 +336,8 @@ impl Registry {
     /// # Errors
     /// The registry cannot be read.
     pub fn disks_of_others(&self, vm: &VmId) -> Result<Vec<DiskPath>, RegistryError> {
-        let sql = "SELECT path FROM disk WHERE vm_id <> ?1 AND path NOT LIKE '/dev/%' ORDER BY path";
+        let sql =
+            "SELECT path FROM disk WHERE vm_id <> ?1 AND path NOT LIKE '/dev/%' ORDER BY path";
         let mut statement = self.connection().prepare_cached(sql)?;
         let rows = statement.query_and_then([vm.as_str()], |row| column(row, "disk", 0))?;
         rows.collect()
@@ -315,19 +347,27 @@ impl Registry {
 /// Why an operation may not begin.
 fn refusal(tx: &Transaction<'_>, new: &Beginning<'_>) -> Result<Option<String>, RegistryError> {
     let sql = "SELECT operation || ' (' || verb || ' on ' || node || ')' FROM operation WHERE vm_id = ?1 AND ended_at IS NULL";
-    let open: Option<String> = tx.query_row(sql, [new.vm.as_str()], |row| row.get(0)).optional()?;
+    let open: Option<String> = tx
+        .query_row(sql, [new.vm.as_str()], |row| row.get(0))
+        .optional()?;
     if let Some(open) = open {
         return Ok(Some(format!("operation {open} is open")));
     }
     Ok(match owner(tx, new.vm)? {
-        Some(owner) if owner != new.node.as_str() => Some(format!("{owner} owns {}, or may own it", new.vm)),
+        Some(owner) if owner != new.node.as_str() => {
+            Some(format!("{owner} owns {}, or may own it", new.vm))
+        }
         None if new.verb != Verb::Create => Some(format!("no node owns {}", new.vm)),
         Some(_) | None => None,
     })
 }
 
 fn owner(tx: &Transaction<'_>, vm: &VmId) -> Result<Option<String>, RegistryError> {
-    let owner = tx.query_row("SELECT owner FROM vm WHERE vm_id = ?1", [vm.as_str()], |row| row.get(0));
+    let owner = tx.query_row(
+        "SELECT owner FROM vm WHERE vm_id = ?1",
+        [vm.as_str()],
+        |row| row.get(0),
+    );
     Ok(owner.optional()?.flatten())
 }
 
@@ -338,15 +378,28 @@ fn claim(tx: &Transaction<'_>, vm: &VmId, node: &NodeName) -> Result<bool, Regis
 }
 
 fn end_claim(tx: &Transaction<'_>, vm: &str) -> Result<(), RegistryError> {
-    tx.execute("UPDATE vm SET owner = NULL, owner_since = NULL, vnc = NULL WHERE vm_id = ?1", [vm])?;
+    tx.execute(
+        "UPDATE vm SET owner = NULL, owner_since = NULL, vnc = NULL WHERE vm_id = ?1",
+        [vm],
+    )?;
     Ok(())
 }
 
-fn add_step(tx: &Transaction<'_>, operation: Uuid, step: &str, result: &str) -> Result<(), RegistryError> {
+fn add_step(
+    tx: &Transaction<'_>,
+    operation: Uuid,
+    step: &str,
+    result: &str,
+) -> Result<(), RegistryError> {
     tx.execute(
         "INSERT INTO step (operation, position, step, at, result) \
          SELECT ?1, coalesce(max(position), 0) + 1, ?2, ?3, ?4 FROM step WHERE operation = ?1",
-        params![operation.to_string(), step, Timestamp::now(), one_line(result)],
+        params![
+            operation.to_string(),
+            step,
+            Timestamp::now(),
+            one_line(result)
+        ],
     )?;
     Ok(())
 }
@@ -358,7 +411,10 @@ fn apply(tx: &Transaction<'_>, vm: &str, ending: &Ending) -> Result<(), Registry
         tx.execute(sql, params![vm, state.as_str(), Timestamp::now()])?;
     }
     if let Some(desired) = ending.desired {
-        tx.execute("UPDATE vm SET desired = ?2 WHERE vm_id = ?1", params![vm, desired.as_str()])?;
+        tx.execute(
+            "UPDATE vm SET desired = ?2 WHERE vm_id = ?1",
+            params![vm, desired.as_str()],
+        )?;
     }
     if ending.ends_claim {
         end_claim(tx, vm)?;
@@ -370,9 +426,11 @@ fn operation(row: &Row<'_>) -> Result<Operation, RegistryError> {
     let ended_at: Option<Timestamp> = row.get(6)?;
     let ended = match ended_at {
         None => None,
-        Some(at) => {
-            Some(End { at, exit_code: row.get(7)?, reason: row.get::<_, Option<_>>(8)?.unwrap_or_default() })
-        }
+        Some(at) => Some(End {
+            at,
+            exit_code: row.get(7)?,
+            reason: row.get::<_, Option<_>>(8)?.unwrap_or_default(),
+        }),
     };
     let exit_code: Option<u8> = row.get(9)?;
     let reported = match exit_code {

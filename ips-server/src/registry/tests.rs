@@ -42,11 +42,16 @@ impl Drop for Folder {
 }
 
 fn author() -> Author {
-    Author { who: "tester (uid 0)".into(), source: "test".into(), reason: Some("because".into()) }
+    Author {
+        who: "tester (uid 0)".into(),
+        source: "test".into(),
+        reason: Some("because".into()),
+    }
 }
 
 fn config(name: &str, more: &str) -> VmConfig {
-    let text = format!("name={name}\ncpu_count=2\nram_mb=512\nprovision_method=virt-install\n{more}");
+    let text =
+        format!("name={name}\ncpu_count=2\nram_mb=512\nprovision_method=virt-install\n{more}");
     VmConfig::parse(text.as_bytes()).unwrap().config
 }
 
@@ -65,13 +70,32 @@ fn define(registry: &mut Registry, vm: &str, more: &str) -> Result<(), RegistryE
 fn begin(registry: &mut Registry, operation: u128, vm: &str, verb: Verb, to: &str) -> Begun {
     let (vm, to, options) = (id(vm), node(to), Options::default());
     let operation = Uuid::from_u128(operation);
-    registry.begin(&author(), &Beginning { operation, vm: &vm, verb, node: &to, options: &options }).unwrap()
+    registry
+        .begin(
+            &author(),
+            &Beginning {
+                operation,
+                vm: &vm,
+                verb,
+                node: &to,
+                options: &options,
+            },
+        )
+        .unwrap()
 }
 
 fn end(registry: &mut Registry, operation: u128, exit_code: u8, ends_claim: bool, state: VmState) {
     let desired = (exit_code == 0).then_some(Desired::Running);
-    let ending = Ending { exit_code, reason: "so".into(), ends_claim, state: Some(state), desired };
-    registry.finish(Uuid::from_u128(operation), &ending).unwrap();
+    let ending = Ending {
+        exit_code,
+        reason: "so".into(),
+        ends_claim,
+        state: Some(state),
+        desired,
+    };
+    registry
+        .finish(Uuid::from_u128(operation), &ending)
+        .unwrap();
 }
 
 #[test]
@@ -91,10 +115,16 @@ fn names_ids_uuids_and_disk_paths_belong_to_one_vm() {
     let mut registry = folder.open();
     define(&mut registry, "vm-1", "disk_1_a=/dev/a\ndisk_1_b=/dev/b\n").unwrap();
     let taken = |registry: &mut Registry, vm: &str, name: &str, more: &str| {
-        registry.define(&author(), &[(id(vm), config(name, more))]).unwrap_err().to_string()
+        registry
+            .define(&author(), &[(id(vm), config(name, more))])
+            .unwrap_err()
+            .to_string()
     };
     assert!(taken(&mut registry, "vm-1", "x", "").starts_with("vm_id vm-1 is defined already"));
-    assert_eq!(taken(&mut registry, "vm-2", "vm-1", ""), "name vm-1 is taken by VM vm-1");
+    assert_eq!(
+        taken(&mut registry, "vm-2", "vm-1", ""),
+        "name vm-1 is taken by VM vm-1"
+    );
     let uuid = format!("uuid={}\n", hps_core::identity::uuid_of_id(&id("vm-1")));
     assert!(taken(&mut registry, "vm-2", "x", &uuid).starts_with("uuid "));
     for path in ["disk_1_a=/dev/b\n", "disk_2_a=/dev/x\ndisk_2_b=/dev/a\n"] {
@@ -118,15 +148,36 @@ fn a_claim_stands_until_it_is_proved_that_the_domain_is_gone() {
     let folder = Folder::new("claim");
     let mut registry = folder.open();
     define(&mut registry, "vm-1", "").unwrap();
-    assert!(matches!(begin(&mut registry, 1, "vm-1", Verb::Start, "n1"), Begun::Refused(_)));
-    assert_eq!(begin(&mut registry, 2, "vm-1", Verb::Create, "n1"), Begun::Journaled);
-    assert!(matches!(begin(&mut registry, 3, "vm-1", Verb::Create, "n1"), Begun::Refused(_)), "two at a time");
+    assert!(matches!(
+        begin(&mut registry, 1, "vm-1", Verb::Start, "n1"),
+        Begun::Refused(_)
+    ));
+    assert_eq!(
+        begin(&mut registry, 2, "vm-1", Verb::Create, "n1"),
+        Begun::Journaled
+    );
+    assert!(
+        matches!(
+            begin(&mut registry, 3, "vm-1", Verb::Create, "n1"),
+            Begun::Refused(_)
+        ),
+        "two at a time"
+    );
     end(&mut registry, 2, 7, false, VmState::Unknown);
-    assert_eq!(begin(&mut registry, 4, "vm-1", Verb::Create, "n2"), Begun::Refused("n1 owns vm-1, or may own it".into()));
+    assert_eq!(
+        begin(&mut registry, 4, "vm-1", Verb::Create, "n2"),
+        Begun::Refused("n1 owns vm-1, or may own it".into())
+    );
     assert!(registry.undefine(&author(), &id("vm-1")).is_err());
-    assert_eq!(begin(&mut registry, 5, "vm-1", Verb::Destroy, "n1"), Begun::Journaled);
+    assert_eq!(
+        begin(&mut registry, 5, "vm-1", Verb::Destroy, "n1"),
+        Begun::Journaled
+    );
     end(&mut registry, 5, 0, true, VmState::Absent);
-    assert_eq!(begin(&mut registry, 6, "vm-1", Verb::Create, "n2"), Begun::Journaled);
+    assert_eq!(
+        begin(&mut registry, 6, "vm-1", Verb::Create, "n2"),
+        Begun::Journaled
+    );
 }
 
 #[test]
@@ -135,11 +186,21 @@ fn only_the_operation_that_made_a_claim_has_a_fresh_one() {
     let mut registry = folder.open();
     define(&mut registry, "vm-1", "").unwrap();
     begin(&mut registry, 1, "vm-1", Verb::Create, "n1");
-    let fresh = |registry: &Registry, n| registry.operation(Uuid::from_u128(n)).unwrap().unwrap().has_fresh_claim();
+    let fresh = |registry: &Registry, n| {
+        registry
+            .operation(Uuid::from_u128(n))
+            .unwrap()
+            .unwrap()
+            .has_fresh_claim()
+    };
     assert!(fresh(&registry, 1));
-    registry.step(Uuid::from_u128(1), operations::STARTED, "x").unwrap();
+    registry
+        .step(Uuid::from_u128(1), operations::STARTED, "x")
+        .unwrap();
     assert!(fresh(&registry, 1));
-    registry.step(Uuid::from_u128(1), operations::STARTED, "x").unwrap();
+    registry
+        .step(Uuid::from_u128(1), operations::STARTED, "x")
+        .unwrap();
     assert!(!fresh(&registry, 1), "a second attempt");
     end(&mut registry, 1, 11, false, VmState::Unknown);
     begin(&mut registry, 2, "vm-1", Verb::Create, "n1");
@@ -154,15 +215,28 @@ fn an_end_is_recorded_once_and_closes_the_token() {
     begin(&mut registry, 1, "vm-1", Verb::Create, "n1");
     let operation = registry.operation(Uuid::from_u128(1)).unwrap().unwrap();
     let token = Token::new();
-    registry.grant(&operation, token.hash(), Some("10.0.0.1")).unwrap();
-    assert_eq!(registry.token(token.hash()).unwrap().unwrap().vm, Some(id("vm-1")));
+    registry
+        .grant(&operation, token.hash(), Some("10.0.0.1"))
+        .unwrap();
+    assert_eq!(
+        registry.token(token.hash()).unwrap().unwrap().vm,
+        Some(id("vm-1"))
+    );
     end(&mut registry, 1, 0, false, VmState::Running);
     end(&mut registry, 1, 7, true, VmState::Absent);
     assert_eq!(registry.token(token.hash()).unwrap(), None);
-    let ended = registry.operation(Uuid::from_u128(1)).unwrap().unwrap().ended.unwrap();
+    let ended = registry
+        .operation(Uuid::from_u128(1))
+        .unwrap()
+        .unwrap()
+        .ended
+        .unwrap();
     assert_eq!(ended.exit_code, 0);
     let vm = registry.vm(&id("vm-1")).unwrap().unwrap();
-    assert_eq!((vm.owner, vm.state, vm.desired), (Some(node("n1")), VmState::Running, Desired::Running));
+    assert_eq!(
+        (vm.owner, vm.state, vm.desired),
+        (Some(node("n1")), VmState::Running, Desired::Running)
+    );
 }
 
 #[test]
@@ -182,11 +256,20 @@ fn the_first_report_counts_and_its_repeat_is_fine() {
     };
     assert_eq!(registry.record_report(&report).unwrap(), Taken::Recorded);
     assert_eq!(registry.record_report(&report).unwrap(), Taken::Recorded);
-    let other = Report { exit_code: 5, ..report.clone() };
+    let other = Report {
+        exit_code: 5,
+        ..report.clone()
+    };
     assert_eq!(registry.record_report(&other).unwrap(), Taken::Contradicted);
-    let stranger = Report { operation: Uuid::from_u128(9), ..report };
+    let stranger = Report {
+        operation: Uuid::from_u128(9),
+        ..report
+    };
     assert_eq!(registry.record_report(&stranger).unwrap(), Taken::Closed);
-    assert_eq!(registry.vm(&id("vm-1")).unwrap().unwrap().state, VmState::Running);
+    assert_eq!(
+        registry.vm(&id("vm-1")).unwrap().unwrap().state,
+        VmState::Running
+    );
 }
 
 #[test]
@@ -218,10 +301,19 @@ fn an_inventory_refreshes_states_and_shows_conflicts() {
     };
     registry.record_inventory(&inventory).unwrap();
     let state = |vm: &str| registry.vm(&id(vm)).unwrap().unwrap().state;
-    assert_eq!((state("here"), state("gone"), state("elsewhere")), (VmState::Paused, VmState::Absent, VmState::Running));
+    assert_eq!(
+        (state("here"), state("gone"), state("elsewhere")),
+        (VmState::Paused, VmState::Absent, VmState::Running)
+    );
     let conflicts = registry.conflicts().unwrap();
-    assert_eq!((conflicts.len(), &conflicts[0].vm, &conflicts[0].owner), (1, &id("elsewhere"), &Some(node("n2"))));
-    assert_eq!(registry.nodes().unwrap()[0].boot_id, Some(Uuid::from_u128(7)));
+    assert_eq!(
+        (conflicts.len(), &conflicts[0].vm, &conflicts[0].owner),
+        (1, &id("elsewhere"), &Some(node("n2")))
+    );
+    assert_eq!(
+        registry.nodes().unwrap()[0].boot_id,
+        Some(Uuid::from_u128(7))
+    );
 }
 
 #[test]
@@ -229,11 +321,28 @@ fn every_change_leaves_its_audit_line() {
     let folder = Folder::new("audit");
     let mut registry = folder.open();
     define(&mut registry, "vm-1", "").unwrap();
-    registry.redefine(&author(), &id("vm-1"), &config("vm-1", "title=T\n"), "title=T").unwrap();
+    registry
+        .redefine(
+            &author(),
+            &id("vm-1"),
+            &config("vm-1", "title=T\n"),
+            "title=T",
+        )
+        .unwrap();
     registry.undefine(&author(), &id("vm-1")).unwrap();
     let audit = registry.audit(&id("vm-1")).unwrap();
-    let lines: Vec<_> = audit.iter().map(|entry| (entry.what.as_str(), entry.reason.as_deref())).collect();
-    assert_eq!(lines, [("define", Some("because")), ("set", Some("because")), ("undefine", Some("because"))]);
+    let lines: Vec<_> = audit
+        .iter()
+        .map(|entry| (entry.what.as_str(), entry.reason.as_deref()))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            ("define", Some("because")),
+            ("set", Some("because")),
+            ("undefine", Some("because"))
+        ]
+    );
 }
 
 #[test]
@@ -241,14 +350,27 @@ fn a_newer_a_foreign_and_a_damaged_file_are_told_apart_and_left_alone() {
     let folder = Folder::new("bad");
     let error = |folder: &Folder| Registry::open(&folder.file()).unwrap_err();
     drop(folder.open());
-    rusqlite::Connection::open(folder.file()).unwrap().pragma_update(None, "user_version", 99).unwrap();
-    assert!(matches!(error(&folder), RegistryError::Newer { found: 99, .. }));
+    Connection::open(folder.file())
+        .unwrap()
+        .pragma_update(None, "user_version", 99)
+        .unwrap();
+    assert!(matches!(
+        error(&folder),
+        RegistryError::Newer { found: 99, .. }
+    ));
 
-    std::fs::write(folder.file(), "this is no database at all, it is a text file of some length").unwrap();
+    std::fs::write(
+        folder.file(),
+        "this is no database at all, it is a text file of some length",
+    )
+    .unwrap();
     assert!(matches!(error(&folder), RegistryError::NotOurs { .. }));
 
     std::fs::remove_file(folder.file()).unwrap();
-    rusqlite::Connection::open(folder.file()).unwrap().execute_batch("CREATE TABLE other (x)").unwrap();
+    Connection::open(folder.file())
+        .unwrap()
+        .execute_batch("CREATE TABLE other (x)")
+        .unwrap();
     assert!(matches!(error(&folder), RegistryError::NotOurs { .. }));
 }
 
@@ -272,10 +394,15 @@ fn a_row_that_somebody_tampered_with_is_an_error_not_a_value() {
         "UPDATE vm SET owner = 'a b', owner_since = 'x'",
         "UPDATE vm SET state = 'fine'",
     ] {
-        let connection = rusqlite::Connection::open(folder.file()).unwrap();
-        connection.execute_batch(&format!("BEGIN; {sql}; COMMIT")).unwrap();
+        let connection = Connection::open(folder.file()).unwrap();
+        connection
+            .execute_batch(&format!("BEGIN; {sql}; COMMIT"))
+            .unwrap();
         let read = folder.open().vm(&id("vm-1"));
-        assert!(matches!(read, Err(RegistryError::BadRow { .. })), "{sql}: {read:?}");
+        assert!(
+            matches!(read, Err(RegistryError::BadRow { .. })),
+            "{sql}: {read:?}"
+        );
         connection.execute_batch("UPDATE vm SET owner = NULL, owner_since = NULL, state = 'absent', name = 'vm-1'; UPDATE disk SET path = '/dev/a'").unwrap();
     }
 }

@@ -6,7 +6,7 @@ use hps_core::names::{NodeName, VmId};
 use hps_core::report::Report;
 use hps_core::state::VmState;
 use hps_core::verb::Verb;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Transaction, params};
 use uuid::Uuid;
 
 use super::audit::{self, Author};
@@ -51,7 +51,9 @@ impl Registry {
                    AND (t.operation IS NULL OR o.ended_at IS NULL) AND (t.expires_at IS NULL OR t.expires_at > ?2)";
         let mut statement = self.connection().prepare_cached(sql)?;
         let mut rows = statement.query(params![hash, Timestamp::now()])?;
-        let Some(row) = rows.next()? else { return Ok(None) };
+        let Some(row) = rows.next()? else {
+            return Ok(None);
+        };
         Ok(Some(Grant {
             vm: optional(row, "token", 0)?,
             operation: optional(row, "token", 1)?,
@@ -90,19 +92,11 @@ impl Registry {
     pub fn record_report(&mut self, report: &Report) -> Result<Taken, RegistryError> {
         self.write(|tx| {
             let operation = report.operation.to_string();
-            let sql = "SELECT report_exit_code, report_state, report_message, ended_at IS NULL FROM operation WHERE operation = ?1";
-            let found: Option<(Option<u8>, Option<String>, Option<String>, bool)> = tx
-                .query_row(sql, [&operation], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
-                .optional()?;
-            let Some((code, state, message, open)) = found else { return Ok(Taken::Closed) };
-            let same = code == Some(report.exit_code)
-                && state.as_deref() == Some(report.state.as_str())
-                && message.as_deref() == Some(report.message.as_str());
-            match (code, open) {
-                (Some(_), _) if same => return Ok(Taken::Recorded),
-                (Some(_), _) => return Ok(Taken::Contradicted),
-                (None, false) => return Ok(Taken::Closed),
-                (None, true) => {}
+            match standing(tx, report)? {
+                Standing::None => {}
+                Standing::Same => return Ok(Taken::Recorded),
+                Standing::Other => return Ok(Taken::Contradicted),
+                Standing::Closed => return Ok(Taken::Closed),
             }
             let now = Timestamp::now();
             tx.execute(
@@ -129,10 +123,43 @@ impl Registry {
             let result: rusqlite::types::Value = row.get(1)?;
             let result = match result {
                 rusqlite::types::Value::Integer(code) => code.to_string(),
-                rusqlite::types::Value::Null | rusqlite::types::Value::Real(_) | rusqlite::types::Value::Text(_) | rusqlite::types::Value::Blob(_) => "open".to_owned(),
+                rusqlite::types::Value::Null
+                | rusqlite::types::Value::Real(_)
+                | rusqlite::types::Value::Text(_)
+                | rusqlite::types::Value::Blob(_) => "open".to_owned(),
             };
             Ok((row.get(0)?, result, row.get(2)?))
         })?;
         rows.collect()
     }
+}
+
+/// What stands in the journal already, where a report wants to be.
+enum Standing {
+    None,
+    Same,
+    Other,
+    Closed,
+}
+
+fn standing(tx: &Transaction<'_>, report: &Report) -> Result<Standing, RegistryError> {
+    let sql = "SELECT ended_at IS NULL, report_exit_code IS NOT NULL, report_exit_code IS ?2 \
+               AND report_state IS ?3 AND report_message IS ?4 FROM operation WHERE operation = ?1";
+    let values = params![
+        report.operation.to_string(),
+        report.exit_code,
+        report.state.as_str(),
+        report.message
+    ];
+    let found: Option<[bool; 3]> = tx
+        .query_row(sql, values, |row| {
+            Ok([row.get(0)?, row.get(1)?, row.get(2)?])
+        })
+        .optional()?;
+    Ok(match found {
+        Some([_, true, true]) => Standing::Same,
+        Some([_, true, false]) => Standing::Other,
+        Some([true, false, _]) => Standing::None,
+        Some([false, false, _]) | None => Standing::Closed,
+    })
 }

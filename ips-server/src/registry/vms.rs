@@ -72,13 +72,20 @@ impl Vm {
     #[must_use]
     pub fn shown_state(&self, stale_after: Duration) -> VmState {
         let stale = self.seen_at.is_none_or(|at| at.age() > stale_after);
-        if self.owner.is_some() && stale { VmState::Unknown } else { self.state }
+        if self.owner.is_some() && stale {
+            VmState::Unknown
+        } else {
+            self.state
+        }
     }
 
     /// The same VM when nobody could say how it is.
     #[must_use]
     pub fn doubted(self) -> Self {
-        Self { state: VmState::Unknown, ..self }
+        Self {
+            state: VmState::Unknown,
+            ..self
+        }
     }
 }
 
@@ -110,17 +117,25 @@ impl Registry {
     }
 
     fn one(&self, clause: &str, params: impl Params) -> Result<Option<Vm>, RegistryError> {
-        let mut statement = self.connection().prepare_cached(&format!("SELECT {COLUMNS} FROM vm {clause}"))?;
+        let mut statement = self
+            .connection()
+            .prepare_cached(&format!("SELECT {COLUMNS} FROM vm {clause}"))?;
         let mut rows = statement.query(params)?;
-        let Some(row) = rows.next()? else { return Ok(None) };
+        let Some(row) = rows.next()? else {
+            return Ok(None);
+        };
         let mut vm = vm(row)?;
         let id = vm.id.as_str();
-        let mut disks = self.connection().prepare_cached("SELECT path, number, side FROM disk WHERE vm_id = ?1 ORDER BY number, side")?;
+        let mut disks = self.connection().prepare_cached(
+            "SELECT path, number, side FROM disk WHERE vm_id = ?1 ORDER BY number, side",
+        )?;
         let mut rows = disks.query([id])?;
         while let Some(row) = rows.next()? {
             add_disk(&mut vm.config.disks, row)?;
         }
-        let mut networks = self.connection().prepare_cached("SELECT vni, bridge FROM network WHERE vm_id = ?1 ORDER BY position")?;
+        let mut networks = self
+            .connection()
+            .prepare_cached("SELECT vni, bridge FROM network WHERE vm_id = ?1 ORDER BY position")?;
         let mut rows = networks.query([id])?;
         while let Some(row) = rows.next()? {
             vm.config.networks.push(network(row)?);
@@ -135,18 +150,27 @@ impl Registry {
     pub fn vms(&self) -> Result<Vec<Vm>, RegistryError> {
         // One transaction, so that the three answers belong together.
         let tx = self.connection().unchecked_transaction()?;
-        let mut statement = tx.prepare_cached(&format!("SELECT {COLUMNS} FROM vm ORDER BY name"))?;
-        let mut vms = statement.query_and_then([], vm)?.collect::<Result<Vec<_>, _>>()?;
-        let index: HashMap<String, usize> =
-            vms.iter().enumerate().map(|(at, vm)| (vm.id.as_str().to_owned(), at)).collect();
-        let mut disks = tx.prepare_cached("SELECT path, number, side, vm_id FROM disk ORDER BY vm_id, number, side")?;
+        let mut statement =
+            tx.prepare_cached(&format!("SELECT {COLUMNS} FROM vm ORDER BY name"))?;
+        let mut vms = statement
+            .query_and_then([], vm)?
+            .collect::<Result<Vec<_>, _>>()?;
+        let index: HashMap<String, usize> = vms
+            .iter()
+            .enumerate()
+            .map(|(at, vm)| (vm.id.as_str().to_owned(), at))
+            .collect();
+        let mut disks = tx.prepare_cached(
+            "SELECT path, number, side, vm_id FROM disk ORDER BY vm_id, number, side",
+        )?;
         let mut rows = disks.query([])?;
         while let Some(row) = rows.next()? {
             if let Some(at) = index.get(row.get_ref(3)?.as_str().unwrap_or_default()) {
                 add_disk(&mut vms[*at].config.disks, row)?;
             }
         }
-        let mut networks = tx.prepare_cached("SELECT vni, bridge, vm_id FROM network ORDER BY vm_id, position")?;
+        let mut networks =
+            tx.prepare_cached("SELECT vni, bridge, vm_id FROM network ORDER BY vm_id, position")?;
         let mut rows = networks.query([])?;
         while let Some(row) = rows.next()? {
             if let Some(at) = index.get(row.get_ref(2)?.as_str().unwrap_or_default()) {
@@ -160,11 +184,21 @@ impl Registry {
     ///
     /// # Errors
     /// A name, id or disk path is in use; the text says by whom.
-    pub fn define(&mut self, author: &Author, vms: &[(VmId, VmConfig)]) -> Result<(), RegistryError> {
+    pub fn define(
+        &mut self,
+        author: &Author,
+        vms: &[(VmId, VmConfig)],
+    ) -> Result<(), RegistryError> {
         self.write(|tx| {
             for (id, config) in vms {
                 insert(tx, id, config)?;
-                audit::record(tx, author, "define", Some(id), &format!("name={}", config.name))?;
+                audit::record(
+                    tx,
+                    author,
+                    "define",
+                    Some(id),
+                    &format!("name={}", config.name),
+                )?;
             }
             Ok(())
         })
@@ -183,7 +217,11 @@ impl Registry {
     ) -> Result<Option<NodeName>, RegistryError> {
         self.write(|tx| {
             let owner: Option<String> = tx
-                .query_row("SELECT owner FROM vm WHERE vm_id = ?1", [id.as_str()], |row| row.get(0))
+                .query_row(
+                    "SELECT owner FROM vm WHERE vm_id = ?1",
+                    [id.as_str()],
+                    |row| row.get(0),
+                )
                 .optional()?
                 .ok_or_else(|| RegistryError::Refused(format!("no VM {id} is defined")))?;
             tx.execute("DELETE FROM disk WHERE vm_id = ?1", [id.as_str()])?;
@@ -192,7 +230,11 @@ impl Registry {
             insert_parts(tx, id, config)?;
             audit::record(tx, author, "set", Some(id), detail)?;
             owner
-                .map(|owner| owner.parse().map_err(|error: hps_core::names::NameError| bad_owner(&error.to_string())))
+                .map(|owner| {
+                    owner
+                        .parse()
+                        .map_err(|error: hps_core::names::NameError| bad_owner(&error.to_string()))
+                })
                 .transpose()
         })
     }
@@ -204,19 +246,30 @@ impl Registry {
     pub fn undefine(&mut self, author: &Author, id: &VmId) -> Result<(), RegistryError> {
         self.write(|tx| {
             let refused = |why: String| Err(RegistryError::Refused(why));
-            let owner: Option<Option<String>> =
-                tx.query_row("SELECT owner FROM vm WHERE vm_id = ?1", [id.as_str()], |row| row.get(0)).optional()?;
+            let owner: Option<Option<String>> = tx
+                .query_row(
+                    "SELECT owner FROM vm WHERE vm_id = ?1",
+                    [id.as_str()],
+                    |row| row.get(0),
+                )
+                .optional()?;
             match owner {
                 None => return refused(format!("no VM {id} is defined")),
                 Some(Some(owner)) => {
-                    return refused(format!("{owner} owns {id}, or may own it; `o_vm destroy {id}` first"));
+                    return refused(format!(
+                        "{owner} owns {id}, or may own it; `o_vm destroy {id}` first"
+                    ));
                 }
                 Some(None) => {}
             }
             let sql = "SELECT operation FROM operation WHERE vm_id = ?1 AND ended_at IS NULL";
-            let open: Option<String> = tx.query_row(sql, [id.as_str()], |row| row.get(0)).optional()?;
+            let open: Option<String> = tx
+                .query_row(sql, [id.as_str()], |row| row.get(0))
+                .optional()?;
             if let Some(open) = open {
-                return refused(format!("operation {open} on {id} is open; `o_vm sweep` settles it"));
+                return refused(format!(
+                    "operation {open} on {id} is open; `o_vm sweep` settles it"
+                ));
             }
             tx.execute("DELETE FROM token WHERE vm_id = ?1", [id.as_str()])?;
             tx.execute("DELETE FROM vm WHERE vm_id = ?1", [id.as_str()])?;
@@ -229,14 +282,20 @@ impl Registry {
     /// # Errors
     /// The registry cannot be read.
     pub fn count_by_state(&self) -> Result<Vec<(String, u32)>, RegistryError> {
-        let mut statement = self.connection().prepare_cached("SELECT state, count(*) FROM vm GROUP BY state ORDER BY state")?;
+        let mut statement = self
+            .connection()
+            .prepare_cached("SELECT state, count(*) FROM vm GROUP BY state ORDER BY state")?;
         let rows = statement.query_and_then([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         rows.collect()
     }
 }
 
 fn bad_owner(reason: &str) -> RegistryError {
-    RegistryError::BadRow { table: "vm", column: "owner".to_owned(), reason: reason.to_owned() }
+    RegistryError::BadRow {
+        table: "vm",
+        column: "owner".to_owned(),
+        reason: reason.to_owned(),
+    }
 }
 
 fn vm(row: &Row<'_>) -> Result<Vm, RegistryError> {
@@ -278,32 +337,51 @@ fn typed<T: FromStr<Err: ToString>>(name: &str, text: &str) -> Result<T, Registr
 
 fn boot(text: Option<String>) -> Result<Vec<hps_core::config::BootDevice>, RegistryError> {
     let text = text.unwrap_or_default();
-    text.split(',').filter(|word| !word.is_empty()).map(|word| typed("boot", word)).collect()
+    text.split(',')
+        .filter(|word| !word.is_empty())
+        .map(|word| typed("boot", word))
+        .collect()
 }
 
 /// Sides come in order, so that `b` always finds its `a`.
 fn add_disk(disks: &mut Vec<Disk>, row: &Row<'_>) -> Result<(), RegistryError> {
     let path: DiskPath = column(row, "disk", 0)?;
     let number: DiskNumber = typed("number", &row.get::<_, i64>(1)?.to_string())?;
-    match (row.get_ref(2)?.as_str().unwrap_or_default(), disks.last_mut()) {
+    match (
+        row.get_ref(2)?.as_str().unwrap_or_default(),
+        disks.last_mut(),
+    ) {
         ("b", Some(disk)) if disk.number == number => disk.b = Some(path),
-        ("a", _) => disks.push(Disk { number, a: path, b: None }),
+        ("a", _) => disks.push(Disk {
+            number,
+            a: path,
+            b: None,
+        }),
         _ => {
             let reason = format!("disk {number} has a second path and no first");
-            return Err(RegistryError::BadRow { table: "disk", column: "side".to_owned(), reason });
+            return Err(RegistryError::BadRow {
+                table: "disk",
+                column: "side".to_owned(),
+                reason,
+            });
         }
     }
     Ok(())
 }
 
 fn network(row: &Row<'_>) -> Result<Network, RegistryError> {
-    Ok(Network { vni: typed("vni", &row.get::<_, i64>(0)?.to_string())?, bridge: column(row, "network", 1)? })
+    Ok(Network {
+        vni: typed("vni", &row.get::<_, i64>(0)?.to_string())?,
+        bridge: column(row, "network", 1)?,
+    })
 }
 
 fn insert(tx: &Transaction<'_>, id: &VmId, config: &VmConfig) -> Result<(), RegistryError> {
     let mut taken = tx.prepare_cached("SELECT 1 FROM vm WHERE vm_id = ?1")?;
     if taken.exists([id.as_str()])? {
-        return Err(RegistryError::Refused(format!("vm_id {id} is defined already; `o_vm set {id} key=value` changes it")));
+        return Err(RegistryError::Refused(format!(
+            "vm_id {id} is defined already; `o_vm set {id} key=value` changes it"
+        )));
     }
     check_name(tx, id, config)?;
     let now = Timestamp::now();
@@ -338,7 +416,9 @@ fn check_name(tx: &Transaction<'_>, id: &VmId, config: &VmConfig) -> Result<(), 
         .optional()?;
     match holder {
         None => Ok(()),
-        Some((holder, what)) => Err(RegistryError::Refused(format!("{what} is taken by VM {holder}"))),
+        Some((holder, what)) => Err(RegistryError::Refused(format!(
+            "{what} is taken by VM {holder}"
+        ))),
     }
 }
 
@@ -357,12 +437,18 @@ fn update(tx: &Transaction<'_>, id: &VmId, config: &VmConfig) -> Result<(), Regi
         config.uuid.is_some(),
         config.vcpus.get(),
         config.memory.get(),
-        config.title.as_ref().map(|text| text.as_str()),
-        config.description.as_ref().map(|text| text.as_str()),
-        config.os_variant.as_ref().map(|word| word.as_str()),
-        config.firmware.map(|firmware| firmware.as_str()),
+        config.title.as_ref().map(hps_core::names::Text::as_str),
+        config
+            .description
+            .as_ref()
+            .map(hps_core::names::Text::as_str),
+        config
+            .os_variant
+            .as_ref()
+            .map(hps_core::names::Word::as_str),
+        config.firmware.map(hps_core::config::Firmware::as_str),
         (!boot.is_empty()).then(|| boot.join(",")),
-        config.cpu_model.as_ref().map(|word| word.as_str()),
+        config.cpu_model.as_ref().map(hps_core::names::Word::as_str),
         Timestamp::now()
     ])?;
     Ok(())
@@ -375,10 +461,16 @@ fn insert_parts(tx: &Transaction<'_>, id: &VmId, config: &VmConfig) -> Result<()
             insert_disk(tx, id, disk.number, "b", b)?;
         }
     }
-    let mut statement =
-        tx.prepare_cached("INSERT INTO network (vm_id, position, vni, bridge) VALUES (?1, ?2, ?3, ?4)")?;
+    let mut statement = tx.prepare_cached(
+        "INSERT INTO network (vm_id, position, vni, bridge) VALUES (?1, ?2, ?3, ?4)",
+    )?;
     for (position, network) in (1_i64..).zip(&config.networks) {
-        statement.execute(params![id.as_str(), position, network.vni.get(), network.bridge.as_str()])?;
+        statement.execute(params![
+            id.as_str(),
+            position,
+            network.vni.get(),
+            network.bridge.as_str()
+        ])?;
     }
     Ok(())
 }
@@ -391,11 +483,16 @@ fn insert_disk(
     path: &DiskPath,
 ) -> Result<(), RegistryError> {
     let mut holder = tx.prepare_cached("SELECT vm_id FROM disk WHERE path = ?1")?;
-    let taken: Option<String> = holder.query_row([path.as_str()], |row| row.get(0)).optional()?;
+    let taken: Option<String> = holder
+        .query_row([path.as_str()], |row| row.get(0))
+        .optional()?;
     if let Some(holder) = taken {
-        return Err(RegistryError::Refused(format!("disk_{number}_{side}: {path} is a disk of VM {holder} already")));
+        return Err(RegistryError::Refused(format!(
+            "disk_{number}_{side}: {path} is a disk of VM {holder} already"
+        )));
     }
-    let mut statement = tx.prepare_cached("INSERT INTO disk (path, vm_id, number, side) VALUES (?1, ?2, ?3, ?4)")?;
+    let mut statement =
+        tx.prepare_cached("INSERT INTO disk (path, vm_id, number, side) VALUES (?1, ?2, ?3, ?4)")?;
     statement.execute(params![path.as_str(), id.as_str(), number.get(), side])?;
     Ok(())
 }

@@ -45,18 +45,28 @@ struct Health {
 /// Opens the registry anew, as a fresh process would have to.
 pub(super) fn healthz(worker: &Worker, _: &Asked) -> Result<Reply, RegistryError> {
     Registry::open(&worker.shared.settings.registry)?.ping()?;
-    Ok(Reply::json(&Health { status: "ok", version: env!("CARGO_PKG_VERSION") }))
+    Ok(Reply::json(&Health {
+        status: "ok",
+        version: env!("CARGO_PKG_VERSION"),
+    }))
 }
 
 pub(super) fn metrics(worker: &Worker, _: &Asked) -> Result<Reply, RegistryError> {
     let text = worker.shared.metrics.text(&worker.registry.borrow())?;
-    Ok(Reply { content_type: "text/plain; version=0.0.4; charset=utf-8", ..Reply::text(text) })
+    Ok(Reply {
+        content_type: "text/plain; version=0.0.4; charset=utf-8",
+        ..Reply::text(text)
+    })
 }
 
 pub(super) fn vms(worker: &Worker, _: &Asked) -> Result<Reply, RegistryError> {
     let vms = worker.registry.borrow().vms()?;
     let stale_after = worker.shared.settings.stale_after;
-    Ok(Reply::json(&vms.iter().map(|vm| ShownVm::of(vm, stale_after)).collect::<Vec<_>>()))
+    Ok(Reply::json(
+        &vms.iter()
+            .map(|vm| ShownVm::of(vm, stale_after))
+            .collect::<Vec<_>>(),
+    ))
 }
 
 pub(super) fn vm(worker: &Worker, asked: &Asked) -> Result<Reply, RegistryError> {
@@ -73,10 +83,17 @@ pub(super) fn vm(worker: &Worker, asked: &Asked) -> Result<Reply, RegistryError>
 
 pub(super) fn operations(worker: &Worker, _: &Asked) -> Result<Reply, RegistryError> {
     let operations = worker.registry.borrow().operations(None, OPERATIONS)?;
-    Ok(Reply::json(&operations.iter().map(ShownOperation::of).collect::<Vec<_>>()))
+    Ok(Reply::json(
+        &operations
+            .iter()
+            .map(ShownOperation::of)
+            .collect::<Vec<_>>(),
+    ))
 }
 
 pub(super) fn nodes(worker: &Worker, _: &Asked) -> Result<Reply, RegistryError> {
     let nodes = worker.registry.borrow().nodes()?;
-    Ok(Reply::json(&nodes.iter().map(ShownNode::reported).collect::<Vec<_>>()))
+    Ok(Reply::json(
+        &nodes.iter().map(ShownNode::reported).collect::<Vec<_>>(),
+    ))
 }

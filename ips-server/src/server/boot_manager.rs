@@ -26,7 +26,12 @@ pub(super) fn answer(worker: &Worker, asked: &Asked) -> Reply {
         Ok(query) => query,
         Err(why) => return Reply::refusal(400, &format!("query: {why}")),
     };
-    let command = Command { worker, asked, query, body };
+    let command = Command {
+        worker,
+        asked,
+        query,
+        body,
+    };
     let answered = match query.get("cmd") {
         Some("vm") if query.get("get_config").is_some() => command.get_config(),
         Some("vm") => match query.get("report") {
@@ -58,7 +63,10 @@ impl Command<'_> {
             Ok(id) => id,
             Err(error) => return Ok(Reply::refusal(400, &one_line(&format!("{error}")))),
         };
-        let (settings, registry) = (&self.worker.shared.settings, &*self.worker.registry.borrow());
+        let (settings, registry) = (
+            &self.worker.shared.settings,
+            &*self.worker.registry.borrow(),
+        );
         if let Err(denied) = access::config(&self.asked.client, &id, settings, registry)? {
             return Ok(self.deny(denied));
         }
@@ -80,11 +88,15 @@ impl Command<'_> {
         if !is_of(&report, &grant) {
             return Ok(self.deny(Denied::OtherVm));
         }
-        Ok(match self.worker.registry.borrow_mut().record_report(&report)? {
-            Taken::Recorded => Reply::nothing(),
-            Taken::Contradicted => Reply::refusal(409, "another report of this operation stands"),
-            Taken::Closed => Reply::refusal(403, "the operation is closed"),
-        })
+        Ok(
+            match self.worker.registry.borrow_mut().record_report(&report)? {
+                Taken::Recorded => Reply::nothing(),
+                Taken::Contradicted => {
+                    Reply::refusal(409, "another report of this operation stands")
+                }
+                Taken::Closed => Reply::refusal(403, "the operation is closed"),
+            },
+        )
     }
 
     fn inventory(&self) -> Result<Reply, RegistryError> {
@@ -96,15 +108,24 @@ impl Command<'_> {
             Ok(inventory) => inventory,
             Err(error) => return Ok(Reply::refusal(400, &format!("inventory: {error}"))),
         };
-        if grant.operation.is_some() || grant.vm.is_some() || grant.node.as_ref() != Some(&inventory.node) {
+        if grant.operation.is_some()
+            || grant.vm.is_some()
+            || grant.node.as_ref() != Some(&inventory.node)
+        {
             return Ok(self.deny(Denied::OtherVm));
         }
-        self.worker.registry.borrow_mut().record_inventory(&inventory)?;
+        self.worker
+            .registry
+            .borrow_mut()
+            .record_inventory(&inventory)?;
         Ok(Reply::nothing())
     }
 
     fn log_message(&self) -> Result<Reply, RegistryError> {
-        let (settings, registry) = (&self.worker.shared.settings, &*self.worker.registry.borrow());
+        let (settings, registry) = (
+            &self.worker.shared.settings,
+            &*self.worker.registry.borrow(),
+        );
         let grant = match access::log(&self.asked.client, settings, registry)? {
             Ok(grant) => grant,
             Err(denied) => return Ok(self.deny(denied)),
@@ -116,7 +137,9 @@ impl Command<'_> {
         if !self.worker.shared.limiter.admits(address) {
             return Ok(Reply::refusal(429, "too many messages"));
         }
-        let node = grant.and_then(|grant| grant.node).map_or_else(|| address.to_string(), |node| node.to_string());
+        let node = grant
+            .and_then(|grant| grant.node)
+            .map_or_else(|| address.to_string(), |node| node.to_string());
         let function = self.query.get("function").unwrap_or_default();
         tracing::info!(%node, function, "{message}");
         Ok(Reply::nothing())

@@ -18,7 +18,10 @@ pub(super) struct Limiter(Mutex<HashMap<IpAddr, (Instant, u32)>>);
 impl Limiter {
     /// Whether one more line is in bounds.
     pub(super) fn admits(&self, address: IpAddr) -> bool {
-        let mut seen = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut seen = self
+            .0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         if seen.len() >= ADDRESSES && !seen.contains_key(&address) {
             seen.clear();
         }
@@ -38,7 +41,11 @@ mod tests {
 
     #[test]
     fn one_address_is_cut_off_and_another_is_not() {
-        let (limiter, one, other) = (Limiter::default(), [10, 0, 0, 1].into(), [10, 0, 0, 2].into());
+        let (limiter, one, other) = (
+            Limiter::default(),
+            [10, 0, 0, 1].into(),
+            [10, 0, 0, 2].into(),
+        );
         let admitted = (0..LINES * 2).filter(|_| limiter.admits(one)).count();
         assert_eq!(admitted, LINES as usize);
         assert!(limiter.admits(other));

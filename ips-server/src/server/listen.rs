@@ -58,13 +58,19 @@ impl Listening {
         };
         watch_panics();
         let server = RwLock::new(Arc::new(start(&socket)?));
-        Ok(Self { socket, server, pause: AtomicU64::new(MIN_PAUSE_MS) })
+        Ok(Self {
+            socket,
+            server,
+            pause: AtomicU64::new(MIN_PAUSE_MS),
+        })
     }
 
     /// The address for people, with the real port.
     pub(super) fn address(&self) -> String {
         match &self.socket {
-            Socket::Tcp(listener) => listener.local_addr().map_or_else(|error| error.to_string(), |at| at.to_string()),
+            Socket::Tcp(listener) => listener
+                .local_addr()
+                .map_or_else(|error| error.to_string(), |at| at.to_string()),
             Socket::Unix(_, path) => format!("unix:{}", path.display()),
         }
     }
@@ -101,7 +107,8 @@ impl Listening {
         // What failed needs time to come back; each try costs threads.
         let pause = self.pause.load(Ordering::Relaxed);
         std::thread::sleep(Duration::from_millis(pause));
-        self.pause.store((pause * 2).min(MAX_PAUSE_MS), Ordering::Relaxed);
+        self.pause
+            .store((pause * 2).min(MAX_PAUSE_MS), Ordering::Relaxed);
         match start(&self.socket) {
             Ok(server) => {
                 // Dropping it would remove the file of a unix socket; its thread is gone.
@@ -130,8 +137,15 @@ fn watch_panics() {
 
 /// Where `RefinedTcpStream::new` clones the socket, and where the pool starts a thread.
 fn is_accept_thread(info: &PanicHookInfo<'_>) -> bool {
-    let place = info.location().map(std::panic::Location::file).unwrap_or_default();
-    let words = info.payload().downcast_ref::<String>().map(String::as_str).unwrap_or_default();
+    let place = info
+        .location()
+        .map(std::panic::Location::file)
+        .unwrap_or_default();
+    let words = info
+        .payload()
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .unwrap_or_default();
     place.ends_with("refined_tcp_stream.rs") || words.contains("failed to spawn thread")
 }
 

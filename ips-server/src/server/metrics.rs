@@ -42,38 +42,100 @@ impl Metrics {
     pub(super) fn text(&self, registry: &Registry) -> Result<String, RegistryError> {
         let mut text = String::new();
         self.put_requests(&mut text);
-        put(&mut text, "hps_vms", "gauge", "VMs by the state they were seen in last");
+        put(
+            &mut text,
+            "hps_vms",
+            "gauge",
+            "VMs by the state they were seen in last",
+        );
         for (state, count) in registry.count_by_state()? {
-            line(&mut text, "hps_vms", &[("state", &state)], &count.to_string());
+            line(
+                &mut text,
+                "hps_vms",
+                &[("state", &state)],
+                &count.to_string(),
+            );
         }
-        put(&mut text, "hps_operations", "gauge", "operations in the journal by verb and result");
+        put(
+            &mut text,
+            "hps_operations",
+            "gauge",
+            "operations in the journal by verb and result",
+        );
         for (verb, result, count) in registry.count_operations()? {
-            line(&mut text, "hps_operations", &[("verb", &verb), ("result", &result)], &count.to_string());
+            line(
+                &mut text,
+                "hps_operations",
+                &[("verb", &verb), ("result", &result)],
+                &count.to_string(),
+            );
         }
-        put(&mut text, "hps_build_info", "gauge", "version of this program");
-        line(&mut text, "hps_build_info", &[("version", env!("CARGO_PKG_VERSION"))], "1");
+        put(
+            &mut text,
+            "hps_build_info",
+            "gauge",
+            "version of this program",
+        );
+        line(
+            &mut text,
+            "hps_build_info",
+            &[("version", env!("CARGO_PKG_VERSION"))],
+            "1",
+        );
         Ok(text)
     }
 
     fn put_requests(&self, text: &mut String) {
         let counts = self.lock();
-        put(text, "hps_http_requests_total", "counter", "answered requests by route and status");
+        put(
+            text,
+            "hps_http_requests_total",
+            "counter",
+            "answered requests by route and status",
+        );
         for ((route, status), count) in &counts.requests {
             let labels = [("route", *route), ("status", &status.to_string())];
             line(text, "hps_http_requests_total", &labels, &count.to_string());
         }
-        put(text, "hps_http_request_seconds", "histogram", "time from a request read to its answer written");
+        put(
+            text,
+            "hps_http_request_seconds",
+            "histogram",
+            "time from a request read to its answer written",
+        );
         for (bucket, bound) in counts.buckets.iter().zip(BOUNDS) {
-            line(text, "hps_http_request_seconds_bucket", &[("le", &bound.to_string())], &bucket.to_string());
+            line(
+                text,
+                "hps_http_request_seconds_bucket",
+                &[("le", &bound.to_string())],
+                &bucket.to_string(),
+            );
         }
-        line(text, "hps_http_request_seconds_bucket", &[("le", "+Inf")], &counts.count.to_string());
-        line(text, "hps_http_request_seconds_sum", &[], &counts.seconds.to_string());
-        line(text, "hps_http_request_seconds_count", &[], &counts.count.to_string());
+        line(
+            text,
+            "hps_http_request_seconds_bucket",
+            &[("le", "+Inf")],
+            &counts.count.to_string(),
+        );
+        line(
+            text,
+            "hps_http_request_seconds_sum",
+            &[],
+            &counts.seconds.to_string(),
+        );
+        line(
+            text,
+            "hps_http_request_seconds_count",
+            &[],
+            &counts.count.to_string(),
+        );
     }
 
     /// A worker that panicked while counting left numbers that are still numbers.
     fn lock(&self) -> std::sync::MutexGuard<'_, Counts> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -83,7 +145,14 @@ fn put(text: &mut String, name: &str, kind: &str, help: &str) {
 }
 
 fn line(text: &mut String, name: &str, labels: &[(&str, &str)], value: &str) {
-    let labels: Vec<_> = labels.iter().map(|(key, value)| format!("{key}={value:?}")).collect();
-    let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
+    let labels: Vec<_> = labels
+        .iter()
+        .map(|(key, value)| format!("{key}={value:?}"))
+        .collect();
+    let labels = if labels.is_empty() {
+        String::new()
+    } else {
+        format!("{{{}}}", labels.join(","))
+    };
     let _ = writeln!(text, "{name}{labels} {value}");
 }

@@ -43,7 +43,10 @@ const TICK: Duration = Duration::from_millis(100);
 #[expect(missing_docs, reason = "each variant's message says it")]
 pub enum ServeError {
     #[error("listen on {endpoint}: is it in use already, or not of this machine?")]
-    Listen { endpoint: String, source: std::io::Error },
+    Listen {
+        endpoint: String,
+        source: std::io::Error,
+    },
     #[error(transparent)]
     Registry(#[from] RegistryError),
     #[error("handle signals")]
@@ -90,16 +93,28 @@ pub fn serve(settings: Settings) -> Result<(), ServeError> {
     }
     // Opened before listening: who connects finds a registry that works.
     let workers = worker_count();
-    let mut registries = (0..workers).map(|_| Registry::open(&settings.registry)).collect::<Result<Vec<_>, _>>()?;
+    let mut registries = (0..workers)
+        .map(|_| Registry::open(&settings.registry))
+        .collect::<Result<Vec<_>, _>>()?;
     let endpoint = Endpoint::parse(&settings.listen);
-    let listening = Listening::open(&endpoint)
-        .map_err(|source| ServeError::Listen { endpoint: settings.listen.clone(), source })?;
+    let listening = Listening::open(&endpoint).map_err(|source| ServeError::Listen {
+        endpoint: settings.listen.clone(),
+        source,
+    })?;
     tracing::info!(listen = %listening.address(), registry = %settings.registry.display(), "serving");
-    let shared = Arc::new(Shared { settings, metrics: Metrics::default(), limiter: Limiter::default(), stop });
+    let shared = Arc::new(Shared {
+        settings,
+        metrics: Metrics::default(),
+        limiter: Limiter::default(),
+        stop,
+    });
     let busy = Arc::new(Mutex::new(0_usize));
     let listening = Arc::new(listening);
     while let Some(registry) = registries.pop() {
-        let worker = Worker { shared: Arc::clone(&shared), registry: RefCell::new(registry) };
+        let worker = Worker {
+            shared: Arc::clone(&shared),
+            registry: RefCell::new(registry),
+        };
         let (listening, busy) = (Arc::clone(&listening), Arc::clone(&busy));
         std::thread::spawn(move || worker.work(&listening, &busy));
     }
@@ -130,10 +145,13 @@ impl Worker {
             *busy = busy.saturating_add_signed(by);
         };
         while !self.shared.stop.load(Ordering::Relaxed) {
-            let Some(request) = listening.next(TICK) else { continue };
+            let Some(request) = listening.next(TICK) else {
+                continue;
+            };
             count(1);
             // One bad request must not take a worker down.
-            let answered = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.answer(request)));
+            let answered =
+                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.answer(request)));
             if answered.is_err() {
                 tracing::error!("a request made its worker panic; report this");
             }
@@ -187,12 +205,22 @@ impl Worker {
 fn read(request: &mut Request, target: &str, settings: &Settings) -> Asked {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let header = |name: &'static str| {
-        let found = request.headers().iter().find(|header| header.field.equiv(name));
+        let found = request
+            .headers()
+            .iter()
+            .find(|header| header.field.equiv(name));
         found.map(|header| header.value.as_str().to_owned())
     };
-    let token = header("Authorization").as_deref().and_then(bearer).map(str::to_owned);
+    let token = header("Authorization")
+        .as_deref()
+        .and_then(bearer)
+        .map(str::to_owned);
     let peer: Option<IpAddr> = request.remote_addr().map(std::net::SocketAddr::ip);
-    let address = client_address(peer, header("X-Forwarded-For").as_deref(), &settings.trusted_proxy);
+    let address = client_address(
+        peer,
+        header("X-Forwarded-For").as_deref(),
+        &settings.trusted_proxy,
+    );
     Asked {
         method: request.method().clone(),
         path: path.to_owned(),
@@ -204,11 +232,16 @@ fn read(request: &mut Request, target: &str, settings: &Settings) -> Asked {
 
 fn bearer(header: &str) -> Option<&str> {
     let (scheme, token) = header.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then_some(token.trim())
 }
 
 fn read_body(request: &mut Request) -> Body {
-    if request.body_length().is_some_and(|length| length > MAX_BODY) {
+    if request
+        .body_length()
+        .is_some_and(|length| length > MAX_BODY)
+    {
         return Body::TooLong;
     }
     let mut body = Vec::new();
@@ -223,7 +256,15 @@ fn read_body(request: &mut Request) -> Body {
 fn http(reply: Reply, head_only: bool) -> Response<std::io::Cursor<Vec<u8>>> {
     let length = reply.body.len();
     let body = if head_only { Vec::new() } else { reply.body };
-    let headers = Header::from_bytes("Content-Type", reply.content_type).into_iter().collect();
-    Response::new(reply.status.into(), headers, std::io::Cursor::new(body), Some(length), None)
-        .with_chunked_threshold(usize::MAX)
+    let headers = Header::from_bytes("Content-Type", reply.content_type)
+        .into_iter()
+        .collect();
+    Response::new(
+        reply.status.into(),
+        headers,
+        std::io::Cursor::new(body),
+        Some(length),
+        None,
+    )
+    .with_chunked_threshold(usize::MAX)
 }

@@ -59,12 +59,18 @@ fn decode(text: &str) -> Result<String, QueryError> {
             bytes.push(*first);
             continue;
         }
-        let [high, low, tail @ ..] = rest else { return Err(QueryError::Percent) };
+        let [high, low, tail @ ..] = rest else {
+            return Err(QueryError::Percent);
+        };
         bytes.push(digit(*high)? * 16 + digit(*low)?);
         rest = tail;
     }
     let text = String::from_utf8(bytes).map_err(|_| QueryError::NotUtf8)?;
-    if text.chars().any(char::is_control) { Err(QueryError::Control) } else { Ok(text) }
+    if text.chars().any(char::is_control) {
+        Err(QueryError::Control)
+    } else {
+        Ok(text)
+    }
 }
 
 fn digit(byte: u8) -> Result<u8, QueryError> {
@@ -82,7 +88,8 @@ mod tests {
 
     #[test]
     fn percent_is_decoded_and_plus_is_a_plus() {
-        let query = Query::parse("cmd=vm&get_config=get_config&message=a%20b+c%C3%A9%3D&flag").unwrap();
+        let query =
+            Query::parse("cmd=vm&get_config=get_config&message=a%20b+c%C3%A9%3D&flag").unwrap();
         assert_eq!(query.get("message"), Some("a b+cé="));
         assert_eq!((query.get("flag"), query.get("none")), (Some(""), None));
     }

@@ -21,7 +21,11 @@ impl Reply {
     /// 200 with a text.
     #[must_use]
     pub(super) fn text(body: impl Into<String>) -> Self {
-        Self { status: 200, content_type: TEXT, body: body.into().into_bytes() }
+        Self {
+            status: 200,
+            content_type: TEXT,
+            body: body.into().into_bytes(),
+        }
     }
 
     /// 200 with JSON.
@@ -29,25 +33,40 @@ impl Reply {
     pub(super) fn json(value: &impl Serialize) -> Self {
         // Our own types always serialize: string keys, finite numbers.
         let body = serde_json::to_vec(value).unwrap_or_default();
-        Self { status: 200, content_type: JSON, body }
+        Self {
+            status: 200,
+            content_type: JSON,
+            body,
+        }
     }
 
     /// 204.
     #[must_use]
     pub(super) fn nothing() -> Self {
-        Self { status: 204, content_type: TEXT, body: Vec::new() }
+        Self {
+            status: 204,
+            content_type: TEXT,
+            body: Vec::new(),
+        }
     }
 
     /// A refusal to a node: `error=TEXT`.
     #[must_use]
     pub(super) fn refusal(status: u16, why: &str) -> Self {
         let body = hps_core::kv::line("error", why).into_bytes();
-        Self { status, content_type: TEXT, body }
+        Self {
+            status,
+            content_type: TEXT,
+            body,
+        }
     }
 
     /// A refusal to people and programs: `{"error": …}`.
     #[must_use]
     pub(super) fn error(status: u16, why: &str) -> Self {
-        Self { status, ..Self::json(&serde_json::json!({ "error": why })) }
+        Self {
+            status,
+            ..Self::json(&serde_json::json!({ "error": why }))
+        }
     }
 }

@@ -20,8 +20,12 @@ impl Network {
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {
-            (IpAddr::V4(net), IpAddr::V4(one)) => same(net.to_bits().into(), one.to_bits().into(), 32, self.prefix),
-            (IpAddr::V6(net), IpAddr::V6(one)) => same(net.to_bits(), one.to_bits(), 128, self.prefix),
+            (IpAddr::V4(net), IpAddr::V4(one)) => {
+                same(net.to_bits().into(), one.to_bits().into(), 32, self.prefix)
+            }
+            (IpAddr::V6(net), IpAddr::V6(one)) => {
+                same(net.to_bits(), one.to_bits(), 128, self.prefix)
+            }
             (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
         }
     }
@@ -45,7 +49,11 @@ impl FromStr for Network {
         let address: IpAddr = address.parse().map_err(|_| wrong())?;
         let bits = if address.is_ipv4() { 32 } else { 128 };
         let prefix = prefix.map_or(Ok(bits), |prefix| prefix.parse().map_err(|_| wrong()))?;
-        if prefix <= bits { Ok(Self { address, prefix }) } else { Err(wrong()) }
+        if prefix <= bits {
+            Ok(Self { address, prefix })
+        } else {
+            Err(wrong())
+        }
     }
 }
 
@@ -66,7 +74,11 @@ mod tests {
             ("2001:db8::/32", "2001:db9::1", false),
         ] {
             let network: Network = network.parse().unwrap();
-            assert_eq!(network.contains(address.parse().unwrap()), inside, "{network:?} {address}");
+            assert_eq!(
+                network.contains(address.parse().unwrap()),
+                inside,
+                "{network:?} {address}"
+            );
         }
     }
 

@@ -23,7 +23,9 @@ impl OpenSvc<'_> {
         let name = ServiceName::new(&format!("vm-ops-{TASK}-{node}")).map_err(Unanswered)?;
         let busy = self.om.is_busy(node, &name).map_err(|error| said(&error))?;
         if busy {
-            return Err(Unanswered(format!("an earlier {name} still runs on {node}")));
+            return Err(Unanswered(format!(
+                "an earlier {name} still runs on {node}"
+            )));
         }
         self.delete(&name).map_err(Unanswered)?;
         let ended = self.list(node, token, &name);
@@ -37,10 +39,17 @@ impl OpenSvc<'_> {
         self.om
             .create_service(name, &ini, self.limits.instance)
             .map_err(|error| Unanswered(chain(&error)))?;
-        self.wait_for_instance(name, node).map_err(|error| Unanswered(chain(&error)))?;
+        self.wait_for_instance(name, node)
+            .map_err(|error| Unanswered(chain(&error)))?;
         let (session, rid) = (Uuid::new_v4(), format!("task#{TASK}"));
         let wait = self.om.timeout + TASK_MARGIN + WAIT_MARGIN;
-        let request = RunRequest { service: name, rid: &rid, node, session, wait };
+        let request = RunRequest {
+            service: name,
+            rid: &rid,
+            node,
+            session,
+            wait,
+        };
         match self.om.run_task(&request, None, self.stop) {
             Ok(Run::Taken) => self.listed(node, name, &rid, session),
             Ok(Run::NotTaken(why) | Run::Unknown(why)) => Err(Unanswered(why)),
@@ -48,8 +57,16 @@ impl OpenSvc<'_> {
         }
     }
 
-    fn list_ini(&self, node: &NodeName, token: &Token, name: &ServiceName) -> Result<String, Unanswered> {
-        let mut environment = vec![("N_VM_TOKEN", token.expose().to_owned()), ("N_VM_NODE", node.to_string())];
+    fn list_ini(
+        &self,
+        node: &NodeName,
+        token: &Token,
+        name: &ServiceName,
+    ) -> Result<String, Unanswered> {
+        let mut environment = vec![
+            ("N_VM_TOKEN", token.expose().to_owned()),
+            ("N_VM_NODE", node.to_string()),
+        ];
         environment.extend(self.advertise.iter().map(|url| ("N_VM_IPS", url.clone())));
         let nodes = self.scope(node)?;
         let service = TaskService {
@@ -63,14 +80,26 @@ impl OpenSvc<'_> {
         service.ini().map_err(Unanswered)
     }
 
-    fn listed(&self, node: &NodeName, name: &ServiceName, rid: &str, session: Uuid) -> Result<(), Unanswered> {
+    fn listed(
+        &self,
+        node: &NodeName,
+        name: &ServiceName,
+        rid: &str,
+        session: Uuid,
+    ) -> Result<(), Unanswered> {
         let until = Instant::now() + super::RECORD_LAG;
         loop {
             match self.om.recorded_exit(name, node, rid, session) {
                 Ok(Some(0)) => return Ok(()),
-                Ok(Some(code)) => return Err(Unanswered(format!("n_vm list on {node} exited {code}"))),
+                Ok(Some(code)) => {
+                    return Err(Unanswered(format!("n_vm list on {node} exited {code}")));
+                }
                 Ok(None) if Instant::now() < until => std::thread::sleep(self.limits.poll),
-                Ok(None) => return Err(Unanswered(format!("no result of n_vm list on {node} is recorded"))),
+                Ok(None) => {
+                    return Err(Unanswered(format!(
+                        "no result of n_vm list on {node} is recorded"
+                    )));
+                }
                 Err(error) => return Err(Unanswered(chain(&error))),
             }
         }
