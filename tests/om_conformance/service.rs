@@ -3,8 +3,8 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::ask::{SOON, sid};
-use crate::world::{IPS, OTHER, TCH, Verdict, World, ensure};
+use crate::ask::SOON;
+use crate::world::{IPS, OTHER, Out, TCH, Verdict, World, ensure};
 
 fn nodes_of(world: &World, name: &str) -> Result<Vec<String>, String> {
     let out = world.om(IPS, &["svc", "ls", "-s", name, "-o", "json"])?;
@@ -31,10 +31,10 @@ pub(crate) fn create_with_wait_returns_when_all_of_the_scope_has_it(world: &Worl
     world.drop_service("waited")
 }
 
-pub(crate) fn a_service_just_made_is_unknown_and_cannot_be_deleted(world: &World) -> Verdict {
-    world.unhurried()?;
+/// A service for which nobody waited, and one call right behind.
+fn just_made(world: &World, name: &str, args: &[&str]) -> Result<Out, String> {
     let create = [
-        "early",
+        name,
         "create",
         "--kw",
         "nodes=ips tch-001",
@@ -42,27 +42,40 @@ pub(crate) fn a_service_just_made_is_unknown_and_cannot_be_deleted(world: &World
         "task#create.command=/bin/true",
     ];
     world.om(IPS, &create)?.exits(0)?;
-    let ls = [
-        "svc", "instance", "ls", "-s", "early", "--node", TCH, "-o", "json",
-    ];
-    let instance = world.om(IPS, &ls)?;
-    let known = world.om(IPS, &["svc", "ls", "-s", "early", "-o", "json"])?;
-    let run = world.run("early", &sid(1), "5s")?;
-    let config = world.om(IPS, &["early", "config", "show"])?;
-    let deleted = world.om(
-        IPS,
-        &["early", "delete", "--wait", "--time", "5s", "-o", "json"],
-    )?;
-    instance.exits(3)?;
+    world.om(IPS, &[&[name], args].concat())
+}
+
+pub(crate) fn a_service_just_made_is_unknown_and_cannot_be_deleted(world: &World) -> Verdict {
+    world.unhurried("propagate")?;
     // This "gone" is not to be believed.
-    known.exits(2)?;
+    just_made(world, "early-1", &["ls", "-o", "json"])?.exits(2)?;
+    just_made(world, "early-2", &["config", "show"])?.exits(0)?;
+    let status = ["instance", "ls", "--node", TCH, "-o", "json"];
+    just_made(world, "early-3", &status)?.exits(3)?;
+    let run = [
+        "run",
+        "--rid",
+        "task#create",
+        "--node",
+        TCH,
+        "--wait",
+        "--time",
+        "5s",
+        "-o",
+        "json",
+    ];
+    let run = just_made(world, "early-4", &run)?;
     run.exits(0)?;
     run.is_silent()?;
-    config.exits(0)?;
+    let delete = ["delete", "--wait", "--time", "5s", "-o", "json"];
+    let deleted = just_made(world, "early-5", &delete)?;
     deleted.exits(1)?;
     deleted.complains_of("\"error: \"")?;
-    world.arrives("early", TCH)?;
-    world.drop_service("early")
+    for name in ["early-1", "early-2", "early-3", "early-4", "early-5"] {
+        world.arrives(name, TCH)?;
+        world.drop_service(name)?;
+    }
+    Ok(())
 }
 
 pub(crate) fn a_name_taken_is_noticed_on_a_node_that_has_it(world: &World) -> Verdict {
@@ -180,7 +193,7 @@ pub(crate) fn purge_is_a_delete_by_another_name(world: &World) -> Verdict {
 
 pub(crate) fn delete_while_another_is_under_way_is_refused(world: &World) -> Verdict {
     world.made("twice", "/bin/true")?;
-    world.unhurried()?;
+    world.unhurried("delete")?;
     world
         .om(IPS, &["twice", "delete", "-o", "json"])?
         .exits(0)?;
