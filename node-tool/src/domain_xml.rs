@@ -225,7 +225,7 @@ mod tests {
         let xml = include_str!("../../tests/fixtures/virsh/pool-dumpxml.out");
         assert_eq!(
             pool(xml).unwrap(),
-            ("hpspool".to_owned(), "/srv/vm".to_owned())
+            ("rec".to_owned(), "/tmp/rec".to_owned())
         );
     }
 

@@ -168,7 +168,7 @@ mod tests {
     fn a_real_listing_is_read_with_odd_names_and_blank_lines() {
         let names: Vec<_> = listing(fixture!("list-uuid-name.out")).unwrap();
         let names: Vec<_> = names.iter().map(|listed| listed.name.as_str()).collect();
-        assert_eq!(names, ["web", "7", "made by 'hand'"]);
+        assert_eq!(names, ["web", "made by 'hand'", "7"]);
         assert_eq!(listing(fixture!("list-uuid-name-empty.out")), Ok(vec![]));
     }
 
@@ -189,7 +189,7 @@ mod tests {
             let want = Info {
                 state,
                 persistent,
-                vcpus: 2,
+                vcpus: 1,
                 memory_mb: 64,
             };
             assert_eq!(info(text), Ok(want));
@@ -215,8 +215,8 @@ mod tests {
             all,
             [
                 ("web", VmState::Running, 2, 64),
-                ("7", VmState::ShutOff, 2, 64),
                 ("made by 'hand'", VmState::Paused, 2, 64),
+                ("7", VmState::ShutOff, 2, 64),
             ]
         );
         assert_eq!(stats(fixture!("list-domstats-empty.out")), Ok(vec![]));
@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn screens_are_told_by_the_uuid_before_them() {
-        let screens = screens(fixture!("vncdisplay.out"));
+        let screens = screens(fixture!("vncdisplays.out"));
         let screens: Vec<_> = screens
             .iter()
             .map(|(_, address)| address.as_str())
