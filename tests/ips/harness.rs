@@ -81,6 +81,60 @@ impl Ips {
         }
     }
 
+    /// One IPS in a fake cluster of ips, tch-001 and tch-002, its server on loopback.
+    pub(crate) fn in_cluster() -> Self {
+        let mut ips = Self::new();
+        let fakes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fakes");
+        let link = |name: &str, to: &str| {
+            std::os::unix::fs::symlink(fakes.join(name), ips.dir.join("bin").join(to)).unwrap()
+        };
+        link("om", "om");
+        link("om-cluster", "om-cluster");
+        for verb in ["create", "start", "stop", "pause", "unpause", "destroy"] {
+            link("n_vm", &format!("n_vm_{verb}"));
+        }
+        let cluster = ips.dir.join("cluster").display().to_string();
+        ips.set("FAKE_OM_DIR", &cluster)
+            .set("IPS_ENGINE", "opensvc")
+            .set("IPS_POLL_INTERVAL", "0.02");
+        ips.set("IPS_NODES_BIND_ADDRESS", "off")
+            .set("IPS_OM_TIMEOUT", "10");
+        ips.env.retain(|(key, _)| key != "IPS_NODE_NAME");
+        ips.serve();
+        let url = format!("http://127.0.0.1:{}", ips.port);
+        ips.set("IPS_ADVERTISE", &url);
+        ips.cluster(&["up"]);
+        ips.cluster(&["fast"]);
+        let path = format!("PATH={}:/usr/bin:/bin", ips.dir.join("bin").display());
+        let fake = format!("FAKE_DIR={}", ips.dir.join("fake").display());
+        for node in ["ips", "tch-001", "tch-002"] {
+            ips.cluster(&["env", node, &path, &fake]);
+        }
+        ips
+    }
+
+    /// Does something to the fake cluster.
+    pub(crate) fn cluster(&self, args: &[&str]) {
+        let folder = self.dir.join("cluster").display().to_string();
+        let done = self.run("om-cluster", &[&[folder.as_str()], args].concat());
+        assert_eq!(done.code, 0, "om-cluster {args:?}: {done:?}");
+    }
+
+    /// The services that are left.
+    pub(crate) fn services(&self) -> Vec<String> {
+        let done = self.run("om", &["svc", "ls", "-o", "json"]);
+        if done.code == 2 {
+            return Vec::new();
+        }
+        let json: serde_json::Value = serde_json::from_str(&done.out).unwrap();
+        json["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|item| item["meta"]["object"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
     /// Sets a variable for all that is started from now on.
     pub(crate) fn set(&mut self, key: &str, value: &str) -> &mut Self {
         self.env.retain(|(known, _)| known != key);

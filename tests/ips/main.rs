@@ -8,6 +8,7 @@
 
 mod harness;
 mod kills;
+mod opensvc;
 mod operations;
 mod readme;
 mod registry;

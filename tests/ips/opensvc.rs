@@ -1,0 +1,436 @@
+//! Engine `opensvc` against the fake cluster: every exit code, every lie of `om` that an
+//! operation must survive, and what is left afterwards.
+
+use crate::harness::{Done, Ips, kill, wait_for};
+
+fn with_vm() -> Ips {
+    let ips = Ips::in_cluster();
+    ips.define("a");
+    ips
+}
+
+/// What `n_vm list --report` sends from tch-001, with the VM in this state or without it.
+fn inventory(state: Option<&str>) -> String {
+    let uuid = hps_core::identity::uuid_of_id(&"a".parse().unwrap());
+    let node = "node=tch-001\nboot_id=6ba7b810-9dad-11d1-80b4-00c04fd430c8\nversion=1\ncpus=4\nmemory_mb=1024\n";
+    let domain = |state| {
+        format!("\nname=a\nuuid={uuid}\nstate={state}\nvcpus=1\nmemory_mb=64\nvnc=127.0.0.1:5901\n")
+    };
+    format!("{node}{}", state.map(domain).unwrap_or_default())
+}
+
+fn ends(ips: &Ips) -> Vec<Option<i64>> {
+    ips.operations()
+        .iter()
+        .map(|operation| operation["exit_code"].as_i64())
+        .collect()
+}
+
+#[test]
+fn a_create_runs_on_its_node_alone_and_leaves_no_service() {
+    let ips = with_vm();
+    let done = ips.o_vm(&["create", "a", "tch-001"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert_eq!(ips.calls(), ["create a"]);
+    assert!(ips.services().is_empty());
+    assert_eq!(
+        ips.given("OPENSVC_SID"),
+        ips.given("N_VM_OPERATION"),
+        "session id = operation id"
+    );
+    assert_eq!(ips.given("N_VM_NODE").as_deref(), Some("tch-001"));
+    for verb in ["pause", "unpause", "stop", "start", "destroy"] {
+        let done = ips.o_vm(&[verb, "a"]);
+        assert_eq!(done.code, 0, "{done:?}");
+    }
+    assert_eq!(
+        ips.calls(),
+        [
+            "create a",
+            "pause a",
+            "unpause a",
+            "stop a",
+            "start a",
+            "destroy a"
+        ]
+    );
+    assert!(ips.services().is_empty());
+}
+
+#[test]
+fn the_token_is_in_no_command_line() {
+    let ips = with_vm();
+    ips.ok(&["create", "a", "tch-001"]);
+    let token = ips.given("N_VM_TOKEN").unwrap();
+    let calls = std::fs::read_to_string(ips.dir.join("cluster/calls")).unwrap();
+    for call in calls.lines() {
+        let call: serde_json::Value = serde_json::from_str(call).unwrap();
+        assert!(!call["argv"].to_string().contains(&token), "{call}");
+    }
+    assert!(!ips.server_log().contains(&token));
+}
+
+/// Every code of contract 3, produced.
+#[test]
+fn every_exit_code_can_happen() {
+    let run = |prepare: &dyn Fn(&Ips), args: &[&str]| {
+        let ips = with_vm();
+        prepare(&ips);
+        let done = ips.o_vm(args);
+        (done.code, done.err)
+    };
+    let create: &[&str] = &["create", "a", "tch-001"];
+    let nothing = |_: &Ips| {};
+    let fails = |ips: &Ips| {
+        ips.fake("exit", "5").fake(
+            "report",
+            "state=absent\nmessage=virt-install exited 1: no bridge br7\n",
+        );
+    };
+    type Case<'a> = (i32, &'a dyn Fn(&Ips), &'a [&'a str], &'a str);
+    let table: [Case<'_>; 12] = [
+        (0, &nothing, create, "create a: create done"),
+        (
+            1,
+            &nothing,
+            &["create", "nosuch", "tch-001"],
+            "no VM nosuch is defined",
+        ),
+        (
+            2,
+            &nothing,
+            &["create", "a", "tch-00"],
+            "node tch-00 is not in the cluster",
+        ),
+        (
+            3,
+            &|ips| ips.cluster(&["stop", "tch-001"]),
+            create,
+            "node tch-001 is not reachable: its daemon is in state maintenance",
+        ),
+        (
+            4,
+            &|ips| ips.cluster(&["freeze", "tch-001"]),
+            create,
+            "node tch-001 is frozen: frozen_at: 2",
+        ),
+        (
+            5,
+            &|ips| ips.cluster(&["fault", "answer.create", "exit 1"]),
+            create,
+            "the task service could not be made",
+        ),
+        (
+            6,
+            &|ips| ips.cluster(&["fault", "answer.instance-ls", "exit 3"]),
+            create,
+            "no instance of vm-ops-create-a on tch-001",
+        ),
+        (
+            7,
+            &fails,
+            create,
+            "create a: virt-install exited 1: no bridge br7\n",
+        ),
+        (
+            8,
+            &|ips| ips.cluster(&["fault", "delete-ignored"]),
+            create,
+            "`om vm-ops-create-a purge`",
+        ),
+        (
+            9,
+            &|ips| {
+                fails(ips);
+                ips.cluster(&["fault", "delete-ignored"]);
+            },
+            create,
+            "`om vm-ops-create-a purge`",
+        ),
+        (
+            10,
+            &|ips| {
+                ips.ok(&["create", "a", "tch-002"]);
+            },
+            create,
+            "tch-002 owns a, or may own it",
+        ),
+        (
+            11,
+            &|ips| {
+                ips.fake("exit", "6");
+            },
+            create,
+            "stays open",
+        ),
+    ];
+    for (code, prepare, args, says) in table {
+        let (got, err) = run(prepare, args);
+        assert_eq!(got, code, "want {code}: {err}");
+        assert!(err.contains(says), "{code}: want {says:?} in {err}");
+    }
+}
+
+#[test]
+fn a_lying_om_is_not_believed() {
+    for (fault, code, calls) in [
+        (&["fault", "delete-lies"][..], 0, 1),
+        (&["fault", "delete-409*1"], 0, 1),
+        (&["fault", "run-empty"], 5, 0),
+        (&["fault", "run-null"], 11, 0),
+        (&["fault", "session-replaced"], 11, 1),
+        (&["fault", "result-lost"], 11, 1),
+        (&["fault", "create-lost"], 6, 0),
+        (&["fault", "answer.run", "truncated"], 0, 1),
+        (&["fault", "answer.daemon-status", "german"], 3, 0),
+        (&["fault", "answer.daemon-status", "truncated"], 3, 0),
+        (&["fault", "answer.node-ls", "garbage"], 3, 0),
+    ] {
+        let ips = with_vm();
+        ips.cluster(fault);
+        let done = ips.o_vm(&["create", "a", "tch-001"]);
+        assert_eq!(done.code, code, "{fault:?}: {done:?}");
+        assert_eq!(ips.calls().len(), calls, "{fault:?}");
+        let owner = ips.vm("a")["node"].clone();
+        assert_eq!(
+            owner.is_string(),
+            matches!(code, 0 | 11),
+            "{fault:?}: the claim stands exactly where a domain may be"
+        );
+    }
+}
+
+#[test]
+fn doubt_is_settled_by_the_next_try_and_no_other_node_gets_the_vm_meanwhile() {
+    let ips = with_vm();
+    ips.cluster(&["fault", "result-lost"]);
+    assert_eq!(ips.o_vm(&["create", "a", "tch-001"]).code, 11);
+    assert_eq!(ips.o_vm(&["create", "a", "tch-002"]).code, 10);
+    ips.cluster(&["unfault", "result-lost"]);
+    ips.fake("inventory", &inventory(Some("running")));
+    let done = ips.o_vm(&["create", "a", "tch-001"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert_eq!(
+        ends(&ips),
+        [Some(0), Some(0)],
+        "the first is known to have succeeded now"
+    );
+    assert!(ips.services().is_empty());
+}
+
+#[test]
+fn a_report_counts_where_opensvc_lost_the_result() {
+    let ips = with_vm();
+    ips.cluster(&["fault", "result-lost"]);
+    ips.fake("report", "state=running\nmessage=it runs\n");
+    let done = ips.o_vm(&["create", "a", "tch-001"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(done.err.ends_with("create a: it runs\n"), "{}", done.err);
+}
+
+#[test]
+fn an_o_vm_killed_while_the_task_runs_is_continued_with_its_true_result() {
+    let ips = with_vm();
+    ips.block();
+    let mut create = ips
+        .command("o_vm")
+        .args(["create", "a", "tch-001"])
+        .spawn()
+        .unwrap();
+    ips.wait_started();
+    ips.shell(&format!("pkill -9 -P {}", create.id()));
+    kill(create.id(), "KILL");
+    create.wait().unwrap();
+    let other = ips.o_vm(&["destroy", "a"]);
+    assert!(
+        other.code == 10 && other.err.contains("still runs"),
+        "{other:?}"
+    );
+    let elsewhere = ips.o_vm(&["create", "a", "tch-002"]);
+    assert_eq!(elsewhere.code, 10, "{elsewhere:?}");
+    let again = ips
+        .command("o_vm")
+        .args(["create", "a", "tch-001"])
+        .spawn()
+        .unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    ips.unblock();
+    let done = Done::of(again);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert_eq!(ips.calls(), ["create a"], "attached, not run again");
+    assert_eq!(ends(&ips), [Some(0)]);
+    assert!(ips.services().is_empty());
+}
+
+#[test]
+fn a_sweep_records_the_result_of_a_task_whose_o_vm_died_and_deletes_its_service() {
+    let ips = with_vm();
+    ips.fake("exit", "5").fake("inventory", &inventory(None));
+    ips.block();
+    let mut create = ips
+        .command("o_vm")
+        .args(["create", "a", "tch-001"])
+        .spawn()
+        .unwrap();
+    ips.wait_started();
+    ips.shell(&format!("pkill -9 -P {}", create.id()));
+    kill(create.id(), "KILL");
+    create.wait().unwrap();
+    ips.unblock();
+    wait_for("the sweep to find the result", || {
+        ips.ok(&["sweep"]);
+        (ends(&ips) == [Some(7)]).then_some(())
+    });
+    assert!(ips.services().is_empty());
+    assert!(
+        ips.vm("a")["node"].is_null(),
+        "the node said that it is not there"
+    );
+}
+
+#[test]
+fn a_service_that_a_node_brought_back_is_swept_and_does_not_disturb() {
+    let ips = with_vm();
+    ips.fake("inventory", &inventory(Some("running")));
+    ips.cluster(&["fault", "comes-back", "0.1*1"]);
+    assert_eq!(ips.o_vm(&["create", "a", "tch-001"]).code, 0);
+    wait_for("the service to come back", || {
+        (!ips.services().is_empty()).then_some(())
+    });
+    let said = ips.ok(&["sweep"]);
+    assert!(said.contains("service vm-ops-create-a: removed"), "{said}");
+    assert!(ips.services().is_empty());
+}
+
+#[test]
+fn the_own_daemon_down_is_said_at_once_and_nothing_is_done() {
+    let ips = with_vm();
+    ips.cluster(&["stop", "ips"]);
+    let done = ips.o_vm(&["create", "a", "tch-001"]);
+    assert_eq!(done.code, 3, "{done:?}");
+    assert!(ips.operations().is_empty() && ips.calls().is_empty());
+}
+
+#[test]
+fn status_goes_to_the_owning_node_and_names_what_it_cannot_know() {
+    let ips = with_vm();
+    ips.ok(&["create", "a", "tch-001"]);
+    ips.fake("inventory", &inventory(Some("paused")));
+    assert!(ips.ok(&["status", "a"]).contains(" paused "));
+    assert!(
+        ips.ok(&["console", "a"])
+            .contains("ssh -N -L 5901:127.0.0.1:5901 root@tch-001")
+    );
+    assert!(ips.services().is_empty());
+    ips.cluster(&["stop", "tch-001"]);
+    let done = ips.o_vm(&["status", "--all"]);
+    assert_eq!(done.code, 11, "{done:?}");
+    assert!(
+        done.out.contains(" unknown ") && done.err.contains("tch-001: its daemon is in state"),
+        "{done:?}"
+    );
+}
+
+#[test]
+fn a_burnt_node_is_released_and_its_return_is_a_conflict() {
+    let ips = with_vm();
+    ips.ok(&["create", "a", "tch-001"]);
+    ips.cluster(&["cut", "tch-001"]);
+    wait_for("the node to be gone", || {
+        (ips.o_vm(&["validate-node", "-q", "tch-001"]).code == 3).then_some(())
+    });
+    assert_eq!(ips.o_vm(&["create", "a", "tch-002"]).code, 10);
+    ips.ok(&[
+        "release",
+        "a",
+        "--node-is-off",
+        "tch-001",
+        "--reason",
+        "burnt",
+    ]);
+    assert_eq!(ips.o_vm(&["create", "a", "tch-002"]).code, 0);
+    ips.cluster(&["heal", "tch-001"]);
+    wait_for("the node to be back", || {
+        (ips.o_vm(&["validate-node", "-q", "tch-001"]).code == 0).then_some(())
+    });
+    ips.fake("inventory", &inventory(Some("running")));
+    let said = ips.ok(&["sweep"]);
+    assert!(
+        said.contains("care: VM a: node tch-001 has a domain of it")
+            && said.contains("while tch-002 owns it"),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_old_task_functions_tell_the_truth() {
+    let ips = Ips::in_cluster();
+    let task = |args: &[&str]| ips.o_vm(&[&["task"], args].concat());
+    assert_eq!(
+        task(&["create", "s1", "t", "sh -c 'exit 0'", "ips tch-001"]).code,
+        0
+    );
+    assert_eq!(
+        task(&["create", "s1", "t", "true", "ips tch-001"]).code,
+        1,
+        "exists"
+    );
+    assert_eq!(
+        task(&["create", "s2", "t", "true", "nosuch"]).code,
+        1,
+        "om would put it on this node"
+    );
+    wait_for("the instance", || {
+        (task(&["run", "s1", "t", "tch-001"]).code == 0).then_some(())
+    });
+    assert_eq!(task(&["list"]).out, "s1\n");
+    assert_eq!(task(&["delete", "s1"]).code, 0);
+    assert_eq!(task(&["list"]).out, "");
+    assert_eq!(task(&["run", "s1", "t", "tch-001"]).code, 1);
+    ips.fake("exit", "3");
+    assert_eq!(
+        task(&["create", "s3", "t", "n_vm_pause x", "ips tch-001"]).code,
+        0
+    );
+    wait_for("the instance", || {
+        task(&["run", "s3", "t", "tch-001"])
+            .err
+            .contains("the task exited 3")
+            .then_some(())
+    });
+    assert_eq!(task(&["run", "--exit-code", "s3", "t", "tch-001"]).code, 3);
+}
+
+#[test]
+fn the_specifications_own_checks_hold() {
+    let ips = with_vm();
+    let create = |args: &[&str]| ips.run("o_vm_create", args).code;
+    assert_eq!(
+        (
+            create(&[]),
+            create(&["a"]),
+            create(&["", "tch-001"]),
+            create(&["a", ""])
+        ),
+        (1, 1, 1, 1)
+    );
+    let validate = |args: &[&str]| ips.run("o_vm_validate_node", args).code;
+    assert_eq!(
+        (
+            validate(&[]),
+            validate(&[""]),
+            validate(&["nosuch"]),
+            validate(&["tch-001"])
+        ),
+        (1, 1, 2, 0)
+    );
+    let healthy = ips.run("o_vm_get_healthy_nodes", &["tch-001 nosuch tch-002"]);
+    assert_eq!(
+        (healthy.code, healthy.out.as_str()),
+        (0, "tch-001 tch-002\n")
+    );
+    assert_eq!(create(&["a", "nosuch"]), 2);
+    assert!(ips.services().is_empty(), "no service for an invalid node");
+    ips.cluster(&["stop", "tch-001"]);
+    assert_eq!(create(&["a", "tch-001"]), 3);
+}
