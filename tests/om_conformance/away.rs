@@ -84,6 +84,8 @@ pub(crate) fn a_stopped_node_is_in_maintenance_then_gone_then_back(world: &World
         world.made(name, "/bin/true")?;
     }
     world.lab(&["stop", TCH])?;
+    // `shutting` may be seen on the way there.
+    world.becomes(TCH, "maintenance", SOON)?;
     let node = world.node(IPS, TCH)?;
     ensure(node["monitor"]["state"] == "maintenance", || {
         node["monitor"].to_string()
