@@ -58,7 +58,12 @@ pub(crate) enum Verb {
 
 /// Fetch a VM's config from the IPS and make it; nothing is done twice.
 #[derive(Debug, FromArgs)]
-#[argh(subcommand, name = "create", help_triggers("--help", "-h"))]
+#[argh(
+    subcommand,
+    name = "create",
+    help_triggers("--help", "-h"),
+    usage = "n_vm create [--dry-run] [--] <vm_id> [<title> [<description>]]"
+)]
 pub(crate) struct Create {
     /// print the virt-install command that would run, and run nothing
     #[argh(switch)]

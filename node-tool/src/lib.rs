@@ -50,13 +50,13 @@ pub fn run(argv: Vec<OsString>) -> u8 {
         return print(concat!("n_vm ", env!("CARGO_PKG_VERSION"), "\n").as_bytes());
     }
     let Some(verb) = &cli.verb else {
-        eprintln!("n_vm: which verb? See n_vm --help");
+        log::say(&format!("which verb?\n{}", usage(&[])));
         return 1;
     };
     match surroundings(&cli) {
         Ok(app) => verbs::run(&app, verb),
         Err(error) => {
-            eprintln!("n_vm: {}", error.chain());
+            log::say(&format!("{}", error.chain()));
             1
         }
     }
@@ -66,7 +66,7 @@ pub fn run(argv: Vec<OsString>) -> u8 {
 fn parse(argv: Vec<OsString>) -> Result<Cli, u8> {
     let words: Result<Vec<_>, _> = argv.into_iter().map(OsString::into_string).collect();
     let Ok(mut words) = words else {
-        eprintln!("n_vm: the command line is not UTF-8");
+        log::say("the command line is not UTF-8");
         return Err(1);
     };
     let argv0 = if words.is_empty() {
@@ -79,10 +79,18 @@ fn parse(argv: Vec<OsString>) -> Result<Cli, u8> {
     Cli::from_args(&["n_vm"], &words).map_err(|early| match early.status {
         Ok(()) => print(early.output.as_bytes()),
         Err(()) => {
-            eprintln!("{}\nSee n_vm --help", early.output.trim_end());
+            log::say(&format!("{}\n{}", early.output.trim_end(), usage(&words)));
             1
         }
     })
+}
+
+/// The usage line of the verb among these words, else of n_vm itself.
+fn usage(words: &[&str]) -> String {
+    let help = |words: &[&str]| Cli::from_args(&["n_vm"], words).err().map(|early| early.output);
+    let of_verb = words.iter().find_map(|word| help(&[word, "--help"]).filter(|text| text.starts_with("Usage")));
+    let text = of_verb.or_else(|| help(&["--help"])).unwrap_or_default();
+    text.lines().take_while(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
 fn surroundings(cli: &Cli) -> Result<App, Error> {
@@ -104,7 +112,7 @@ fn surroundings(cli: &Cli) -> Result<App, Error> {
 fn print(bytes: &[u8]) -> u8 {
     match std::io::stdout().write_all(bytes) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            eprintln!("n_vm: stdout: {error}");
+            log::say(&format!("stdout: {error}"));
             1
         }
         _ => 0,

@@ -3,12 +3,19 @@
 //! seventh of the whole program.
 
 use std::fmt::{Debug, Write as _};
+use std::io::Write as _;
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
 struct Stderr(Level);
+
+/// Writes a line to stderr. Whoever started us may be gone, and nobody reading is no
+/// reason to end in the middle of a verb, as `eprintln!` would.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "n_vm: {line}");
+}
 
 /// Shows what is at least as urgent as `level`, for the rest of the process.
 pub(crate) fn to_stderr(level: Level) {
@@ -30,7 +37,7 @@ impl Subscriber for Stderr {
             Level::INFO => "",
             _ => "debug: ",
         };
-        eprintln!("n_vm: {level}{}", line.0.trim_start());
+        say(&format!("{level}{}", line.0.trim_start()));
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {

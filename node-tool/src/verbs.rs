@@ -10,7 +10,7 @@ use crate::commands::{
 };
 use crate::error::Error;
 use crate::ips::IpsError;
-use crate::{notify, print, show};
+use crate::{log, notify, print, show};
 
 /// Runs the verb and returns the exit code.
 pub(crate) fn run(app: &App, verb: &Verb) -> u8 {
@@ -116,7 +116,7 @@ fn ended(app: &App, verb: Reported, vm: &str, result: Result<Outcome, Error>) ->
         Err(error) => (code(app, verb, &error), error.state(), error.chain()),
     };
     let line = hps_core::kv::one_line(&format!("{verb} {vm}: {message}"));
-    eprintln!("n_vm: {line}");
+    log::say(&line);
     notify::report(app, verb, exit_code, state, &message);
     notify::log_line(app, &format!("n_vm_{verb}"), &line);
     exit_code
@@ -140,7 +140,7 @@ fn printed(app: &App, what: &str, result: Result<String, Error>) -> u8 {
 }
 
 fn failed(what: &str, error: &Error, code: u8) -> u8 {
-    eprintln!("n_vm: {what}: {}", error.chain());
+    log::say(&format!("{what}: {}", error.chain()));
     code
 }
 
@@ -148,7 +148,7 @@ fn answered(what: &str, answer: Result<Vec<u8>, IpsError>) -> u8 {
     match answer {
         Ok(body) => print(&body),
         Err(error) => {
-            eprintln!("n_vm: {what}: {error}");
+            log::say(&format!("{what}: {error}"));
             ips_command::exit_code(&error)
         }
     }

@@ -1,0 +1,49 @@
+# Sourced by the fakes virsh, virt-install and qemu-img. They share one world, the folder
+# $FAKE_DIR: `domains/UUID/` holds name, state, persistent and xml; `pools/UUID/` holds
+# name and folder; `calls` gets a line per call. Nothing here is a mock of libvirt's
+# judgement: it keeps what was said and prints it in the form of tests/fixtures/virsh.
+#
+# Faults: `answers/PROGRAM-VERB.rc` (with .out and .err) is replayed instead;
+# `answers/PROGRAM-VERB.hang` never answers. Kill tests: `hold` says "before 7" or
+# "after 7", and the 7th act stops at a fifo until somebody writes there.
+
+say() { printf '%s\n' "$*"; }
+log() { say "$*${N_VM_TOKEN:+ and a TOKEN}${OPENSVC_SID:+ and a SID}" >>"$FAKE_DIR/calls"; }
+
+# Waits at the fifo if this is the point of time that `hold` names.
+stop_at() { # before|after
+    [ -e "$FAKE_DIR/hold" ] || return 0
+    read -r when which <"$FAKE_DIR/hold"
+    [ "$when $which" = "$1 $act" ] || return 0
+    say $$ >"$FAKE_DIR/held.new"
+    mv "$FAKE_DIR/held.new" "$FAKE_DIR/held"
+    read -r _ <"$FAKE_DIR/fifo"
+}
+
+# Runs a command as the next act.
+act() {
+    act=0
+    [ ! -e "$FAKE_DIR/acts" ] || read -r act <"$FAKE_DIR/acts"
+    act=$((act + 1))
+    say "$act" >"$FAKE_DIR/acts"
+    this=$act
+    stop_at before
+    code=0
+    "$@" || code=$?
+    act=$this
+    stop_at after
+    return $code
+}
+
+# Replays what the test put down for this program and verb.
+answered() { # PROGRAM-VERB
+    answer=$FAKE_DIR/answers/$1
+    if [ -e "$answer.hang" ]; then sleep 600; fi
+    [ -e "$answer.rc" ] || return 0
+    [ ! -e "$answer.out" ] || cat "$answer.out"
+    [ ! -e "$answer.err" ] || cat "$answer.err" >&2
+    read -r code <"$answer.rc"
+    exit "$code"
+}
+
+fail() { printf 'error: %s\n' "$@" >&2; exit 1; }
