@@ -24,6 +24,12 @@ impl Timestamp {
         Self(self.0.checked_add(duration).unwrap_or(jiff::Timestamp::MAX))
     }
 
+    /// Earlier by a duration.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        Self(self.0.checked_sub(duration).unwrap_or(jiff::Timestamp::MIN))
+    }
+
     /// How long ago it was; zero for the future.
     #[must_use]
     pub fn age(self) -> Duration {

@@ -62,18 +62,20 @@ impl Registry {
     /// The registry cannot be read.
     pub fn audit(&self, vm: &VmId) -> Result<Vec<Entry>, RegistryError> {
         let sql = "SELECT at, who, source, what, vm_id, detail, reason FROM audit WHERE vm_id = ?1 ORDER BY id";
-        let mut statement = self.connection().prepare_cached(sql)?;
-        let rows = statement.query_and_then([vm.as_str()], |row| {
-            Ok(Entry {
-                at: row.get(0)?,
-                who: row.get(1)?,
-                source: row.get(2)?,
-                what: row.get(3)?,
-                vm: row.get(4)?,
-                detail: row.get(5)?,
-                reason: row.get(6)?,
-            })
-        })?;
-        rows.collect()
+        self.read(|tx| {
+            let mut statement = tx.prepare_cached(sql)?;
+            let rows = statement.query_and_then([vm.as_str()], |row| {
+                Ok(Entry {
+                    at: row.get(0)?,
+                    who: row.get(1)?,
+                    source: row.get(2)?,
+                    what: row.get(3)?,
+                    vm: row.get(4)?,
+                    detail: row.get(5)?,
+                    reason: row.get(6)?,
+                })
+            })?;
+            rows.collect()
+        })
     }
 }

@@ -49,10 +49,19 @@ pub enum RegistryError {
     /// Not yet told which file.
     #[error("registry")]
     Raw(#[from] rusqlite::Error),
-    #[error("registry: a row of {table} holds a bad {column}: {reason}")]
+    #[error("registry: {table} {row:?} holds a bad {column}: {reason}")]
     BadRow {
         table: &'static str,
+        row: String,
         column: String,
+        reason: String,
+    },
+    /// What belongs to one VM is given to another: which of the definitions, by its place
+    /// among them from 0, and which key of it.
+    #[error("{reason}")]
+    InUse {
+        at: usize,
+        key: String,
         reason: String,
     },
     /// A rule of the registry forbids it; the text names what is in the way.

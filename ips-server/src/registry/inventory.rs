@@ -47,16 +47,18 @@ impl Registry {
     pub fn conflicts(&self) -> Result<Vec<Conflict>, RegistryError> {
         let sql = "SELECT c.vm_id, c.node, v.owner, c.seen_at FROM conflict c JOIN vm v USING (vm_id) \
                    WHERE v.owner IS NOT c.node ORDER BY c.vm_id, c.node";
-        let mut statement = self.connection().prepare_cached(sql)?;
-        let rows = statement.query_and_then([], |row| {
-            Ok(Conflict {
-                vm: column(row, "conflict", 0)?,
-                node: column(row, "conflict", 1)?,
-                owner: optional(row, "vm", 2)?,
-                seen_at: row.get(3)?,
-            })
-        })?;
-        rows.collect()
+        self.read(|tx| {
+            let mut statement = tx.prepare_cached(sql)?;
+            let rows = statement.query_and_then([], |row| {
+                Ok(Conflict {
+                    vm: column(row, "conflict", 0)?,
+                    node: column(row, "conflict", 1)?,
+                    owner: optional(row, "vm", 2)?,
+                    seen_at: row.get(3)?,
+                })
+            })?;
+            rows.collect()
+        })
     }
 }
 

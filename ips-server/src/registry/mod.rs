@@ -3,6 +3,7 @@
 //! types again: a taken-over server user must not make root believe anything.
 
 mod audit;
+mod definitions;
 mod error;
 pub mod inventory;
 pub mod nodes;
@@ -14,6 +15,7 @@ pub mod vms;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, Transaction, TransactionBehavior};
 
 pub use audit::{Author, Entry};
@@ -33,8 +35,17 @@ impl Registry {
         &self.path
     }
 
-    fn connection(&self) -> &Connection {
-        &self.connection
+    /// Runs queries whose answers belong together: all see the same moment.
+    fn read<T>(
+        &self,
+        act: impl FnOnce(&Transaction<'_>) -> Result<T, RegistryError>,
+    ) -> Result<T, RegistryError> {
+        // Unchecked: the borrow would be exclusive for nothing, reads do not nest here.
+        let transaction = self.connection.unchecked_transaction();
+        let read = transaction
+            .map_err(RegistryError::from)
+            .and_then(|tx| act(&tx));
+        read.map_err(|error| error.at(&self.path))
     }
 
     /// Runs one transaction; what it returns is committed, an error rolls it back.
@@ -57,18 +68,45 @@ fn write<T>(
     Ok(value)
 }
 
-/// Reads a text column into its type; a text that does not fit is an error naming it.
+/// Reads a text column into its type; a text that does not fit is an error that names
+/// the row by its first column.
 fn column<T: FromStr<Err: ToString>>(
     row: &Row<'_>,
     table: &'static str,
     index: usize,
 ) -> Result<T, RegistryError> {
-    let text: String = row.get(index)?;
-    text.parse().map_err(|error: T::Err| RegistryError::BadRow {
+    match row.get_ref(index)? {
+        ValueRef::Text(text) => std::str::from_utf8(text)
+            .map_err(|error| bad(row, table, index, &error))?
+            .parse()
+            .map_err(|error: T::Err| bad(row, table, index, &error)),
+        ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) | ValueRef::Blob(_) => {
+            Err(bad(row, table, index, &"want a text"))
+        }
+    }
+}
+
+/// As [`column`], for a number.
+fn number<T: FromStr<Err: ToString>>(
+    row: &Row<'_>,
+    table: &'static str,
+    index: usize,
+) -> Result<T, RegistryError> {
+    let number: i64 = row.get(index)?;
+    number
+        .to_string()
+        .parse()
+        .map_err(|error: T::Err| bad(row, table, index, &error))
+}
+
+fn bad(row: &Row<'_>, table: &'static str, index: usize, reason: &impl ToString) -> RegistryError {
+    let first: Option<String> = row.get(0).ok();
+    RegistryError::BadRow {
         table,
+        row: first.unwrap_or_default(),
         column: row.as_ref().column_name(index).unwrap_or("?").to_owned(),
-        reason: error.to_string(),
-    })
+        reason: reason.to_string(),
+    }
 }
 
 /// As [`column`], for one that may be NULL.
@@ -77,7 +115,7 @@ fn optional<T: FromStr<Err: ToString>>(
     table: &'static str,
     index: usize,
 ) -> Result<Option<T>, RegistryError> {
-    if row.get_ref(index)? == rusqlite::types::ValueRef::Null {
+    if row.get_ref(index)? == ValueRef::Null {
         return Ok(None);
     }
     column(row, table, index).map(Some)

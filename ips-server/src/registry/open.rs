@@ -1,9 +1,10 @@
 //! Opening the registry: who owns the file, which schema it has, how it writes.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
+use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
@@ -13,8 +14,13 @@ use super::{Registry, RegistryError};
 const APPLICATION_ID: i32 = 0x6870_7352;
 /// One script per schema version, applied in order.
 const SCHEMAS: [&str; 1] = [include_str!("schema_1.sql")];
+/// The newest version this program knows.
+const KNOWN: u32 = 1;
+const _: () = assert!(SCHEMAS.len() == KNOWN as usize);
 /// How long a writer waits for another.
 const BUSY: Duration = Duration::from_secs(10);
+/// How often a fresh file is tried again while another process sets it up.
+const WAL_POLL: Duration = Duration::from_millis(2);
 /// Page cache, in KiB: enough for prepared look-ups, small beside the 20 MB budget.
 const CACHE_KIB: i32 = 1024;
 
@@ -29,41 +35,61 @@ impl Registry {
             path: path.to_owned(),
             source,
         })?;
-        let connection = connect(path).map_err(|error| RegistryError::from(error).at(path))?;
+        Self::open_existing(path)
+    }
+
+    /// As [`Registry::open`], but a file that is not there is an error.
+    ///
+    /// # Errors
+    /// As [`Registry::open`].
+    pub fn open_existing(path: &Path) -> Result<Self, RegistryError> {
+        Self::connect(path).map_err(|error| error.at(path))
+    }
+
+    fn connect(path: &Path) -> Result<Self, RegistryError> {
         let mut registry = Self {
-            connection,
+            connection: connect(path)?,
             path: path.to_owned(),
         };
-        registry.migrate().map_err(|error| error.at(path))?;
+        // What is not ours, or newer, has not been written to until here.
+        let version = registry.check_version()?;
+        begin_wal(&registry.connection)?;
+        if version < KNOWN {
+            registry.migrate()?;
+        }
         Ok(registry)
     }
 
     fn migrate(&mut self) -> Result<(), RegistryError> {
-        let version = version(&self.connection)?;
-        let known = u32::try_from(SCHEMAS.len()).unwrap_or(u32::MAX);
-        if version == known {
-            return self.check_ours(version);
-        }
-        if version > known {
-            return Err(RegistryError::Newer {
-                path: self.path.clone(),
-                found: version,
-                known,
-            });
-        }
-        self.check_ours(version)?;
         let tx = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         // Another process may have migrated while this one waited for the lock.
-        let from = usize::try_from(version_in(&tx)?).unwrap_or(usize::MAX);
-        for script in SCHEMAS.iter().skip(from) {
+        let from = version(&tx)?;
+        for script in SCHEMAS
+            .iter()
+            .skip(usize::try_from(from).unwrap_or(usize::MAX))
+        {
             tx.execute_batch(script)?;
         }
         tx.pragma_update(None, "application_id", APPLICATION_ID)?;
-        tx.pragma_update(None, "user_version", known)?;
+        tx.pragma_update(None, "user_version", KNOWN.max(from))?;
         tx.commit()?;
         Ok(())
+    }
+
+    /// The schema version of a file that is ours and not from the future.
+    fn check_version(&self) -> Result<u32, RegistryError> {
+        let found = version(&self.connection)?;
+        self.check_ours(found)?;
+        if found > KNOWN {
+            return Err(RegistryError::Newer {
+                path: self.path.clone(),
+                found,
+                known: KNOWN,
+            });
+        }
+        Ok(found)
     }
 
     /// A SQLite file of another program is left alone.
@@ -107,38 +133,56 @@ impl Registry {
     /// # Errors
     /// Why it does not.
     pub fn ping(&self) -> Result<(), RegistryError> {
-        let asked =
-            self.connection
-                .query_row("SELECT count(*) FROM vm WHERE vm_id = ''", [], |_| Ok(()));
-        asked.map_err(|error| RegistryError::from(error).at(&self.path))
+        self.read(
+            |tx| Ok(tx.query_row("SELECT count(*) FROM vm WHERE vm_id = ''", [], |_| Ok(()))?),
+        )
+    }
+
+    /// Lets a large transaction keep more pages in memory, in KiB.
+    pub(super) fn widen_cache(&self, kib: i32) -> Result<(), RegistryError> {
+        let widened = self.connection.pragma_update(None, "cache_size", -kib);
+        widened.map_err(|error| RegistryError::from(error).at(&self.path))
     }
 }
 
 /// Makes an empty file, mode 0600, owned by the owner of its folder: a file that root
 /// makes must not lock the server out. Never through a symbolic link.
 fn make(path: &Path) -> std::io::Result<()> {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .custom_flags(nix::fcntl::OFlag::O_NOFOLLOW.bits())
-        .open(path);
-    match file {
-        Ok(file) => {
-            let folder = path
-                .parent()
-                .filter(|folder| !folder.as_os_str().is_empty())
-                .unwrap_or(Path::new("."));
-            let owner = folder.metadata()?;
-            if owner.uid() != file.metadata()?.uid() {
-                fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
+    let options = |new: bool| {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(new).mode(0o600);
+        options
+            .custom_flags(nix::fcntl::OFlag::O_NOFOLLOW.bits())
+            .to_owned()
+    };
+    match options(true).open(path) {
+        Ok(file) => give_away(&file, path),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            // Whoever made it may have been killed before giving it away. Only an empty file
+            // with one name: nothing that a user of the folder could have linked there.
+            let is_fresh = path
+                .symlink_metadata()
+                .is_ok_and(|found| found.is_file() && found.len() == 0 && found.nlink() == 1);
+            if is_fresh && let Ok(file) = options(false).open(path) {
+                return give_away(&file, path);
             }
             Ok(())
         }
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+fn give_away(file: &File, path: &Path) -> std::io::Result<()> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let (owner, made) = (folder.metadata()?, file.metadata()?);
+    // Only root can, and only root must.
+    if nix::unistd::geteuid().is_root() && owner.uid() != made.uid() {
+        fchown(file, Some(owner.uid()), Some(owner.gid()))?;
+    }
+    Ok(())
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
@@ -147,7 +191,6 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
         | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
@@ -156,10 +199,21 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-fn version(connection: &Connection) -> rusqlite::Result<u32> {
-    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+/// Turning a fresh file to WAL needs it alone, and SQLite does not wait for that by itself.
+fn begin_wal(connection: &Connection) -> rusqlite::Result<()> {
+    let until = Instant::now() + BUSY;
+    loop {
+        let turned = connection.pragma_update(None, "journal_mode", "WAL");
+        let is_busy = turned.as_ref().is_err_and(|error| {
+            error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy)
+        });
+        if !is_busy || Instant::now() >= until {
+            return turned;
+        }
+        std::thread::sleep(WAL_POLL);
+    }
 }
 
-fn version_in(tx: &rusqlite::Transaction<'_>) -> rusqlite::Result<u32> {
-    version(tx)
+fn version(connection: &Connection) -> rusqlite::Result<u32> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }

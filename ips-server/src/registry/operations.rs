@@ -164,28 +164,16 @@ impl Registry {
         clause: &str,
         params: impl rusqlite::Params,
     ) -> Result<Vec<Operation>, RegistryError> {
-        let mut statement = self
-            .connection()
-            .prepare_cached(&format!("SELECT {COLUMNS} FROM operation {clause}"))?;
-        let rows = statement.query_and_then(params, operation)?;
-        let mut operations = rows.collect::<Result<Vec<_>, RegistryError>>()?;
-        for operation in &mut operations {
-            operation.steps = self.steps(operation.operation)?;
-        }
-        Ok(operations)
-    }
-
-    fn steps(&self, operation: Uuid) -> Result<Vec<Step>, RegistryError> {
-        let sql = "SELECT step, at, result FROM step WHERE operation = ?1 ORDER BY position";
-        let mut statement = self.connection().prepare_cached(sql)?;
-        let rows = statement.query_and_then([operation.to_string()], |row| {
-            Ok(Step {
-                step: row.get(0)?,
-                at: column(row, "step", 1)?,
-                result: row.get(2)?,
-            })
-        })?;
-        rows.collect()
+        self.read(|tx| {
+            let sql = format!("SELECT {COLUMNS} FROM operation {clause}");
+            let mut statement = tx.prepare_cached(&sql)?;
+            let rows = statement.query_and_then(params, operation)?;
+            let mut operations = rows.collect::<Result<Vec<_>, RegistryError>>()?;
+            for operation in &mut operations {
+                operation.steps = steps(tx, operation.operation)?;
+            }
+            Ok(operations)
+        })
     }
 
     /// Journals an operation and, for a create, claims the VM for its node: one transaction.
@@ -338,10 +326,25 @@ impl Registry {
     pub fn disks_of_others(&self, vm: &VmId) -> Result<Vec<DiskPath>, RegistryError> {
         let sql =
             "SELECT path FROM disk WHERE vm_id <> ?1 AND path NOT LIKE '/dev/%' ORDER BY path";
-        let mut statement = self.connection().prepare_cached(sql)?;
-        let rows = statement.query_and_then([vm.as_str()], |row| column(row, "disk", 0))?;
-        rows.collect()
+        self.read(|tx| {
+            let mut statement = tx.prepare_cached(sql)?;
+            let rows = statement.query_and_then([vm.as_str()], |row| column(row, "disk", 0))?;
+            rows.collect()
+        })
     }
+}
+
+fn steps(tx: &Transaction<'_>, operation: Uuid) -> Result<Vec<Step>, RegistryError> {
+    let sql = "SELECT step, at, result FROM step WHERE operation = ?1 ORDER BY position";
+    let mut statement = tx.prepare_cached(sql)?;
+    let rows = statement.query_and_then([operation.to_string()], |row| {
+        Ok(Step {
+            step: row.get(0)?,
+            at: column(row, "step", 1)?,
+            result: row.get(2)?,
+        })
+    })?;
+    rows.collect()
 }
 
 /// Why an operation may not begin.

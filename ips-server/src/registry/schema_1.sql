@@ -1,5 +1,7 @@
 -- Registry, version 1. Times are RFC 3339 UTC text with milliseconds.
 
+-- WITHOUT ROWID here and below: the rows lie in the order of vm_id, so that a listing of
+-- everything reads three tables front to back.
 CREATE TABLE vm (
     vm_id       TEXT PRIMARY KEY,           -- lower case
     name        TEXT NOT NULL UNIQUE,
@@ -22,8 +24,10 @@ CREATE TABLE vm (
     defined_at  TEXT NOT NULL,
     changed_at  TEXT NOT NULL,
     CHECK ((owner IS NULL) = (owner_since IS NULL))
-) STRICT;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX vm_by_owner ON vm (owner) WHERE owner IS NOT NULL;
+-- A name must not be another VM's id, whatever its case: else it would name two.
+CREATE INDEX vm_by_lower_name ON vm (lower(name));
 
 -- One row a path, so that no path can belong to two VMs, whichever side it is on.
 CREATE TABLE disk (
@@ -32,7 +36,7 @@ CREATE TABLE disk (
     number INTEGER NOT NULL,
     side   TEXT NOT NULL CHECK (side IN ('a', 'b')),
     UNIQUE (vm_id, number, side)
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE network (
     vm_id    TEXT NOT NULL REFERENCES vm ON DELETE CASCADE,
@@ -41,7 +45,7 @@ CREATE TABLE network (
     bridge   TEXT NOT NULL,
     PRIMARY KEY (vm_id, position),
     UNIQUE (vm_id, vni)
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 -- The journal. No reference to vm: history outlives the VM.
 CREATE TABLE operation (

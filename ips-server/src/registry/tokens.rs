@@ -10,7 +10,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use uuid::Uuid;
 
 use super::audit::{self, Author};
-use super::{Registry, RegistryError, optional};
+use super::{Registry, RegistryError, column, optional};
 use crate::time::Timestamp;
 
 /// What a token is good for.
@@ -49,18 +49,20 @@ impl Registry {
         let sql = "SELECT t.vm_id, t.operation, t.verb, t.node, t.addresses FROM token t \
                    LEFT JOIN operation o USING (operation) WHERE t.hash = ?1 \
                    AND (t.operation IS NULL OR o.ended_at IS NULL) AND (t.expires_at IS NULL OR t.expires_at > ?2)";
-        let mut statement = self.connection().prepare_cached(sql)?;
-        let mut rows = statement.query(params![hash, Timestamp::now()])?;
-        let Some(row) = rows.next()? else {
-            return Ok(None);
-        };
-        Ok(Some(Grant {
-            vm: optional(row, "token", 0)?,
-            operation: optional(row, "token", 1)?,
-            verb: optional(row, "token", 2)?,
-            node: optional(row, "token", 3)?,
-            addresses: row.get(4)?,
-        }))
+        self.read(|tx| {
+            let mut statement = tx.prepare_cached(sql)?;
+            let mut rows = statement.query(params![hash, Timestamp::now()])?;
+            let Some(row) = rows.next()? else {
+                return Ok(None);
+            };
+            Ok(Some(Grant {
+                vm: optional(row, "token", 0)?,
+                operation: optional(row, "token", 1)?,
+                verb: optional(row, "token", 2)?,
+                node: optional(row, "token", 3)?,
+                addresses: row.get(4)?,
+            }))
+        })
     }
 
     /// Lets whoever shows a token with this hash fetch the config of a VM, for a while.
@@ -116,21 +118,17 @@ impl Registry {
     ///
     /// # Errors
     /// The registry cannot be read.
-    pub fn count_operations(&self) -> Result<Vec<(String, String, u32)>, RegistryError> {
-        let sql = "SELECT verb, coalesce(exit_code, 'open'), count(*) FROM operation GROUP BY 1, 2 ORDER BY 1, 2";
-        let mut statement = self.connection().prepare_cached(sql)?;
-        let rows = statement.query_and_then([], |row| {
-            let result: rusqlite::types::Value = row.get(1)?;
-            let result = match result {
-                rusqlite::types::Value::Integer(code) => code.to_string(),
-                rusqlite::types::Value::Null
-                | rusqlite::types::Value::Real(_)
-                | rusqlite::types::Value::Text(_)
-                | rusqlite::types::Value::Blob(_) => "open".to_owned(),
-            };
-            Ok((row.get(0)?, result, row.get(2)?))
-        })?;
-        rows.collect()
+    pub fn count_operations(&self) -> Result<Vec<(Verb, String, u32)>, RegistryError> {
+        self.read(|tx| {
+            let mut statement = tx.prepare_cached(
+                "SELECT verb, coalesce(CAST(exit_code AS TEXT), 'open'), count(*) FROM operation \
+                 GROUP BY 1, 2 ORDER BY 1, 2",
+            )?;
+            let rows = statement.query_and_then([], |row| {
+                Ok((column(row, "operation", 0)?, row.get(1)?, row.get(2)?))
+            })?;
+            rows.collect()
+        })
     }
 }
 

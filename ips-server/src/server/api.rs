@@ -52,7 +52,11 @@ pub(super) fn healthz(worker: &Worker, _: &Asked) -> Result<Reply, RegistryError
 }
 
 pub(super) fn metrics(worker: &Worker, _: &Asked) -> Result<Reply, RegistryError> {
-    let text = worker.shared.metrics.text(&worker.registry.borrow())?;
+    let stale_after = worker.shared.settings.stale_after;
+    let text = worker
+        .shared
+        .metrics
+        .text(&worker.registry.borrow(), stale_after)?;
     Ok(Reply {
         content_type: "text/plain; version=0.0.4; charset=utf-8",
         ..Reply::text(text)

@@ -39,20 +39,24 @@ impl Metrics {
     ///
     /// # Errors
     /// The registry cannot be read.
-    pub(super) fn text(&self, registry: &Registry) -> Result<String, RegistryError> {
+    pub(super) fn text(
+        &self,
+        registry: &Registry,
+        stale_after: Duration,
+    ) -> Result<String, RegistryError> {
         let mut text = String::new();
         self.put_requests(&mut text);
         put(
             &mut text,
             "hps_vms",
             "gauge",
-            "VMs by the state they were seen in last",
+            "VMs by state; seen too long ago is unknown",
         );
-        for (state, count) in registry.count_by_state()? {
+        for (state, count) in registry.count_by_state(stale_after)? {
             line(
                 &mut text,
                 "hps_vms",
-                &[("state", &state)],
+                &[("state", state.as_str())],
                 &count.to_string(),
             );
         }
@@ -66,7 +70,7 @@ impl Metrics {
             line(
                 &mut text,
                 "hps_operations",
-                &[("verb", &verb), ("result", &result)],
+                &[("verb", verb.as_str()), ("result", &result)],
                 &count.to_string(),
             );
         }
