@@ -1,1 +1,15 @@
+//! `n_vm` with the real virt-install and the real libvirt: `test:///default`, which needs
+//! no daemon, and `qemu:///system` with qemu without KVM. Each test has domains and
+//! folders of its own, and takes them away again.
 
+#[path = "../harness/mod.rs"]
+mod harness;
+
+#[path = "live/escaping.rs"]
+mod escaping;
+#[path = "live/lifecycle.rs"]
+mod lifecycle;
+#[path = "live/removal.rs"]
+mod removal;
+#[path = "live/system.rs"]
+mod system;
