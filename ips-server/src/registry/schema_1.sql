@@ -31,11 +31,11 @@ CREATE INDEX vm_by_lower_name ON vm (lower(name));
 
 -- One row a path, so that no path can belong to two VMs, whichever side it is on.
 CREATE TABLE disk (
-    path   TEXT PRIMARY KEY,
     vm_id  TEXT NOT NULL REFERENCES vm ON DELETE CASCADE,
     number INTEGER NOT NULL,
     side   TEXT NOT NULL CHECK (side IN ('a', 'b')),
-    UNIQUE (vm_id, number, side)
+    path   TEXT NOT NULL UNIQUE,
+    PRIMARY KEY (vm_id, number, side)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE network (
