@@ -103,7 +103,7 @@ impl App {
             return Ok(None);
         };
         match self.task.uuid {
-            Some(wanted) if wanted != found.uuid => Err(Error::Conflict(Conflict::OtherUuid {
+            Some(wanted) if wanted != found.uuid => Err(Error::Conflict(Conflict::NameTaken {
                 found: found.uuid,
                 wanted,
             })),
@@ -146,5 +146,24 @@ impl App {
         done: Result<(), ExecError>,
     ) -> Result<(), Error> {
         done.map_err(|source| Error::Act { doing, source })
+    }
+
+    /// The XML of a domain as it will start again and as it runs; none where it went away
+    /// meanwhile, which is no doubt but proof.
+    pub(crate) fn definitions(
+        &self,
+        uuid: Uuid,
+        doing: &'static str,
+    ) -> Result<Vec<String>, Error> {
+        let both = [true, false].map(|inactive| self.virsh().dumpxml(uuid, inactive));
+        match both.into_iter().collect() {
+            Ok(texts) => Ok(texts),
+            Err(ExecError::Exited { .. })
+                if !self.list()?.iter().any(|listed| listed.uuid == uuid) =>
+            {
+                Ok(Vec::new())
+            }
+            Err(source) => Err(Error::NoAnswer { doing, source }),
+        }
     }
 }

@@ -76,11 +76,11 @@ pub(crate) enum Error {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Conflict {
     #[error("a domain of this name is another VM: it has UUID {found}, this VM has {wanted}")]
-    OtherUuid { found: Uuid, wanted: Uuid },
+    NameTaken { found: Uuid, wanted: Uuid },
     #[error("this VM is here already under another name: {name}")]
-    OtherName { name: String },
+    Renamed { name: String },
     #[error("the VM config leads to UUID {found}, this operation is for {wanted}")]
-    OtherConfig { found: Uuid, wanted: Uuid },
+    Reconfigured { found: Uuid, wanted: Uuid },
 }
 
 /// What to say about a domain that is not there.
@@ -109,25 +109,29 @@ impl Error {
             | Self::NoNodeName
             | Self::Lock(LockError::Unusable { .. })
             | Self::File { .. } => 1,
-            Self::Fetch(IpsError::Interrupted) => of_signal(signal),
-            // More than a VM config may have.
-            Self::Fetch(IpsError::TooLong { .. }) => 3,
-            Self::Fetch(_) | Self::Ips(_) => 2,
-            Self::Config(ConfigError::Method { .. }) => 4,
-            Self::Config(ConfigError::Refused(_)) => 2,
-            Self::Config(
+            Self::Fetch(
+                IpsError::NoGateway | IpsError::NoAnswer { .. } | IpsError::Status { .. },
+            )
+            | Self::Ips(_)
+            | Self::Config(ConfigError::Refused(_)) => 2,
+            // TooLong: more than a VM config may have.
+            Self::Fetch(IpsError::TooLong { .. })
+            | Self::Config(
                 ConfigError::Kv(_)
                 | ConfigError::Value { .. }
                 | ConfigError::SecondPathAlone { .. }
                 | ConfigError::Missing(_),
             )
             | Self::CannotCarry(_) => 3,
+            Self::Config(ConfigError::Method { .. }) => 4,
             Self::NotMade { source, .. } | Self::Act { source, .. } => of_act(source),
             Self::NoSuchDomain(_) | Self::WrongState { .. } => 5,
             Self::NoAnswer { source, .. } => of_question(source, signal),
             Self::Lock(LockError::Held { .. }) | Self::StillRunning(_) | Self::Nonsense { .. } => 6,
             Self::Conflict(_) => 7,
-            Self::Lock(LockError::Interrupted { .. }) | Self::Interrupted(_) => of_signal(signal),
+            Self::Fetch(IpsError::Interrupted)
+            | Self::Lock(LockError::Interrupted { .. })
+            | Self::Interrupted(_) => of_signal(signal),
         }
     }
 

@@ -96,15 +96,17 @@ impl Ips {
         let read = response.body_mut().with_config().limit(most).read_to_vec();
         Ok(Answer {
             status: response.status(),
-            body: read.map_err(|error| match error {
-                ureq::Error::BodyExceedsLimit(_) => IpsError::TooLong {
-                    url: self.base.clone(),
-                    most,
-                },
-                other => self.no_answer(&other),
-            })?,
+            body: read.map_err(|error| self.unread(&error, most))?,
             location,
         })
+    }
+
+    fn unread(&self, error: &ureq::Error, most: u64) -> IpsError {
+        if let ureq::Error::BodyExceedsLimit(_) = error {
+            let url = self.base.clone();
+            return IpsError::TooLong { url, most };
+        }
+        self.no_answer(error)
     }
 
     fn no_answer(&self, error: &ureq::Error) -> IpsError {

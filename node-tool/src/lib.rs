@@ -56,7 +56,7 @@ pub fn run(argv: Vec<OsString>) -> u8 {
     match surroundings(&cli) {
         Ok(app) => verbs::run(&app, verb),
         Err(error) => {
-            log::say(&format!("{}", error.chain()));
+            log::say(&error.chain());
             1
         }
     }
@@ -87,10 +87,19 @@ fn parse(argv: Vec<OsString>) -> Result<Cli, u8> {
 
 /// The usage line of the verb among these words, else of n_vm itself.
 fn usage(words: &[&str]) -> String {
-    let help = |words: &[&str]| Cli::from_args(&["n_vm"], words).err().map(|early| early.output);
-    let of_verb = words.iter().find_map(|word| help(&[word, "--help"]).filter(|text| text.starts_with("Usage")));
+    let help = |words: &[&str]| {
+        Cli::from_args(&["n_vm"], words)
+            .err()
+            .map(|early| early.output)
+    };
+    let of_verb = words
+        .iter()
+        .find_map(|word| help(&[word, "--help"]).filter(|text| text.starts_with("Usage")));
     let text = of_verb.or_else(|| help(&["--help"])).unwrap_or_default();
-    text.lines().take_while(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
+    text.lines()
+        .take_while(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn surroundings(cli: &Cli) -> Result<App, Error> {

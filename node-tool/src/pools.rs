@@ -55,11 +55,16 @@ fn intent_of(app: &App, uuid: Uuid) -> Result<Option<(PathBuf, Intent)>, Error> 
     Ok(found.map(|(path, text)| (path, Intent::parse(&text))))
 }
 
-/// After virt-install: what is new and in one of this VM's folders is in the ledger.
-pub(crate) fn finish(app: &App, uuid: Uuid) -> Result<(), Error> {
-    match intent_of(app, uuid)? {
-        Some((path, intent)) => settle(app, &path, &intent),
-        None => Ok(()),
+/// After virt-install: what is new and in one of this VM's folders is in the ledger. What
+/// fails here is settled by the next verb.
+pub(crate) fn finish(app: &App, uuid: Uuid) {
+    let settled = match intent_of(app, uuid) {
+        Ok(Some((path, intent))) => settle(app, &path, &intent),
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = settled {
+        tracing::warn!("new storage pools are looked at later: {}", error.chain());
     }
 }
 
@@ -161,19 +166,22 @@ impl Used {
         let mut used = Self::default();
         let doing = "looking at all domains";
         for listed in app.list()? {
-            for inactive in [true, false] {
-                let xml = app.virsh().dumpxml(listed.uuid, inactive);
-                let xml = xml.map_err(|source| Error::NoAnswer { doing, source })?;
-                used.paths
-                    .extend(domain_xml::paths(&xml).unwrap_or_default());
-                for disk in domain_xml::disks(&xml).unwrap_or_default() {
-                    if let Source::Volume { pool, .. } = disk.source {
-                        used.pools.push(pool);
-                    }
-                }
+            for xml in app.definitions(listed.uuid, doing)? {
+                used.add(&xml)
+                    .map_err(|what| Error::Nonsense { doing, what })?;
             }
         }
         Ok(used)
+    }
+
+    fn add(&mut self, xml: &str) -> Result<(), String> {
+        self.paths.extend(domain_xml::paths(xml)?);
+        for disk in domain_xml::disks(xml)? {
+            if let Source::Volume { pool, .. } = disk.source {
+                self.pools.push(pool);
+            }
+        }
+        Ok(())
     }
 
     fn folder(&self, folder: &str) -> bool {

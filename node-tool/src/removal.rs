@@ -5,6 +5,7 @@
 mod others;
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -115,9 +116,11 @@ fn candidate(disk: &Disk) -> Result<Own, Option<(String, String)>> {
 impl Own {
     /// The regular file at `path` itself, or why it is none.
     fn at(path: &Path) -> Result<Self, String> {
-        let metadata = fs::symlink_metadata(path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => "is not there".to_owned(),
-            _ => format!("cannot be looked at: {error}"),
+        let metadata = fs::symlink_metadata(path).map_err(|error| {
+            if error.kind() == ErrorKind::NotFound {
+                return "is not there".to_owned();
+            }
+            format!("cannot be looked at: {error}")
         })?;
         if metadata.file_type().is_symlink() {
             return Err("is a symbolic link".to_owned());

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hps_core::kv::{self, KvError};
-use hps_core::names::Word;
+use hps_core::names::{NameError, Word};
 use tracing::Level;
 
 /// Where the settings are unless `--config` or `N_VM_CONFIG` says otherwise.
@@ -151,12 +151,12 @@ impl Settings {
         match key {
             "ips" => self.ips = Some(base_url(value)?),
             "connect" => self.connect = uri(value)?,
-            "virt_type" => self.virt_type = Some(value.parse().map_err(text)?),
+            "virt_type" => self.virt_type = Some(word(value)?),
             "vnc_listen" => self.vnc_listen = value.parse().map_err(|_| "want an IP address")?,
             "log" => {
                 self.log = value
                     .parse()
-                    .map_err(|_| "want error, warn, info or debug")?
+                    .map_err(|_| "want error, warn, info or debug")?;
             }
             "state_dir" => self.state_dir = absolute(value)?,
             "connect_timeout" => self.connect_timeout = seconds(value)?,
@@ -179,10 +179,6 @@ fn env_path(name: &str) -> Option<PathBuf> {
         .map(PathBuf::from)
 }
 
-fn text(error: impl ToString) -> String {
-    error.to_string()
-}
-
 fn base_url(value: &str) -> Result<String, String> {
     let rest = value.strip_prefix("http://").or_else(|| {
         value
@@ -195,6 +191,10 @@ fn base_url(value: &str) -> Result<String, String> {
         _ if cfg!(feature = "tls") => Err("want http://HOST or https://HOST".to_owned()),
         _ => Err("want http://HOST[:PORT]".to_owned()),
     }
+}
+
+fn word(value: &str) -> Result<Word, String> {
+    value.parse().map_err(|error: NameError| error.to_string())
 }
 
 fn uri(value: &str) -> Result<String, String> {

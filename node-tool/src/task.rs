@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use hps_core::identity;
-use hps_core::names::{NodeName, VmId};
+use hps_core::names::{NameError, NodeName, VmId};
 use uuid::Uuid;
 
 /// The operation around this verb.
@@ -47,7 +47,7 @@ impl Task {
                 None => variable("OPENSVC_SID").and_then(|value| identity::hyphenated(&value)),
             },
             vm_id: variable("N_VM_ID")
-                .map(|value| value.parse().map_err(|e| wrong("N_VM_ID", e)))
+                .map(|value| value.parse().map_err(|e: NameError| wrong("N_VM_ID", &e)))
                 .transpose()?,
             uuid: variable("N_VM_UUID")
                 .map(|value| uuid("N_VM_UUID", &value))
@@ -64,7 +64,7 @@ fn paths(text: &str) -> Result<Vec<PathBuf>, TaskError> {
     words
         .map(|word| match decoded(word) {
             Some(bytes) if bytes.starts_with(b"/") => Ok(PathBuf::from(OsString::from_vec(bytes))),
-            _ => Err(wrong("N_VM_KEEP", format!("no absolute path: {word:?}"))),
+            _ => Err(wrong("N_VM_KEEP", &format!("no absolute path: {word:?}"))),
         })
         .collect()
 }
@@ -93,7 +93,7 @@ fn variable(name: &str) -> Option<String> {
         .filter(|value| !value.is_empty())
 }
 
-fn wrong(variable: &'static str, reason: impl ToString) -> TaskError {
+fn wrong(variable: &'static str, reason: &(impl ToString + ?Sized)) -> TaskError {
     TaskError {
         variable,
         reason: reason.to_string(),

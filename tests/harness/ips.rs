@@ -36,7 +36,10 @@ impl Ips {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let state = Arc::<Mutex<State>>::default();
-        let ips = Self { state: state.clone(), url };
+        let ips = Self {
+            state: state.clone(),
+            url,
+        };
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let state = state.clone();
@@ -48,14 +51,22 @@ impl Ips {
 
     /// The config of a VM, whatever its bytes.
     pub(crate) fn config(&self, id: &str, text: impl Into<Vec<u8>>) -> &Self {
-        self.state.lock().unwrap().configs.insert(id.to_owned(), text.into());
+        self.state
+            .lock()
+            .unwrap()
+            .configs
+            .insert(id.to_owned(), text.into());
         self
     }
 
     /// The answer to every request whose query holds `part`, with more header lines.
     pub(crate) fn answer(&self, part: &str, status: u16, body: &str, headers: &str) -> &Self {
         let answer = (status, body.as_bytes().to_vec(), headers.to_owned());
-        self.state.lock().unwrap().answers.insert(part.to_owned(), answer);
+        self.state
+            .lock()
+            .unwrap()
+            .answers
+            .insert(part.to_owned(), answer);
         self
     }
 
@@ -80,7 +91,10 @@ impl Ips {
 
     /// The bodies of all reports.
     pub(crate) fn reports(&self) -> Vec<String> {
-        let reports = self.requests().into_iter().filter(|r| r.line.contains("report=report"));
+        let reports = self
+            .requests()
+            .into_iter()
+            .filter(|r| r.line.contains("report=report"));
         reports.map(|request| request.body).collect()
     }
 }
@@ -91,7 +105,11 @@ fn serve(stream: &TcpStream, state: &Mutex<State>) {
         let answer = {
             let mut state = state.lock().unwrap();
             state.requests.push(request.clone());
-            if state.hold.as_ref().is_some_and(|part| request.line.contains(part.as_str())) {
+            if state
+                .hold
+                .as_ref()
+                .is_some_and(|part| request.line.contains(part.as_str()))
+            {
                 state.held.push(stream.try_clone().unwrap());
                 return;
             }
@@ -105,7 +123,10 @@ fn serve(stream: &TcpStream, state: &Mutex<State>) {
 }
 
 fn answer(state: &State, request: &Request) -> Vec<u8> {
-    let matching = state.answers.iter().find(|(part, _)| request.line.contains(part.as_str()));
+    let matching = state
+        .answers
+        .iter()
+        .find(|(part, _)| request.line.contains(part.as_str()));
     let (status, body, headers) = match (matching, asked_for(&request.line)) {
         (Some((_, answer)), _) => answer.clone(),
         (None, Some(id)) => match state.configs.get(id) {
@@ -114,7 +135,11 @@ fn answer(state: &State, request: &Request) -> Vec<u8> {
         },
         (None, None) => (204, Vec::new(), String::new()),
     };
-    let length = if status == 204 { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
+    let length = if status == 204 {
+        String::new()
+    } else {
+        format!("Content-Length: {}\r\n", body.len())
+    };
     let mut answer = format!("HTTP/1.1 {status} X\r\n{length}{headers}\r\n").into_bytes();
     answer.extend(body);
     answer
@@ -142,10 +167,13 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
     let header = |name: &str| {
         lines.iter().skip(1).find_map(|line| {
             let (key, value) = line.split_once(':')?;
-            key.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
+            key.eq_ignore_ascii_case(name)
+                .then(|| value.trim().to_owned())
         })
     };
-    let length = header("content-length").and_then(|n| n.parse().ok()).unwrap_or(0);
+    let length = header("content-length")
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(0);
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     Some(Request {

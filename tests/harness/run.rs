@@ -17,7 +17,11 @@ impl Done {
     /// Wants this exit code.
     #[track_caller]
     pub(crate) fn code(&self, want: i32) -> &Self {
-        assert_eq!(self.code, want, "stdout: {}\nstderr: {}", self.stdout, self.stderr);
+        assert_eq!(
+            self.code, want,
+            "stdout: {}\nstderr: {}",
+            self.stdout, self.stderr
+        );
         self
     }
 
@@ -38,16 +42,26 @@ impl Done {
     /// Wants this somewhere on stderr.
     #[track_caller]
     pub(crate) fn says(&self, want: &str) -> &Self {
-        assert!(self.stderr.contains(want), "{want:?} is not in: {}", self.stderr);
+        assert!(
+            self.stderr.contains(want),
+            "{want:?} is not in: {}",
+            self.stderr
+        );
         self
     }
 }
 
 /// A command that a test may start, wait for and kill.
-#[expect(clippy::disallowed_methods, reason = "tests run programs the plain way, to see what exec does")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests run programs the plain way, to see what exec does"
+)]
 pub(crate) fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     command
 }
 
@@ -57,7 +71,9 @@ pub(crate) fn finish(child: Child, began: Instant) -> Done {
     let output = child.wait_with_output().unwrap();
     let status = output.status;
     Done {
-        code: status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
+        code: status
+            .code()
+            .unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         took: began.elapsed(),
@@ -69,7 +85,10 @@ pub(crate) fn finish(child: Child, began: Instant) -> Done {
 pub(crate) fn until(what: &str, mut so: impl FnMut() -> bool) {
     let began = Instant::now();
     while !so() {
-        assert!(began.elapsed() < Duration::from_secs(20), "never came: {what}");
+        assert!(
+            began.elapsed() < Duration::from_secs(20),
+            "never came: {what}"
+        );
         std::thread::sleep(Duration::from_millis(2));
     }
 }

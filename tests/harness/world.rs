@@ -37,7 +37,12 @@ impl World {
         }
         let ips = Ips::start();
         let (state, fake, url) = (dir.join("state"), dir.join("fake"), ips.url.clone());
-        let world = Self { dir, ips, program: program.into(), env: Vec::new() };
+        let world = Self {
+            dir,
+            ips,
+            program: program.into(),
+            env: Vec::new(),
+        };
         world
             .env("FAKE_DIR", &fake.to_string_lossy())
             .env("N_VM_STATE_DIR", &state.to_string_lossy())
@@ -75,11 +80,14 @@ impl World {
     pub(crate) fn spawn_as(&self, program: &Path, args: &[&str]) -> Child {
         let mut command = command(program);
         for (key, _) in std::env::vars_os() {
-            if key.to_string_lossy().starts_with("N_VM_") || key.to_string_lossy().starts_with("O") {
+            if key.to_string_lossy().starts_with("N_VM_") || key.to_string_lossy().starts_with("O")
+            {
                 command.env_remove(key);
             }
         }
-        command.args(args).envs(self.env.iter().map(|(key, value)| (key, value)));
+        command
+            .args(args)
+            .envs(self.env.iter().map(|(key, value)| (key, value)));
         command.spawn().unwrap()
     }
 
@@ -136,21 +144,34 @@ impl World {
         self.file(&at("name"), &format!("{name}\n"));
         self.file(&at("state"), &format!("{state}\n"));
         self.file(&at("persistent"), "yes\n");
-        let xml = format!("<domain type='qemu'><name>{name}</name><uuid>{uuid}</uuid><devices>{devices}</devices></domain>\n");
+        let xml = format!(
+            "<domain type='qemu'><name>{name}</name><uuid>{uuid}</uuid><devices>{devices}</devices></domain>\n"
+        );
         self.file(&at("xml"), &xml);
         self
     }
 
     /// State and persistence of a fake domain, as `running yes`.
     pub(crate) fn state_of(&self, uuid: &str) -> Option<String> {
-        let read = |file: &str| fs::read_to_string(self.dir.join(format!("fake/domains/{uuid}/{file}"))).ok();
-        Some(format!("{} {}", read("state")?.trim(), read("persistent")?.trim()))
+        let read = |file: &str| {
+            fs::read_to_string(self.dir.join(format!("fake/domains/{uuid}/{file}"))).ok()
+        };
+        Some(format!(
+            "{} {}",
+            read("state")?.trim(),
+            read("persistent")?.trim()
+        ))
     }
 
     /// The names in a folder of this world, sorted; none where it is not there.
     pub(crate) fn names(&self, folder: &str) -> Vec<String> {
-        let entries = fs::read_dir(self.dir.join(folder)).into_iter().flatten().flatten();
-        let mut names: Vec<_> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        let entries = fs::read_dir(self.dir.join(folder))
+            .into_iter()
+            .flatten()
+            .flatten();
+        let mut names: Vec<_> = entries
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect();
         names.sort();
         names
     }

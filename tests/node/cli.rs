@@ -8,19 +8,35 @@ fn help_is_on_stdout_for_all_and_for_each_verb() {
     let all = world.run(&["--help"]);
     all.code(0).stderr("");
     for verb in [
-        "create", "start", "stop", "pause", "unpause", "destroy", "status", "list", "config", "ips-command",
+        "create",
+        "start",
+        "stop",
+        "pause",
+        "unpause",
+        "destroy",
+        "status",
+        "list",
+        "config",
+        "ips-command",
         "remote-log",
     ] {
         assert!(all.stdout.contains(verb), "{verb} in {}", all.stdout);
         let one = world.run(&[verb, "--help"]);
         one.code(0).stderr("");
-        assert!(one.stdout.starts_with(&format!("Usage: n_vm {verb}")), "{}", one.stdout);
+        assert!(
+            one.stdout.starts_with(&format!("Usage: n_vm {verb}")),
+            "{}",
+            one.stdout
+        );
     }
 }
 
 #[test]
 fn the_version_is_printed() {
-    world().run(&["--version"]).code(0).stdout(concat!("n_vm ", env!("CARGO_PKG_VERSION"), "\n"));
+    world()
+        .run(&["--version"])
+        .code(0)
+        .stdout(concat!("n_vm ", env!("CARGO_PKG_VERSION"), "\n"));
 }
 
 #[test]
@@ -47,7 +63,11 @@ fn a_wrong_command_line_is_usage_on_stderr_and_1() {
     ] {
         let done = world.run(args);
         done.code(1).stdout("");
-        assert!(done.stderr.starts_with("n_vm: "), "{args:?}: {}", done.stderr);
+        assert!(
+            done.stderr.starts_with("n_vm: "),
+            "{args:?}: {}",
+            done.stderr
+        );
     }
     assert_eq!(world.calls(), [] as [&str; 0]);
     world.run(&["start"]).says("Usage: n_vm start");
@@ -59,15 +79,24 @@ fn a_bad_setting_is_named_with_its_place() {
     let mut world = world();
     let file = world.file("node.conf", "log=warn\nvirsh_timout=3\n");
     let done = world.run(&["--config", &file.to_string_lossy(), "list"]);
-    done.code(1).says(&format!("settings {}: line 2: virsh_timout: no such key", file.display()));
+    done.code(1).says(&format!(
+        "settings {}: line 2: virsh_timout: no such key",
+        file.display()
+    ));
     world.set("N_VM_FETCH_TIMEOUT", "soon");
-    world.run(&["list"]).code(1).says("N_VM_FETCH_TIMEOUT in the environment: want seconds");
+    world
+        .run(&["list"])
+        .code(1)
+        .says("N_VM_FETCH_TIMEOUT in the environment: want seconds");
 }
 
 #[test]
 fn a_settings_file_that_was_named_must_be_there() {
     let mut world = world();
-    world.run(&["--config", "/no/such.conf", "list"]).code(1).says("settings /no/such.conf: No such file");
+    world
+        .run(&["--config", "/no/such.conf", "list"])
+        .code(1)
+        .says("settings /no/such.conf: No such file");
     world.set("N_VM_CONFIG", "/no/such.conf");
     world.run(&["list"]).code(1).says("settings /no/such.conf");
 }
@@ -76,13 +105,24 @@ fn a_settings_file_that_was_named_must_be_there() {
 fn the_environment_wins_over_the_file() {
     let world = world().env("N_VM_CONNECT", "test:///default");
     let file = world.file("node.conf", "connect=qemu:///session\n");
-    world.run(&["--config", &file.to_string_lossy(), "list"]).code(0);
-    assert!(world.calls()[0].starts_with("virsh --connect test:///default list"), "{:?}", world.calls());
+    world
+        .run(&["--config", &file.to_string_lossy(), "list"])
+        .code(0);
+    assert!(
+        world.calls()[0].starts_with("virsh --connect test:///default list"),
+        "{:?}",
+        world.calls()
+    );
 }
 
 #[test]
 fn an_operation_that_cannot_be_understood_is_refused() {
-    for (key, value) in [("N_VM_UUID", "7"), ("N_VM_ID", "a b"), ("N_VM_KEEP", "a"), ("N_VM_TOKEN", "a b")] {
+    for (key, value) in [
+        ("N_VM_UUID", "7"),
+        ("N_VM_ID", "a b"),
+        ("N_VM_KEEP", "a"),
+        ("N_VM_TOKEN", "a b"),
+    ] {
         let world = world().env(key, value);
         let done = world.run(&["destroy", "web"]);
         done.code(1).says(&format!("{key} in the environment"));
@@ -94,6 +134,7 @@ fn an_operation_that_cannot_be_understood_is_refused() {
 fn verbose_shows_each_child_and_never_the_token() {
     let world = world().env("N_VM_TOKEN", "sesame");
     let done = world.run(&["-v", "list"]);
-    done.code(0).says("n_vm: debug: child ended argv=virsh --connect qemu:///system");
+    done.code(0)
+        .says("n_vm: debug: child ended argv=virsh --connect qemu:///system");
     assert!(!done.stderr.contains("sesame"));
 }

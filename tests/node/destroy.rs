@@ -11,35 +11,57 @@ const THIRD: &str = "6ba7b812-9dad-11d1-80b4-00c04fd430c8";
 /// A world with the VM `web`, and a disk file of its own.
 fn with_disk() -> (World, String) {
     let world = world();
-    let disk = world.file("disks/own.img", "data").to_string_lossy().into_owned();
+    let disk = world
+        .file("disks/own.img", "data")
+        .to_string_lossy()
+        .into_owned();
     world.domain(UUID, "web", "running", &[&disk]);
     (world, disk)
 }
 
 fn disk_xml(path: &str, more: &str) -> String {
-    format!("<disk type='file' device='disk'><driver type='raw'/><source file='{path}'/><target dev='vda'/>{more}</disk>")
+    format!(
+        "<disk type='file' device='disk'><driver type='raw'/><source file='{path}'/><target dev='vda'/>{more}</disk>"
+    )
 }
 
 #[test]
 fn the_domain_goes_with_its_own_disk() {
     let (world, disk) = with_disk();
-    world.run(&["destroy", "web"]).code(0).stdout("").stderr(&format!("n_vm: destroy web: removed; removed: {disk}\n"));
+    world
+        .run(&["destroy", "web"])
+        .code(0)
+        .stdout("")
+        .stderr(&format!("n_vm: destroy web: removed; removed: {disk}\n"));
     assert_eq!(world.names("fake/domains"), [] as [&str; 0]);
     assert_eq!(world.names("disks"), [] as [&str; 0]);
     assert_eq!(world.names("state/removals"), [] as [&str; 0]);
-    assert!(!world.calls().iter().any(|call| call.contains("remove-all-storage")));
-    assert!(world.calls().iter().any(|call| call.ends_with("--nvram --managed-save --snapshots-metadata --checkpoints-metadata")));
+    assert!(
+        !world
+            .calls()
+            .iter()
+            .any(|call| call.contains("remove-all-storage"))
+    );
+    assert!(world.calls().iter().any(|call| {
+        call.ends_with("--nvram --managed-save --snapshots-metadata --checkpoints-metadata")
+    }));
 }
 
 #[test]
 fn what_is_gone_already_is_success_said_so() {
-    world().run(&["destroy", "web"]).code(0).stderr("n_vm: destroy web: is gone already\n");
+    world()
+        .run(&["destroy", "web"])
+        .code(0)
+        .stderr("n_vm: destroy web: is gone already\n");
 }
 
 #[test]
 fn keep_storage_removes_no_file() {
     let (world, _) = with_disk();
-    world.run(&["destroy", "web", "--keep-storage"]).code(0).says("removed; its storage was kept");
+    world
+        .run(&["destroy", "web", "--keep-storage"])
+        .code(0)
+        .says("removed; its storage was kept");
     assert_eq!(world.names("disks"), ["own.img"]);
     assert_eq!(world.names("fake/domains"), [] as [&str; 0]);
 }
@@ -47,21 +69,35 @@ fn keep_storage_removes_no_file() {
 #[test]
 fn a_dry_run_says_both_lists_and_does_nothing() {
     let (world, disk) = with_disk();
-    let devices = disk_xml(&disk, "") + "<disk type='block' device='disk'><source dev='/dev/loop7'/><target dev='vdb'/></disk>";
+    let devices = disk_xml(&disk, "")
+        + "<disk type='block' device='disk'><source dev='/dev/loop7'/><target dev='vdb'/></disk>";
     world.domain_xml(UUID, "web", "running", &devices);
     world.run(&["destroy", "--dry-run", "web"]).code(0).stdout(&format!(
         "web: the domain would be removed; would be removed: {disk}; kept: /dev/loop7 (is a block device)\n"
     ));
     assert_eq!(world.state_of(UUID).unwrap(), "running yes");
     assert_eq!(world.names("disks"), ["own.img"]);
-    world.run(&["destroy", "--dry-run", "nope"]).code(0).stdout("nope: no such domain\n");
+    world
+        .run(&["destroy", "--dry-run", "nope"])
+        .code(0)
+        .stdout("nope: no such domain\n");
 }
 
 #[test]
 fn whatever_is_no_writable_disk_file_of_its_own_is_kept_with_the_reason() {
     let world = world();
-    let file = |name: &str| world.file(&format!("disks/{name}"), "data").to_string_lossy().into_owned();
-    let (iso, shared, readonly, target) = (file("cd.iso"), file("shared.img"), file("ro.img"), file("target.img"));
+    let file = |name: &str| {
+        world
+            .file(&format!("disks/{name}"), "data")
+            .to_string_lossy()
+            .into_owned()
+    };
+    let (iso, shared, readonly, target) = (
+        file("cd.iso"),
+        file("shared.img"),
+        file("ro.img"),
+        file("target.img"),
+    );
     let link = world.dir.join("disks/link.img");
     symlink(&target, &link).unwrap();
     let folder = world.dir.join("disks/folder");
@@ -96,7 +132,17 @@ fn whatever_is_no_writable_disk_file_of_its_own_is_kept_with_the_reason() {
         done.says(want);
     }
     assert!(!done.stderr.contains("removed:"), "{}", done.stderr);
-    assert_eq!(world.names("disks"), ["cd.iso", "folder", "link.img", "ro.img", "shared.img", "target.img"]);
+    assert_eq!(
+        world.names("disks"),
+        [
+            "cd.iso",
+            "folder",
+            "link.img",
+            "ro.img",
+            "shared.img",
+            "target.img"
+        ]
+    );
 }
 
 #[test]
@@ -117,7 +163,10 @@ fn a_file_another_domain_holds_is_kept_however_that_names_it() {
             _ => format!("<nvram>{disk}</nvram>"),
         };
         world.domain_xml(OTHER, "other", "shut off", &devices);
-        world.run(&["destroy", "web"]).code(0).says("own.img (is held by domain other)");
+        world
+            .run(&["destroy", "web"])
+            .code(0)
+            .says("own.img (is held by domain other)");
         assert_eq!(world.names("disks"), ["own.img"], "{how}");
         assert_eq!(world.names("fake/domains"), [OTHER]);
     }
@@ -127,14 +176,34 @@ fn a_file_another_domain_holds_is_kept_however_that_names_it() {
 fn a_backing_file_of_another_domain_is_kept() {
     let world = world();
     let base = world.dir.join("base.qcow2").to_string_lossy().into_owned();
-    let overlay = world.dir.join("overlay.qcow2").to_string_lossy().into_owned();
+    let overlay = world
+        .dir
+        .join("overlay.qcow2")
+        .to_string_lossy()
+        .into_owned();
     qemu_img(&["create", "-q", "-f", "qcow2", &base, "1M"]);
-    qemu_img(&["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", "base.qcow2", &overlay]);
+    qemu_img(&[
+        "create",
+        "-q",
+        "-f",
+        "qcow2",
+        "-F",
+        "qcow2",
+        "-b",
+        "base.qcow2",
+        &overlay,
+    ]);
     let qcow2 = |path: &str| disk_xml(path, "").replace("raw", "qcow2");
     world.domain_xml(UUID, "web", "running", &qcow2(&base));
     world.domain_xml(OTHER, "other", "shut off", &qcow2(&overlay));
-    world.run(&["destroy", "web"]).code(0).says("base.qcow2 (is held by domain other)");
-    world.run(&["destroy", "other"]).code(0).says(&format!("removed: {overlay}"));
+    world
+        .run(&["destroy", "web"])
+        .code(0)
+        .says("base.qcow2 (is held by domain other)");
+    world
+        .run(&["destroy", "other"])
+        .code(0)
+        .says(&format!("removed: {overlay}"));
     assert!(fs::exists(&base).unwrap() && !fs::exists(&overlay).unwrap());
 }
 
@@ -142,10 +211,18 @@ fn a_backing_file_of_another_domain_is_kept() {
 fn what_a_guest_wrote_into_a_raw_disk_is_not_believed() {
     let (world, disk) = with_disk();
     let forged = world.dir.join("forged.img").to_string_lossy().into_owned();
-    qemu_img(&["create", "-q", "-u", "-f", "qcow2", "-F", "raw", "-b", &disk, &forged, "1M"]);
+    qemu_img(&[
+        "create", "-q", "-u", "-f", "qcow2", "-F", "raw", "-b", &disk, &forged, "1M",
+    ]);
     world.domain(OTHER, "other", "running", &[&forged]);
-    world.run(&["destroy", "web"]).code(0).says(&format!("removed: {disk}"));
-    assert!(world.calls().iter().any(|call| call == &format!("qemu-img info --force-share --backing-chain --output json -f raw -- {forged}")));
+    world
+        .run(&["destroy", "web"])
+        .code(0)
+        .says(&format!("removed: {disk}"));
+    assert!(world.calls().iter().any(|call| call
+        == &format!(
+            "qemu-img info --force-share --backing-chain --output json -f raw -- {forged}"
+        )));
 }
 
 #[test]
@@ -166,7 +243,10 @@ fn doubt_about_another_domain_keeps_everything() {
                 world.domain_xml(OTHER, "other", "running", volume);
             }
         }
-        world.run(&["destroy", "web"]).code(0).says("own.img (may be held by others: domain other");
+        world
+            .run(&["destroy", "web"])
+            .code(0)
+            .says("own.img (may be held by others: domain other");
         assert_eq!(world.names("disks"), ["own.img"], "{doubt}");
     }
 }
@@ -179,21 +259,35 @@ fn without_qemu_img_everything_is_kept_while_there_are_others() {
     let bin = world.dir.join("bin");
     fs::create_dir(&bin).unwrap();
     for program in ["virsh", "node-fake.sh"] {
-        fs::copy(format!("{}/../tests/fakes/{program}", env!("CARGO_MANIFEST_DIR")), bin.join(program)).unwrap();
+        fs::copy(
+            format!("{}/../tests/fakes/{program}", env!("CARGO_MANIFEST_DIR")),
+            bin.join(program),
+        )
+        .unwrap();
     }
     for program in ["sh", "cat", "rm", "mv", "sed", "tr"] {
         symlink(format!("/bin/{program}"), bin.join(program)).unwrap();
     }
     world.set("PATH", &bin.to_string_lossy());
-    world.run(&["destroy", "web"]).code(0).says("own.img (may be held by others: domain other has").says("qemu-img could not be started");
+    world
+        .run(&["destroy", "web"])
+        .code(0)
+        .says("own.img (may be held by others: domain other has")
+        .says("qemu-img could not be started");
     assert_eq!(world.names("disks"), ["own.img"]);
 }
 
 #[test]
 fn what_the_registry_wants_kept_is_kept() {
     let (world, disk) = with_disk();
-    let world = world.env("N_VM_KEEP", &format!("/no/such:{}", disk.replace('.', "%2E")));
-    world.run(&["destroy", "web"]).code(0).says("own.img (is held by another VM of the registry)");
+    let world = world.env(
+        "N_VM_KEEP",
+        &format!("/no/such:{}", disk.replace('.', "%2E")),
+    );
+    world
+        .run(&["destroy", "web"])
+        .code(0)
+        .says("own.img (is held by another VM of the registry)");
     assert_eq!(world.names("disks"), ["own.img"]);
 }
 
@@ -201,18 +295,39 @@ fn what_the_registry_wants_kept_is_kept() {
 fn a_driver_without_a_flag_is_asked_with_fewer() {
     let (world, _) = with_disk();
     world.answer("virsh-undefine", 1, "", "error: Failed to undefine domain\nerror: unsupported flags (0x14) in function testDomainUndefineFlags\n");
-    world.run(&["destroy", "web"]).code(1).says("undefining the domain: virsh exited 1");
-    let tried: Vec<_> = world.calls().into_iter().filter(|call| call.contains(" undefine ")).collect();
+    world
+        .run(&["destroy", "web"])
+        .code(1)
+        .says("undefining the domain: virsh exited 1");
+    let tried: Vec<_> = world
+        .calls()
+        .into_iter()
+        .filter(|call| call.contains(" undefine "))
+        .collect();
     assert_eq!(tried.len(), 4);
-    assert!(tried[2].ends_with("undefine 7b56cd66-d14e-58e5-bbd2-f2f86059bae7 --managed-save --snapshots-metadata"));
-    assert_eq!(world.names("disks"), ["own.img"], "no file goes before the domain");
+    assert!(tried[2].ends_with(
+        "undefine 7b56cd66-d14e-58e5-bbd2-f2f86059bae7 --managed-save --snapshots-metadata"
+    ));
+    assert_eq!(
+        world.names("disks"),
+        ["own.img"],
+        "no file goes before the domain"
+    );
 }
 
 #[test]
 fn a_libvirt_that_stops_answering_removes_nothing() {
     let (world, _) = with_disk();
-    world.answer("virsh-dumpxml", 1, "", "error: failed to connect to the hypervisor\n");
-    world.run(&["destroy", "web"]).code(1).says("reading the disks of the domain: nothing can be said");
+    world.answer(
+        "virsh-dumpxml",
+        1,
+        "",
+        "error: failed to connect to the hypervisor\n",
+    );
+    world
+        .run(&["destroy", "web"])
+        .code(1)
+        .says("reading the disks of the domain: nothing can be said");
     assert_eq!(world.state_of(UUID).unwrap(), "running yes");
     assert_eq!(world.names("disks"), ["own.img"]);
 }
@@ -230,9 +345,12 @@ fn an_unfinished_removal_is_finished_unless_somebody_took_the_file() {
         }
         let done = world.run(&["destroy", "web"]);
         if taken {
-            done.code(0).says("was removed already; kept:").says("own.img (is held by domain third)");
+            done.code(0)
+                .says("was removed already; kept:")
+                .says("own.img (is held by domain third)");
         } else {
-            done.code(0).says(&format!("was removed already; removed: {disk}"));
+            done.code(0)
+                .says(&format!("was removed already; removed: {disk}"));
         }
         assert_eq!(world.names("disks").len(), usize::from(taken));
         assert_eq!(world.names("state/removals"), [] as [&str; 0]);
@@ -247,7 +365,10 @@ fn a_file_that_was_replaced_meanwhile_is_kept() {
     fs::remove_dir_all(world.dir.join("fake/domains").join(UUID)).unwrap();
     fs::write(world.dir.join("new"), "somebody else's").unwrap();
     fs::rename(world.dir.join("new"), &disk).unwrap();
-    world.run(&["destroy", "web"]).code(0).says("own.img (is another file by now)");
+    world
+        .run(&["destroy", "web"])
+        .code(0)
+        .says("own.img (is another file by now)");
     assert_eq!(world.names("disks"), ["own.img"]);
 }
 
@@ -265,5 +386,38 @@ fn a_vm_that_is_created_again_wants_its_disks_back() {
 }
 
 fn qemu_img(args: &[&str]) {
-    assert!(crate::harness::run::command("qemu-img").args(args).status().unwrap().success());
+    assert!(
+        crate::harness::run::command("qemu-img")
+            .args(args)
+            .status()
+            .unwrap()
+            .success()
+    );
+}
+
+#[test]
+fn a_domain_of_others_that_goes_away_meanwhile_is_no_doubt() {
+    let (world, disk) = with_disk();
+    world.domain(OTHER, "other", "running", &[]);
+    // The listing names it; when it is looked at, it is gone.
+    fs::remove_file(world.dir.join(format!("fake/domains/{OTHER}/xml"))).unwrap();
+    fs::write(world.dir.join("fake/vanish"), OTHER).unwrap();
+    world
+        .run(&["destroy", "web"])
+        .code(0)
+        .says(&format!("removed: {disk}"));
+    assert_eq!(world.names("fake/domains"), [] as [&str; 0]);
+}
+
+#[test]
+fn a_domain_of_others_that_is_there_and_cannot_be_looked_at_stops_everything() {
+    let (world, _) = with_disk();
+    world.domain(OTHER, "other", "running", &[]);
+    fs::remove_file(world.dir.join(format!("fake/domains/{OTHER}/xml"))).unwrap();
+    world
+        .run(&["destroy", "web"])
+        .code(1)
+        .says("looking at all other domains: nothing can be said");
+    assert_eq!(world.state_of(UUID).unwrap(), "running yes");
+    assert_eq!(world.names("disks"), ["own.img"]);
 }

@@ -67,7 +67,13 @@ fn nothing_is_left(world: &World, domains: &[&str]) {
 }
 
 /// Kills at act after act until the program ends before it is reached; returns how many there were.
-fn at_each_act(when: &str, with_child: bool, prepare: fn() -> World, args: &[&str], check: fn(&World, &Done)) -> u32 {
+fn at_each_act(
+    when: &str,
+    with_child: bool,
+    prepare: fn() -> World,
+    args: &[&str],
+    check: fn(&World, &Done),
+) -> u32 {
     for act in 1.. {
         let world = prepare();
         world.file("fake/hold", &format!("{when} {act}\n"));
@@ -83,7 +89,10 @@ fn at_each_act(when: &str, with_child: bool, prepare: fn() -> World, args: &[&st
             std::thread::sleep(Duration::from_millis(30));
             release(&world);
         }
-        eprintln!("killed {when} act {act}, child killed: {with_child}: {:?}", world.calls().last());
+        eprintln!(
+            "killed {when} act {act}, child killed: {with_child}: {:?}",
+            world.calls().last()
+        );
         check(&world, &finish(again, began));
     }
     0
@@ -92,18 +101,27 @@ fn at_each_act(when: &str, with_child: bool, prepare: fn() -> World, args: &[&st
 /// Kills n_vm once a fake is held; its process group. `None`: it ended by itself.
 fn killed_when_held(world: &World, mut child: Child) -> Option<Pid> {
     let held = world.dir.join("fake/held");
-    until("a held act or the end", || held.exists() || child.try_wait().unwrap().is_some());
+    until("a held act or the end", || {
+        held.exists() || child.try_wait().unwrap().is_some()
+    });
     if !held.exists() {
         return None;
     }
-    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGKILL).unwrap();
+    kill(
+        Pid::from_raw(i32::try_from(child.id()).unwrap()),
+        Signal::SIGKILL,
+    )
+    .unwrap();
     child.wait().unwrap();
     let group = fs::read_to_string(held).unwrap();
     Some(Pid::from_raw(group.trim().parse().unwrap()))
 }
 
 fn release(world: &World) {
-    let mut fifo = fs::OpenOptions::new().write(true).open(world.dir.join("fake/fifo")).unwrap();
+    let mut fifo = fs::OpenOptions::new()
+        .write(true)
+        .open(world.dir.join("fake/fifo"))
+        .unwrap();
     fifo.write_all(b"go\n").unwrap();
 }
 
@@ -151,15 +169,34 @@ fn destroy_killed_with_its_child_after_each_act_and_run_again_removes_the_vm() {
 
 /// Kills n_vm at the Nth of each of its file-changing system calls, for each N there is.
 fn at_each_file_act(prepare: fn() -> World, args: &[&str], check: fn(&World, &Done)) -> u32 {
-    ACTS.iter().map(|call| at_each_call(call, prepare, args, check)).sum()
+    ACTS.iter()
+        .map(|call| at_each_call(call, prepare, args, check))
+        .sum()
 }
 
-fn at_each_call(call: &str, prepare: fn() -> World, args: &[&str], check: fn(&World, &Done)) -> u32 {
+fn at_each_call(
+    call: &str,
+    prepare: fn() -> World,
+    args: &[&str],
+    check: fn(&World, &Done),
+) -> u32 {
     let program = env!("CARGO_BIN_EXE_n_vm");
     for act in 1.. {
         let world = prepare();
-        let (trace, inject) = (format!("trace={call}"), format!("inject={call}:signal=KILL:when={act}"));
-        let quiet = ["-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject, program];
+        let (trace, inject) = (
+            format!("trace={call}"),
+            format!("inject={call}:signal=KILL:when={act}"),
+        );
+        let quiet = [
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-e",
+            &trace,
+            "-e",
+            &inject,
+            program,
+        ];
         let words: Vec<_> = quiet.iter().chain(args).copied().collect();
         let done = finish(world.spawn_as(Path::new("strace"), &words), Instant::now());
         if done.code == 0 {
@@ -186,7 +223,10 @@ fn destroy_killed_at_each_of_its_own_file_acts_and_run_again_removes_the_vm() {
 #[test]
 fn create_killed_at_each_request_and_run_again_makes_one_vm() {
     for request in ["get_config=", "report=report", "cmd=log_message"] {
-        let world = with_file().env("N_VM_TOKEN", "sesame").env("N_VM_OPERATION", OTHER).env("N_VM_ID", "vm-1");
+        let world = with_file()
+            .env("N_VM_TOKEN", "sesame")
+            .env("N_VM_OPERATION", OTHER)
+            .env("N_VM_ID", "vm-1");
         world.ips.hold(request);
         let mut child = world.spawn(&["create", "vm-1"]);
         until(request, || world.ips.held() == 1);
@@ -204,11 +244,19 @@ fn an_orphaned_virt_install_keeps_the_next_create_waiting() {
     world.file("fake/hold", "after 4\n");
     killed_when_held(&world, world.spawn(&["create", "vm-1"])).unwrap();
     fs::remove_file(world.dir.join("fake/hold")).unwrap();
-    world.run(&["create", "vm-1"]).code(6).says("another n_vm is at work on id-vm-1 since 0.2 s (pid ");
-    world.run(&["destroy", "web"]).code(1).says("another n_vm is at work on name-web");
+    world
+        .run(&["create", "vm-1"])
+        .code(6)
+        .says("another n_vm is at work on id-vm-1 since 0.2 s (pid ");
+    world
+        .run(&["destroy", "web"])
+        .code(1)
+        .says("another n_vm is at work on name-web");
     assert_eq!(world.state_of(UUID).unwrap(), "running no");
     release(&world);
-    until("the orphan's end", || world.state_of(UUID).unwrap() == "running yes");
+    until("the orphan's end", || {
+        world.state_of(UUID).unwrap() == "running yes"
+    });
     let world = world.env("N_VM_LOCK_TIMEOUT", "5");
     created(&world, &world.run(&["create", "vm-1"]));
 }

@@ -8,21 +8,80 @@ use crate::{OTHER, UUID, world};
 #[test]
 fn every_verb_does_what_it_says_or_says_that_it_is_so_already() {
     for (from, args, says, after) in [
-        ("shut off", &["start", "web"][..], "start web: started", "running yes"),
-        ("running", &["start", "web"], "start web: runs already", "running yes"),
-        ("running", &["stop", "web"], "stop web: shutdown requested", "shut off yes"),
-        ("shut off", &["stop", "web"], "stop web: is off already", "shut off yes"),
-        ("running", &["stop", "web", "force"], "stop web: the plug was pulled", "shut off yes"),
-        ("paused", &["stop", "web", "force"], "stop web: the plug was pulled", "shut off yes"),
-        ("shut off", &["stop", "web", "force"], "stop web: is off already", "shut off yes"),
-        ("running", &["pause", "web"], "pause web: paused", "paused yes"),
-        ("paused", &["pause", "web"], "pause web: is paused already", "paused yes"),
-        ("paused", &["unpause", "web"], "unpause web: runs on", "running yes"),
-        ("running", &["unpause", "web"], "unpause web: runs already", "running yes"),
+        (
+            "shut off",
+            &["start", "web"][..],
+            "start web: started",
+            "running yes",
+        ),
+        (
+            "running",
+            &["start", "web"],
+            "start web: runs already",
+            "running yes",
+        ),
+        (
+            "running",
+            &["stop", "web"],
+            "stop web: shutdown requested",
+            "shut off yes",
+        ),
+        (
+            "shut off",
+            &["stop", "web"],
+            "stop web: is off already",
+            "shut off yes",
+        ),
+        (
+            "running",
+            &["stop", "web", "force"],
+            "stop web: the plug was pulled",
+            "shut off yes",
+        ),
+        (
+            "paused",
+            &["stop", "web", "force"],
+            "stop web: the plug was pulled",
+            "shut off yes",
+        ),
+        (
+            "shut off",
+            &["stop", "web", "force"],
+            "stop web: is off already",
+            "shut off yes",
+        ),
+        (
+            "running",
+            &["pause", "web"],
+            "pause web: paused",
+            "paused yes",
+        ),
+        (
+            "paused",
+            &["pause", "web"],
+            "pause web: is paused already",
+            "paused yes",
+        ),
+        (
+            "paused",
+            &["unpause", "web"],
+            "unpause web: runs on",
+            "running yes",
+        ),
+        (
+            "running",
+            &["unpause", "web"],
+            "unpause web: runs already",
+            "running yes",
+        ),
     ] {
         let world = world();
         world.domain(UUID, "web", from, &[]);
-        world.run(args).code(0).stdout("").stderr(&format!("n_vm: {says}\n"));
+        world
+            .run(args)
+            .code(0)
+            .stdout("")
+            .stderr(&format!("n_vm: {says}\n"));
         assert_eq!(world.state_of(UUID).unwrap(), after, "{args:?} from {from}");
     }
 }
@@ -30,10 +89,26 @@ fn every_verb_does_what_it_says_or_says_that_it_is_so_already() {
 #[test]
 fn the_wrong_state_is_1_with_a_hint_and_changes_nothing() {
     for (from, args, says) in [
-        ("paused", &["start", "web"][..], "the domain is paused: n_vm unpause lets it run on"),
-        ("paused", &["stop", "web"], "n_vm stop NAME force pulls the plug"),
-        ("shut off", &["pause", "web"], "the domain is shut-off: only what runs can be paused"),
-        ("shut off", &["unpause", "web"], "the domain is shut-off: n_vm start starts what is off"),
+        (
+            "paused",
+            &["start", "web"][..],
+            "the domain is paused: n_vm unpause lets it run on",
+        ),
+        (
+            "paused",
+            &["stop", "web"],
+            "n_vm stop NAME force pulls the plug",
+        ),
+        (
+            "shut off",
+            &["pause", "web"],
+            "the domain is shut-off: only what runs can be paused",
+        ),
+        (
+            "shut off",
+            &["unpause", "web"],
+            "the domain is shut-off: n_vm start starts what is off",
+        ),
     ] {
         let world = world();
         world.domain(UUID, "web", from, &[]);
@@ -48,7 +123,12 @@ fn a_domain_that_is_not_there_is_1_only_because_the_listing_proves_it() {
     for verb in ["start", "stop", "pause", "unpause", "status"] {
         world.run(&[verb, "web"]).code(1).says("no such domain");
     }
-    world.answer("virsh-list", 1, "", "error: failed to connect to the hypervisor\n");
+    world.answer(
+        "virsh-list",
+        1,
+        "",
+        "error: failed to connect to the hypervisor\n",
+    );
     for verb in ["start", "stop", "pause", "unpause", "status", "destroy"] {
         let done = world.run(&[verb, "web"]);
         done.code(1).says("nothing can be said about the domain");
@@ -61,23 +141,41 @@ fn a_name_that_is_a_number_is_a_name() {
     let world = world();
     world.domain(OTHER, "7", "running", &[]);
     world.run(&["stop", "7", "force"]).code(0);
-    assert_eq!(world.calls()[2], format!("virsh --connect qemu:///system destroy {OTHER}"));
+    assert_eq!(
+        world.calls()[2],
+        format!("virsh --connect qemu:///system destroy {OTHER}")
+    );
     world.run(&["stop", "1"]).code(1).says("no such domain");
 }
 
 #[test]
 fn part_of_a_name_is_no_name() {
     let world = world();
-    world.domain(UUID, "web-1", "running", &[]).domain(OTHER, "my web", "running", &[]);
-    world.run(&["stop", "web", "force"]).code(1).says("no such domain");
+    world
+        .domain(UUID, "web-1", "running", &[])
+        .domain(OTHER, "my web", "running", &[]);
+    world
+        .run(&["stop", "web", "force"])
+        .code(1)
+        .says("no such domain");
 }
 
 #[test]
 fn with_the_operations_uuid_every_verb_refuses_another_domain() {
     let world = world().env("N_VM_UUID", UUID);
     world.domain(OTHER, "web", "running", &[]);
-    for args in [&["start", "web"][..], &["stop", "web", "force"], &["pause", "web"], &["unpause", "web"], &["destroy", "web"], &["status", "web"]] {
-        world.run(args).code(1).says("a domain of this name is another VM");
+    for args in [
+        &["start", "web"][..],
+        &["stop", "web", "force"],
+        &["pause", "web"],
+        &["unpause", "web"],
+        &["destroy", "web"],
+        &["status", "web"],
+    ] {
+        world
+            .run(args)
+            .code(1)
+            .says("a domain of this name is another VM");
     }
     assert_eq!(world.state_of(OTHER).unwrap(), "running yes");
 }
@@ -85,40 +183,71 @@ fn with_the_operations_uuid_every_verb_refuses_another_domain() {
 #[test]
 fn stop_wait_sends_the_request_again_until_it_is_off() {
     let world = world();
-    world.domain(UUID, "web", "running", &[]).file("fake/deaf", "3\n");
-    world.run(&["stop", "--wait", "web"]).code(0).stderr("n_vm: stop web: shut down\n");
-    assert_eq!(world.calls().iter().filter(|call| call.contains(" shutdown ")).count(), 4);
+    world
+        .domain(UUID, "web", "running", &[])
+        .file("fake/deaf", "3\n");
+    world
+        .run(&["stop", "--wait", "web"])
+        .code(0)
+        .stderr("n_vm: stop web: shut down\n");
+    assert_eq!(
+        world
+            .calls()
+            .iter()
+            .filter(|call| call.contains(" shutdown "))
+            .count(),
+        4
+    );
     assert_eq!(world.state_of(UUID).unwrap(), "shut off yes");
 }
 
 #[test]
 fn stop_wait_gives_up_with_1_and_pulls_the_plug_only_when_asked_to() {
     let world = world();
-    world.domain(UUID, "web", "running", &[]).file("fake/deaf", "1000\n");
+    world
+        .domain(UUID, "web", "running", &[])
+        .file("fake/deaf", "1000\n");
     let done = world.run(&["stop", "web", "--wait", "--timeout", "0.1"]);
     done.code(1).says("the domain still runs after 0.1 s");
     assert_eq!(world.state_of(UUID).unwrap(), "running yes");
-    world.run(&["stop", "web", "--timeout", "0.1s", "--force-after"]).code(0).says("did not shut down in time, the plug was pulled");
+    world
+        .run(&["stop", "web", "--timeout", "0.1s", "--force-after"])
+        .code(0)
+        .says("did not shut down in time, the plug was pulled");
     assert_eq!(world.state_of(UUID).unwrap(), "shut off yes");
 }
 
 #[test]
 fn a_transient_domain_that_is_stopped_is_gone_and_that_is_success() {
     let world = world();
-    world.domain(UUID, "web", "running", &[]).file(&format!("fake/domains/{UUID}/persistent"), "no\n");
-    world.run(&["stop", "web", "--wait"]).code(0).says("shut down");
+    world
+        .domain(UUID, "web", "running", &[])
+        .file(&format!("fake/domains/{UUID}/persistent"), "no\n");
+    world
+        .run(&["stop", "web", "--wait"])
+        .code(0)
+        .says("shut down");
     assert_eq!(world.names("fake/domains"), [] as [&str; 0]);
 }
 
 #[test]
 fn a_signal_ends_the_waiting_and_says_so() {
     let world = world();
-    world.domain(UUID, "web", "running", &[]).file("fake/deaf", "1000\n");
+    world
+        .domain(UUID, "web", "running", &[])
+        .file("fake/deaf", "1000\n");
     let child = world.spawn(&["stop", "web", "--wait"]);
-    until("a request", || world.calls().iter().any(|call| call.contains(" shutdown ")));
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap()), nix::sys::signal::Signal::SIGTERM).unwrap();
+    until("a request", || {
+        world.calls().iter().any(|call| call.contains(" shutdown "))
+    });
+    nix::sys::signal::kill(
+        nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap()),
+        nix::sys::signal::Signal::SIGTERM,
+    )
+    .unwrap();
     let done = finish(child, std::time::Instant::now());
-    done.code(143).says("told to end while waiting; the shutdown request stays with the domain");
+    done.code(143)
+        .says("told to end while waiting; the shutdown request stays with the domain");
     assert!(done.took < Duration::from_secs(5));
 }
 
@@ -126,7 +255,12 @@ fn a_signal_ends_the_waiting_and_says_so() {
 fn virsh_that_refuses_is_1_with_its_words() {
     let world = world();
     world.domain(UUID, "web", "shut off", &[]);
-    world.answer("virsh-start", 1, "", "error: Failed to start domain 'web'\nerror: internal error: no KVM\n");
+    world.answer(
+        "virsh-start",
+        1,
+        "",
+        "error: Failed to start domain 'web'\nerror: internal error: no KVM\n",
+    );
     world.run(&["start", "web"]).code(1).stderr(
         "n_vm: start web: starting the domain: virsh exited 1: error: Failed to start domain 'web' | error: internal error: no KVM\n",
     );
@@ -148,7 +282,9 @@ fn status_is_one_row_or_one_object() {
 #[test]
 fn list_takes_two_children_however_many_domains_there_are() {
     let world = world();
-    world.domain(UUID, "web", "running", &[]).domain(OTHER, "my \"own\"", "shut off", &[]);
+    world
+        .domain(UUID, "web", "running", &[])
+        .domain(OTHER, "my \"own\"", "shut off", &[]);
     world.run(&["list", "--json"]).code(0).stderr("").stdout(&format!(
         "[{{\"name\":\"my \\\"own\\\"\",\"uuid\":\"{OTHER}\",\"state\":\"shut-off\",\"vcpus\":2,\"memory_mb\":64,\"vnc\":null}},\n \
          {{\"name\":\"web\",\"uuid\":\"{UUID}\",\"state\":\"running\",\"vcpus\":2,\"memory_mb\":64,\"vnc\":\"127.0.0.1:5900\"}}]\n"
@@ -160,6 +296,15 @@ fn list_takes_two_children_however_many_domains_there_are() {
 fn a_node_without_domains_lists_none_and_a_silent_libvirt_is_1() {
     let world = world();
     world.run(&["list", "--json"]).code(0).stdout("[]\n");
-    world.answer("virsh-list", 1, "", "error: failed to connect to the hypervisor\n");
-    world.run(&["list", "--json"]).code(1).stdout("").says("n_vm: list: listing domains: nothing can be said");
+    world.answer(
+        "virsh-list",
+        1,
+        "",
+        "error: failed to connect to the hypervisor\n",
+    );
+    world
+        .run(&["list", "--json"])
+        .code(1)
+        .stdout("")
+        .says("n_vm: list: listing domains: nothing can be said");
 }

@@ -2,6 +2,12 @@
 //! no daemon, and `qemu:///system` with qemu without KVM. Each test has domains and
 //! folders of its own, and takes them away again.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a failed expectation is a test's result"
+)]
+
+#[expect(dead_code, reason = "shared with the tests over fakes")]
 #[path = "../harness/mod.rs"]
 mod harness;
 

@@ -1,5 +1,10 @@
 //! `n_vm` from the outside, over the fakes in tests/fakes and a stub of the IPS.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a failed expectation is a test's result"
+)]
+
 #[path = "../harness/mod.rs"]
 mod harness;
 

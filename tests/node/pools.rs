@@ -38,7 +38,11 @@ fn the_pool_lives_as_long_as_the_vm() {
     world.run(&["destroy", "web", "--keep-storage"]).code(0);
     assert_eq!(world.names("fake/pools"), [] as [&str; 0]);
     assert_eq!(world.names("state/pools"), [] as [&str; 0]);
-    assert_eq!(world.names("disks"), ["own.img"], "a pool goes, its files stay");
+    assert_eq!(
+        world.names("disks"),
+        ["own.img"],
+        "a pool goes, its files stay"
+    );
 }
 
 #[test]
@@ -71,7 +75,12 @@ fn a_pool_that_was_there_before_is_never_touched() {
     world.run(&["create", "vm-1"]).code(0);
     world.run(&["destroy", "web"]).code(0);
     assert_eq!(world.names("fake/pools"), [mine]);
-    assert!(!world.calls().iter().any(|call| call.contains("pool-destroy") || call.contains("pool-delete")));
+    assert!(
+        !world
+            .calls()
+            .iter()
+            .any(|call| call.contains("pool-destroy") || call.contains("pool-delete"))
+    );
 }
 
 #[test]
@@ -87,7 +96,10 @@ fn a_pool_of_another_folder_that_came_meanwhile_is_never_touched() {
 fn what_a_crash_left_is_settled_by_the_next_verb() {
     let world = with_file();
     let folder = world.dir.join("disks");
-    world.file(&format!("state/pools/intent-{UUID}"), &format!("folder_0={}\n", folder.display()));
+    world.file(
+        &format!("state/pools/intent-{UUID}"),
+        &format!("folder_0={}\n", folder.display()),
+    );
     foreign_pool(&world, &folder.to_string_lossy());
     world.run(&["destroy", "web"]).code(0);
     assert_eq!(world.names("fake/pools"), [] as [&str; 0]);
@@ -107,7 +119,10 @@ fn doubt_about_pools_leaves_them_and_changes_no_exit_code() {
     world.run(&["create", "vm-1"]).code(0);
     fs::remove_file(world.dir.join("disks/own.img")).unwrap();
     world.answer("virsh-pool-list", 1, "", "error: no\n");
-    world.run(&["destroy", "web"]).code(0).says("storage pools are left as they are");
+    world
+        .run(&["destroy", "web"])
+        .code(0)
+        .says("storage pools are left as they are");
     world.no_answers();
     world.run(&["destroy", "web"]).code(0);
     assert_eq!(world.names("fake/pools"), [] as [&str; 0]);

@@ -23,7 +23,14 @@ fn many_creates_at_once_make_one_vm() {
     for child in all {
         finish(child, began).code(0);
     }
-    assert_eq!(world.calls().iter().filter(|call| call.starts_with("virt-install")).count(), 1);
+    assert_eq!(
+        world
+            .calls()
+            .iter()
+            .filter(|call| call.starts_with("virt-install"))
+            .count(),
+        1
+    );
     assert_eq!(world.names("fake/domains"), [UUID]);
 }
 
@@ -31,7 +38,10 @@ fn many_creates_at_once_make_one_vm() {
 fn two_vms_of_one_name_are_made_one_after_the_other_and_the_second_is_refused() {
     let world = world().vm("vm-2", crate::LEAST);
     let began = Instant::now();
-    let both = [world.spawn(&["create", "vm-1"]), world.spawn(&["create", "vm-2"])];
+    let both = [
+        world.spawn(&["create", "vm-1"]),
+        world.spawn(&["create", "vm-2"]),
+    ];
     let mut codes = both.map(|child| finish(child, began).code);
     codes.sort_unstable();
     assert_eq!(codes, [0, 7]);
@@ -42,31 +52,54 @@ fn two_vms_of_one_name_are_made_one_after_the_other_and_the_second_is_refused() 
 fn the_state_folder_is_for_root_alone() {
     let world = world();
     world.run(&["create", "vm-1"]).code(0);
-    assert_eq!(fs::metadata(world.dir.join("state")).unwrap().mode() & 0o777, 0o700);
+    assert_eq!(
+        fs::metadata(world.dir.join("state")).unwrap().mode() & 0o777,
+        0o700
+    );
 }
 
 #[test]
 fn a_lock_is_never_created_through_a_symbolic_link() {
     let world = world();
     fs::create_dir_all(world.dir.join("state/locks")).unwrap();
-    symlink(world.dir.join("victim"), world.dir.join("state/locks/id-vm-1")).unwrap();
-    world.run(&["create", "vm-1"]).code(1).says("id-vm-1 cannot be used");
+    symlink(
+        world.dir.join("victim"),
+        world.dir.join("state/locks/id-vm-1"),
+    )
+    .unwrap();
+    world
+        .run(&["create", "vm-1"])
+        .code(1)
+        .says("id-vm-1 cannot be used");
     assert!(!world.dir.join("victim").exists());
 }
 
 #[test]
 fn a_state_folder_that_cannot_be_made_is_said_so() {
     let world = world().env("N_VM_STATE_DIR", "/proc/nope");
-    world.run(&["create", "vm-1"]).code(1).says("cannot begin: /proc/nope/locks cannot be used");
+    world
+        .run(&["create", "vm-1"])
+        .code(1)
+        .says("cannot begin: /proc/nope/locks cannot be used");
     world.run(&["list"]).code(0);
 }
 
 #[test]
 fn no_child_sees_the_token_or_the_session() {
-    let world = world().env("N_VM_TOKEN", "sesame").env("OPENSVC_SID", OTHER).env("N_VM_ID", "vm-1");
+    let world = world()
+        .env("N_VM_TOKEN", "sesame")
+        .env("OPENSVC_SID", OTHER)
+        .env("N_VM_ID", "vm-1");
     world.run(&["create", "vm-1"]).code(0);
     world.run(&["destroy", "web"]).code(0);
-    assert!(world.calls().iter().all(|call| !call.contains("TOKEN") && !call.contains("SID")), "{:?}", world.calls());
+    assert!(
+        world
+            .calls()
+            .iter()
+            .all(|call| !call.contains("TOKEN") && !call.contains("SID")),
+        "{:?}",
+        world.calls()
+    );
 }
 
 #[test]
@@ -80,7 +113,9 @@ fn a_virt_install_under_way_is_not_interrupted() {
         signal(&child, which);
         std::thread::sleep(Duration::from_millis(50));
         fs::write(world.dir.join("fake/fifo"), "go\n").unwrap();
-        finish(child, began).code(0).says("web was created, running");
+        finish(child, began)
+            .code(0)
+            .says("web was created, running");
         assert_eq!(world.state_of(UUID).unwrap(), "running yes");
     }
 }
@@ -100,7 +135,8 @@ fn fetching_and_reading_are_ended_by_a_signal() {
     until("the listing", || world.calls().len() == 1);
     signal(&child, Signal::SIGTERM);
     let done = finish(child, began);
-    done.code(143).says("virsh was ended because this program was told to end");
+    done.code(143)
+        .says("virsh was ended because this program was told to end");
     assert!(done.took < Duration::from_secs(6), "{:?}", done.took);
 }
 
@@ -113,7 +149,9 @@ fn waiting_for_a_lock_is_ended_by_a_signal() {
     let (began, child) = (Instant::now(), world.spawn(&["start", "web"]));
     std::thread::sleep(Duration::from_millis(100));
     signal(&child, Signal::SIGTERM);
-    finish(child, began).code(143).says("waiting for another n_vm at work on name-web was ended by a signal");
+    finish(child, began)
+        .code(143)
+        .says("waiting for another n_vm at work on name-web was ended by a signal");
 }
 
 #[test]
@@ -143,7 +181,12 @@ fn output_goes_to_stdout_only_for_those_who_asked() {
     let world = world();
     let mut child = world.spawn(&["create", "vm-1"]);
     let mut text = String::new();
-    child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+    child
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut text)
+        .unwrap();
     finish(child, Instant::now()).code(0);
     assert_eq!(text, "");
 }

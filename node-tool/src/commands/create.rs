@@ -60,7 +60,7 @@ fn prepare(app: &App, request: Request) -> Result<Vm, Error> {
     let uuid = identity::vm_uuid(&request.id, &config);
     if let Some(wanted) = app.task.uuid.filter(|wanted| *wanted != uuid) {
         let found = uuid;
-        return Err(Error::Conflict(Conflict::OtherConfig { found, wanted }));
+        return Err(Error::Conflict(Conflict::Reconfigured { found, wanted }));
     }
     let plan = Plan {
         connect: &app.settings.connect,
@@ -130,12 +130,12 @@ fn is_there(app: &App, vm: &Vm) -> Result<bool, Error> {
         .find(|listed| listed.name == name && listed.uuid != wanted)
     {
         let found = found.uuid;
-        return Err(Error::Conflict(Conflict::OtherUuid { found, wanted }));
+        return Err(Error::Conflict(Conflict::NameTaken { found, wanted }));
     }
     match all.into_iter().find(|listed| listed.uuid == wanted) {
         None => Ok(false),
         Some(found) if found.name == name => Ok(true),
-        Some(found) => Err(Error::Conflict(Conflict::OtherName { name: found.name })),
+        Some(found) => Err(Error::Conflict(Conflict::Renamed { name: found.name })),
     }
 }
 
@@ -146,7 +146,7 @@ fn make(app: &App, vm: &Vm, locks: &mut Locks) -> Result<Outcome, Error> {
     app.begun.set(true);
     let ended = virt_install::run(&vm.argv, app.settings.virt_install_timeout, &files);
     let made = ended.and_then(hps_core::exec::Output::success);
-    pools::finish(app, vm.uuid)?;
+    pools::finish(app, vm.uuid);
     drop(pools_lock);
     match made {
         Ok(_) => converge::made(app, vm, locks),

@@ -104,20 +104,17 @@ fn forget(app: &App, uuid: Uuid, info: &Info, locks: &Locks) -> Result<(), Error
     })
 }
 
-/// Of both its definitions: as it runs, and as it would start again.
+/// Of both its definitions: as it would start again, and as it runs.
 fn judge(app: &App, uuid: Uuid) -> Result<Verdict, Error> {
-    let mut disks = disks(app, uuid, true)?;
-    for disk in self::disks(app, uuid, false)? {
-        if !disks.contains(&disk) {
-            disks.push(disk);
-        }
+    let doing = "reading the disks of the domain";
+    let mut disks: Vec<Disk> = Vec::new();
+    for xml in app.definitions(uuid, doing)? {
+        let found = domain_xml::disks(&xml).map_err(|what| Error::Nonsense { doing, what })?;
+        let new: Vec<_> = found
+            .into_iter()
+            .filter(|disk| !disks.contains(disk))
+            .collect();
+        disks.extend(new);
     }
     Verdict::of(app, uuid, &disks)
-}
-
-fn disks(app: &App, uuid: Uuid, inactive: bool) -> Result<Vec<Disk>, Error> {
-    let doing = "reading the disks of the domain";
-    let xml = app.virsh().dumpxml(uuid, inactive);
-    let xml = xml.map_err(|source| Error::NoAnswer { doing, source })?;
-    domain_xml::disks(&xml).map_err(|what| Error::Nonsense { doing, what })
 }

@@ -47,10 +47,7 @@ impl Others {
 
     fn add_domain(&mut self, app: &App, listed: &Listed) -> Result<(), Error> {
         let who = format!("domain {}", listed.name);
-        for inactive in [true, false] {
-            let doing = "looking at all other domains";
-            let xml = app.virsh().dumpxml(listed.uuid, inactive);
-            let xml = xml.map_err(|source| Error::NoAnswer { doing, source })?;
+        for xml in app.definitions(listed.uuid, "looking at all other domains")? {
             match (domain_xml::paths(&xml), domain_xml::disks(&xml)) {
                 (Ok(paths), Ok(disks)) => {
                     paths
@@ -60,7 +57,7 @@ impl Others {
                         self.add_disk(app, &who, &disk);
                     }
                 }
-                (Err(what), _) | (_, Err(what)) => self.doubt(format!("{who}: {what}")),
+                (Err(what), _) | (_, Err(what)) => self.doubt(&format!("{who}: {what}")),
             }
         }
         Ok(())
@@ -72,7 +69,7 @@ impl Others {
             Source::File(path) | Source::Block(path) => self.add_chain(app, who, path, format),
             Source::Volume { pool, volume } => match volume_path(&app.virsh(), pool, volume) {
                 Ok(path) => self.add_chain(app, who, &path, format),
-                Err(what) => self.doubt(format!("{who}: {what}")),
+                Err(what) => self.doubt(&format!("{who}: {what}")),
             },
             // Not on this host's file systems.
             Source::None | Source::Other(_) => {}
@@ -90,7 +87,7 @@ impl Others {
 
     fn add_chain(&mut self, app: &App, who: &str, path: &str, format: Option<&str>) {
         self.add(Path::new(path), who);
-        if self.paths.get(&chain_mark(path)).is_some() {
+        if self.paths.contains_key(&chain_mark(path)) {
             return;
         }
         match qemu_img::backing_chain(path, format, app.settings.virsh_timeout) {
@@ -98,7 +95,7 @@ impl Others {
                 self.paths.insert(chain_mark(path), who.to_owned());
                 chain.iter().for_each(|file| self.add(Path::new(file), who));
             }
-            Err(error) => self.doubt(format!("{who} has {path}: {error}")),
+            Err(error) => self.doubt(&format!("{who} has {path}: {error}")),
         }
     }
 
@@ -114,7 +111,7 @@ impl Others {
         }
     }
 
-    fn doubt(&mut self, what: String) {
+    fn doubt(&mut self, what: &str) {
         self.doubt
             .get_or_insert(format!("may be held by others: {what}"));
     }

@@ -13,8 +13,15 @@ fn a_vm_lives_its_whole_life() {
     vm.config(&format!("disk_1_a={disk}\ntitle=Web, \"x\" <&>\n"));
     vm.create().code(0).says("was created, running");
     assert!(vm.is_persistent());
-    assert!(virsh(&["dumpxml", &vm.name]).stdout.contains("<title>Web, \"x\" &lt;&amp;&gt;</title>"));
-    assert_eq!(run("pgrep", &["-f", &format!("guest={}", vm.name)]).code, 0, "no qemu process of this name");
+    assert_eq!(
+        virsh(&["desc", &vm.name, "--title"]).stdout.trim(),
+        "Web, \"x\" <&>"
+    );
+    assert_eq!(
+        run("pgrep", &["-f", &format!("guest={}", vm.name)]).code,
+        0,
+        "no qemu process of this name"
+    );
     for (verb, more, says, state) in [
         ("pause", &[][..], "paused", "paused"),
         ("pause", &[], "is paused already", "paused"),
@@ -24,13 +31,20 @@ fn a_vm_lives_its_whole_life() {
         ("stop", &[], "is off already", "shut off"),
         ("start", &[], "started", "running"),
         ("start", &[], "runs already", "running"),
-        ("stop", &["--timeout", "0.2", "--force-after"], "the plug was pulled", "shut off"),
+        (
+            "stop",
+            &["--timeout", "0.2", "--force-after"],
+            "the plug was pulled",
+            "shut off",
+        ),
     ] {
         vm.verb(verb, more).code(0).says(says);
         assert_eq!(vm.state().unwrap(), state, "{verb}");
     }
     vm.create().code(0).says("was here already and was started");
-    vm.verb("destroy", &[]).code(0).says(&format!("removed: {disk}"));
+    vm.verb("destroy", &[])
+        .code(0)
+        .says(&format!("removed: {disk}"));
     assert_eq!(vm.state(), None);
     assert!(!fs::exists(&disk).unwrap());
     assert_eq!(vm.pools(), [] as [&str; 0]);
@@ -43,14 +57,31 @@ fn status_and_list_say_what_libvirt_says() {
     vm.config("").create().code(0);
     let list = vm.world.run(&["list", "--json"]);
     list.code(0);
-    let row = list.stdout.lines().find(|line| line.contains(&vm.name)).unwrap();
-    assert!(row.contains("\"state\":\"running\",\"vcpus\":1,\"memory_mb\":64,\"vnc\":\"127.0.0.1:59"), "{row}");
+    let row = list
+        .stdout
+        .lines()
+        .find(|line| line.contains(&vm.name))
+        .unwrap();
+    assert!(
+        row.contains("\"state\":\"running\",\"vcpus\":1,\"memory_mb\":64,\"vnc\":\"127.0.0.1:59"),
+        "{row}"
+    );
     vm.verb("pause", &[]).code(0);
     let status = vm.world.run(&["status", "--json", &vm.name]);
-    assert!(status.stdout.contains("\"state\":\"paused\""), "{}", status.stdout);
+    assert!(
+        status.stdout.contains("\"state\":\"paused\""),
+        "{}",
+        status.stdout
+    );
     vm.world.run(&["list", "--report"]).code(0);
     let sent = vm.world.ips.requests().pop().unwrap().body;
-    assert!(hps_core::report::Inventory::parse(sent.as_bytes()).unwrap().domains.iter().any(|d| d.name == vm.name));
+    assert!(
+        hps_core::report::Inventory::parse(sent.as_bytes())
+            .unwrap()
+            .domains
+            .iter()
+            .any(|d| d.name == vm.name)
+    );
 }
 
 #[test]
@@ -58,22 +89,30 @@ fn a_failed_create_names_the_reason_and_leaves_nothing() {
     let vm = System::new("fail");
     let missing = vm.world.dir.join("disks/missing.img");
     fs::create_dir_all(missing.parent().unwrap()).unwrap();
-    vm.config(&format!("disk_1_a={}\nvxlan_7=nobridge\ncpu_model=z80\n", missing.display()));
+    vm.config(&format!(
+        "disk_1_a={}\nvxlan_7=nobridge\ncpu_model=z80\n",
+        missing.display()
+    ));
     let done = vm.create();
-    done.code(5).says("missing.img does not exist").says("there is no bridge nobridge").says("libvirt knows no CPU z80");
+    done.code(5)
+        .says("missing.img does not exist")
+        .says("there is no bridge nobridge")
+        .says("libvirt knows no CPU z80");
     assert_eq!(vm.state(), None);
     assert_eq!(vm.pools(), [] as [&str; 0]);
     // qemu itself refuses this one, after virt-install has made the pool of its folder.
     let disk = vm.image("own.qcow2", &[]);
-    vm.config(&format!("disk_1_a={disk}\nvxlan_7=nobridge\n")).create().code(5).says("there is no bridge nobridge");
+    vm.config(&format!("disk_1_a={disk}\nvxlan_7=nobridge\n"))
+        .create()
+        .code(5)
+        .says("there is no bridge nobridge");
     assert_eq!(vm.state(), None);
     assert_eq!(vm.pools(), [] as [&str; 0]);
 }
 
 /// The real virt-install, stopped between start and define: Python's own hook into
 /// libvirt's binding waits there.
-const STOPPED: &str = r#"#!/usr/bin/env python3
-import libvirt, os, runpy, sys, time
+const STOPPED: &str = r#"import libvirt, os, runpy, sys, time
 real = libvirt.virConnect.createXML
 def create_and_wait(self, *args, **kwargs):
     domain = real(self, *args, **kwargs)
@@ -90,12 +129,22 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 fn stopped(name: &str) -> (System, std::path::PathBuf) {
     use std::os::unix::fs::PermissionsExt;
     let mut vm = System::new(name);
-    let script = vm.world.file("bin/virt-install", STOPPED);
+    let real = run("sh", &["-c", "command -v virt-install"])
+        .stdout
+        .trim()
+        .to_owned();
+    let text = fs::read_to_string(&real).unwrap();
+    let interpreter = text.lines().next().unwrap();
+    let script = vm
+        .world
+        .file("bin/virt-install", &format!("{interpreter}\n{STOPPED}"));
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
     let started = vm.world.dir.join("started");
     let path = std::env::var("PATH").unwrap();
-    let real = run("sh", &["-c", "command -v virt-install"]).stdout.trim().to_owned();
-    vm.world.set("PATH", &format!("{}:{path}", script.parent().unwrap().display()));
+    vm.world.set(
+        "PATH",
+        &format!("{}:{path}", script.parent().unwrap().display()),
+    );
     vm.world.set("REAL_VIRT_INSTALL", &real);
     vm.world.set("STARTED", &started.to_string_lossy());
     (vm, started)
@@ -103,11 +152,16 @@ fn stopped(name: &str) -> (System, std::path::PathBuf) {
 
 fn kill_virt_install(started: &std::path::Path) {
     let pid = fs::read_to_string(started).unwrap().parse().unwrap();
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).unwrap();
+    nix::sys::signal::kill(
+        nix::unistd::Pid::from_raw(pid),
+        nix::sys::signal::Signal::SIGKILL,
+    )
+    .unwrap();
 }
 
 #[test]
-fn virt_install_killed_between_start_and_define_leaves_a_transient_domain_that_create_makes_persistent() {
+fn virt_install_killed_between_start_and_define_leaves_a_transient_domain_that_create_makes_persistent()
+ {
     for with_n_vm in [true, false] {
         let (mut vm, started) = stopped("killed");
         let disk = vm.image("own.qcow2", &[]);
@@ -127,7 +181,9 @@ fn virt_install_killed_between_start_and_define_leaves_a_transient_domain_that_c
         vm.create().code(0).says("was here already");
         assert!(vm.is_persistent());
         assert_eq!(vm.state().unwrap(), "running");
-        vm.verb("destroy", &[]).code(0).says(&format!("removed: {disk}"));
+        vm.verb("destroy", &[])
+            .code(0)
+            .says(&format!("removed: {disk}"));
         assert_eq!(vm.pools(), [] as [&str; 0]);
     }
 }
@@ -154,7 +210,9 @@ fn four_creates_of_one_vm_at_once_make_one() {
     let vm = System::new("race");
     vm.config("");
     let began = std::time::Instant::now();
-    let all: Vec<_> = (0..4).map(|_| vm.world.spawn(&["create", &vm.name])).collect();
+    let all: Vec<_> = (0..4)
+        .map(|_| vm.world.spawn(&["create", &vm.name]))
+        .collect();
     for child in all {
         crate::harness::run::finish(child, began).code(0);
     }

@@ -21,8 +21,13 @@ fn everything_that_is_not_provably_its_own_survives() {
     let backing = vm.image("loop.img", &[]);
     let loop_device = run("losetup", &["--find", "--show", &backing]);
     let loop_device = loop_device.stdout.trim().to_owned();
-    let mut devices = disk(&own, "vda", "") + &disk(&base, "vdb", "") + &disk(&shared, "vdc", "<shareable/>") + &disk(&kept, "vdd", "");
-    devices += &format!("<disk type='file' device='cdrom'><source file='{iso}'/><target dev='sda' bus='sata'/></disk>");
+    let mut devices = disk(&own, "vda", "")
+        + &disk(&base, "vdb", "")
+        + &disk(&shared, "vdc", "<shareable/>").replace("qcow2'/><source", "raw'/><source")
+        + &disk(&kept, "vdd", "");
+    devices += &format!(
+        "<disk type='file' device='cdrom'><source file='{iso}'/><target dev='sda' bus='sata'/></disk>"
+    );
     if !loop_device.is_empty() {
         devices += &format!(
             "<disk type='block' device='disk'><driver name='qemu' type='raw'/><source dev='{loop_device}'/>\
@@ -35,8 +40,12 @@ fn everything_that_is_not_provably_its_own_survives() {
     let child = {
         let began = std::time::Instant::now();
         let mut command = crate::harness::run::command(env!("CARGO_BIN_EXE_n_vm"));
-        command.env("N_VM_KEEP", kept.replace(',', "%2C")).env("N_VM_IPS", &world.ips.url);
-        command.env("N_VM_STATE_DIR", world.dir.join("state")).args(["destroy", &name]);
+        command
+            .env("N_VM_KEEP", kept.replace(',', "%2C"))
+            .env("N_VM_IPS", &world.ips.url);
+        command
+            .env("N_VM_STATE_DIR", world.dir.join("state"))
+            .args(["destroy", &name]);
         crate::harness::run::finish(command.spawn().unwrap(), began)
     };
     if !loop_device.is_empty() {
@@ -65,7 +74,9 @@ fn nvram_snapshots_and_managed_save_go_with_the_domain() {
     vm.config(&format!("disk_1_a={own}\n")).create().code(0);
     virsh(&["snapshot-create-as", &vm.name, "s1"]).code(0);
     virsh(&["managedsave", &vm.name]).code(0);
-    vm.verb("destroy", &[]).code(0).says(&format!("removed: {own}"));
+    vm.verb("destroy", &[])
+        .code(0)
+        .says(&format!("removed: {own}"));
     assert_eq!(vm.state(), None);
     assert!(!fs::exists(format!("/var/lib/libvirt/qemu/save/{}.save", vm.name)).unwrap());
     assert!(!fs::exists(format!("/var/lib/libvirt/qemu/snapshot/{}", vm.name)).unwrap());
@@ -76,7 +87,12 @@ fn a_uefi_vm_is_made_and_its_nvram_goes_with_it() {
     let vm = System::new("uefi");
     vm.config("firmware=uefi\nboot=hd\n").create().code(0);
     let xml = virsh(&["dumpxml", &vm.name]).stdout;
-    let nvram = xml.split("<nvram").nth(1).and_then(|rest| rest.split(['>', '<']).nth(1)).unwrap().to_owned();
+    let nvram = xml
+        .split("<nvram")
+        .nth(1)
+        .and_then(|rest| rest.split(['>', '<']).nth(1))
+        .unwrap()
+        .to_owned();
     assert!(fs::exists(&nvram).unwrap(), "{nvram}");
     vm.verb("destroy", &[]).code(0);
     assert_eq!(vm.state(), None);
@@ -89,10 +105,15 @@ fn a_driver_that_refuses_flags_is_asked_with_fewer() {
     let vm = System::new("flags");
     let done = {
         let mut command = crate::harness::run::command(env!("CARGO_BIN_EXE_n_vm"));
-        command.env("N_VM_CONNECT", "test:///default").env("N_VM_IPS", &vm.world.ips.url);
-        command.env("N_VM_STATE_DIR", vm.world.dir.join("state")).args(["-v", "destroy", "test"]);
+        command
+            .env("N_VM_CONNECT", "test:///default")
+            .env("N_VM_IPS", &vm.world.ips.url);
+        command
+            .env("N_VM_STATE_DIR", vm.world.dir.join("state"))
+            .args(["-v", "destroy", "test"]);
         crate::harness::run::finish(command.spawn().unwrap(), std::time::Instant::now())
     };
     // Each virsh has a driver of its own, so the domain is always back: the flags are what is looked at.
-    done.code(1).says("undefine 6695eb01-f6a4-8304-79aa-97f2502e193f --managed-save --snapshots-metadata");
+    done.code(1)
+        .says("undefine 6695eb01-f6a4-8304-79aa-97f2502e193f --managed-save --snapshots-metadata");
 }

@@ -18,9 +18,18 @@ impl System {
     /// Takes away what an earlier run of this test may have left.
     pub(crate) fn new(name: &str) -> Self {
         let answers = virsh(&["list", "--all", "--name"]);
-        assert_eq!(answers.code, 0, "libvirtd does not answer: run tests/libvirt-up as root ({})", answers.stderr);
-        let world = World::real(env!("CARGO_BIN_EXE_n_vm")).env("N_VM_CONNECT", URI).env("N_VM_VIRT_TYPE", "qemu");
-        let system = Self { world, name: format!("hps-test-{name}") };
+        assert_eq!(
+            answers.code, 0,
+            "libvirtd does not answer: run tests/libvirt-up as root ({})",
+            answers.stderr
+        );
+        let world = World::real(env!("CARGO_BIN_EXE_n_vm"))
+            .env("N_VM_CONNECT", URI)
+            .env("N_VM_VIRT_TYPE", "qemu");
+        let system = Self {
+            world,
+            name: format!("hps-test-{name}"),
+        };
         system.clear();
         system
     }
@@ -28,7 +37,8 @@ impl System {
     /// Gives the IPS this VM's config, as vm_id and name of the test.
     pub(crate) fn config(&self, more: &str) -> &Self {
         let name = &self.name;
-        let text = format!("name={name}\ncpu_count=1\nram_mb=64\nprovision_method=virt-install\n{more}");
+        let text =
+            format!("name={name}\ncpu_count=1\nram_mb=64\nprovision_method=virt-install\n{more}");
         self.world.ips.config(name, text);
         self
     }
@@ -39,7 +49,11 @@ impl System {
 
     /// Runs a verb on the VM.
     pub(crate) fn verb(&self, verb: &str, more: &[&str]) -> Done {
-        let words: Vec<_> = [verb, self.name.as_str()].iter().chain(more).copied().collect();
+        let words: Vec<_> = [verb, self.name.as_str()]
+            .iter()
+            .chain(more)
+            .copied()
+            .collect();
         self.world.run(&words)
     }
 
@@ -50,7 +64,9 @@ impl System {
     }
 
     pub(crate) fn is_persistent(&self) -> bool {
-        virsh(&["dominfo", &self.name]).stdout.contains("Persistent:     yes")
+        virsh(&["dominfo", &self.name])
+            .stdout
+            .contains("Persistent:     yes")
     }
 
     /// An image in this test's folder.
@@ -58,7 +74,11 @@ impl System {
         let path = self.world.dir.join("disks").join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         let path = path.to_string_lossy().into_owned();
-        let words = ["create", "-q", "-f", "qcow2"].iter().chain(more).copied().chain([path.as_str(), "8M"]);
+        let words = ["create", "-q", "-f", "qcow2"]
+            .iter()
+            .chain(more)
+            .copied()
+            .chain([path.as_str(), "8M"]);
         run("qemu-img", &words.collect::<Vec<_>>()).code(0);
         path
     }
@@ -80,14 +100,24 @@ impl System {
         let names = virsh(&["pool-list", "--all", "--name"]).stdout;
         let names = names.lines().map(str::trim).filter(|name| !name.is_empty());
         let folder = self.world.dir.to_string_lossy().into_owned();
-        names.filter(|name| virsh(&["pool-dumpxml", name]).stdout.contains(&folder)).map(str::to_owned).collect()
+        names
+            .filter(|name| virsh(&["pool-dumpxml", name]).stdout.contains(&folder))
+            .map(str::to_owned)
+            .collect()
     }
 
     fn clear(&self) {
         let all = virsh(&["list", "--all", "--name"]).stdout;
         for name in all.lines().filter(|name| name.starts_with(&self.name)) {
             virsh(&["destroy", name]);
-            virsh(&["undefine", name, "--nvram", "--managed-save", "--snapshots-metadata", "--checkpoints-metadata"]);
+            virsh(&[
+                "undefine",
+                name,
+                "--nvram",
+                "--managed-save",
+                "--snapshots-metadata",
+                "--checkpoints-metadata",
+            ]);
         }
         for pool in self.pools() {
             virsh(&["pool-destroy", &pool]);
@@ -109,5 +139,12 @@ pub(crate) fn virsh(args: &[&str]) -> Done {
 
 pub(crate) fn run(program: &str, args: &[&str]) -> Done {
     let began = Instant::now();
-    finish(command(Path::new(program)).env("LC_ALL", "C").args(args).spawn().unwrap(), began)
+    finish(
+        command(Path::new(program))
+            .env("LC_ALL", "C")
+            .args(args)
+            .spawn()
+            .unwrap(),
+        began,
+    )
 }

@@ -45,7 +45,11 @@ fn reach(app: &App, vm: &Vm, info: &Info, how: &str, locks: &Locks) -> Result<Ou
             start(app, vm, locks)?;
             VmState::Running
         }
-        other => other,
+        state @ (VmState::Running
+        | VmState::Paused
+        | VmState::PmSuspended
+        | VmState::Absent
+        | VmState::Unknown) => state,
     };
     let how = match (info.persistent, info.state == state) {
         (true, true) => how.to_owned(),
