@@ -6,6 +6,7 @@
     reason = "a failed expectation is a test's result"
 )]
 
+mod connections;
 mod harness;
 mod kills;
 mod opensvc;

@@ -1,21 +1,27 @@
 //! Listening, and going on listening: tiny_http's accept loop ends for good at the first
 //! accept error, and its thread panics where a connection cannot be cloned or served by a
-//! thread of its own (EMFILE, EAGAIN). Then a fresh one is started on the same socket.
+//! thread of its own (EMFILE, EAGAIN). Then a fresh one is started on the same socket, and
+//! the old one is still asked: the connections it has accepted go on.
 
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::panic::PanicHookInfo;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use tiny_http::{Listener, Request, Server};
 
 /// Pause before accepting again, in milliseconds: doubles until a request comes through.
 const MIN_PAUSE_MS: u64 = 50;
 const MAX_PAUSE_MS: u64 = 1000;
+/// How often an old server is asked for requests.
+const OLD_POLL: Duration = Duration::from_millis(5);
+/// How long an old server's connections may say nothing before they are given up.
+const OLD_SILENCE: Duration = Duration::from_secs(600);
 
 /// Where to listen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,13 +53,21 @@ enum Socket {
 pub(super) struct Listening {
     socket: Socket,
     server: RwLock<Arc<Server>>,
+    old: Mutex<Vec<Old>>,
+    has_old: AtomicBool,
     pause: AtomicU64,
+}
+
+/// A server that accepts no more; its connections live on.
+struct Old {
+    server: Arc<Server>,
+    heard: Instant,
 }
 
 impl Listening {
     pub(super) fn open(endpoint: &Endpoint) -> std::io::Result<Self> {
         let socket = match endpoint {
-            Endpoint::Tcp(address) => Socket::Tcp(TcpListener::bind(address)?),
+            Endpoint::Tcp(address) => Socket::Tcp(bind_tcp(address)?),
             Endpoint::Unix(path) => Socket::Unix(bind_unix(path)?, path.clone()),
         };
         watch_panics();
@@ -61,6 +75,8 @@ impl Listening {
         Ok(Self {
             socket,
             server,
+            old: Mutex::default(),
+            has_old: AtomicBool::new(false),
             pause: AtomicU64::new(MIN_PAUSE_MS),
         })
     }
@@ -77,6 +93,14 @@ impl Listening {
 
     /// The next request, or none within `limit`.
     pub(super) fn next(&self, limit: Duration) -> Option<Request> {
+        let limit = if self.has_old.load(Ordering::Relaxed) {
+            if let Some(request) = self.next_of_old() {
+                return Some(request);
+            }
+            OLD_POLL
+        } else {
+            limit
+        };
         let server = self.current();
         match server.recv_timeout(limit) {
             Ok(Some(request)) => {
@@ -93,8 +117,39 @@ impl Listening {
         None
     }
 
+    /// A request that has been read already.
+    pub(super) fn waiting(&self) -> Option<Request> {
+        let old = || {
+            self.has_old
+                .load(Ordering::Relaxed)
+                .then(|| self.next_of_old())
+        };
+        let current = self.current().try_recv().ok().flatten();
+        current.or_else(|| old().flatten())
+    }
+
+    fn next_of_old(&self) -> Option<Request> {
+        let mut all = self.old.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|old| old.heard.elapsed() < OLD_SILENCE);
+        self.has_old.store(!all.is_empty(), Ordering::Relaxed);
+        all.iter_mut().find_map(|old| {
+            let request = old.server.try_recv().ok().flatten()?;
+            old.heard = Instant::now();
+            Some(request)
+        })
+    }
+
     fn current(&self) -> Arc<Server> {
         Arc::clone(&self.server.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn keep_old(&self, server: &Arc<Server>) {
+        let mut all = self.old.lock().unwrap_or_else(PoisonError::into_inner);
+        all.push(Old {
+            server: Arc::clone(server),
+            heard: Instant::now(),
+        });
+        self.has_old.store(true, Ordering::Relaxed);
     }
 
     /// Puts a fresh server in the place of a dead one, unless another worker has.
@@ -114,11 +169,22 @@ impl Listening {
                 // Dropping it would remove the file of a unix socket; its thread is gone.
                 std::mem::forget(Arc::clone(dead));
                 *current = Arc::new(server);
+                self.keep_old(dead);
             }
             Err(error) => {
                 tracing::warn!(%error, "listening again failed");
                 ACCEPT_DIED.store(true, Ordering::Relaxed);
             }
+        }
+    }
+}
+
+impl Drop for Listening {
+    /// Who finds the file of a unix socket must find somebody listening.
+    fn drop(&mut self) {
+        if let Socket::Unix(_, path) = &self.socket {
+            // Nothing to be done where it is gone already.
+            let _ = std::fs::remove_file(path);
         }
     }
 }
@@ -155,6 +221,14 @@ fn start(socket: &Socket) -> std::io::Result<Server> {
         Socket::Unix(listener, _) => listener.try_clone()?.into(),
     };
     Server::from_listener(listener, None).map_err(std::io::Error::other)
+}
+
+/// Linux hands a listener's TCP_NODELAY to what it accepts, which tiny_http gives nobody
+/// else to set: without, the second half of an answer waits for the client's delayed ACK.
+fn bind_tcp(address: &str) -> std::io::Result<TcpListener> {
+    let listener = TcpListener::bind(address)?;
+    TcpStream::from(OwnedFd::from(listener.try_clone()?)).set_nodelay(true)?;
+    Ok(listener)
 }
 
 /// A socket file that nobody listens on any more is replaced.

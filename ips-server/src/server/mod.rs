@@ -13,8 +13,9 @@ mod reply;
 use std::cell::RefCell;
 use std::io::Read;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tiny_http::{Header, Method, Request, Response};
@@ -35,6 +36,8 @@ const MAX_TARGET: usize = 8 * 1024;
 const MAX_BODY: usize = hps_core::kv::MAX_BYTES;
 /// How long requests under way may take once the server is told to end.
 const DRAIN: Duration = Duration::from_millis(1500);
+/// How long requests that wait already are still taken up then.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 /// How often a worker looks up from waiting.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -108,20 +111,20 @@ pub fn serve(settings: Settings) -> Result<(), ServeError> {
         limiter: Limiter::default(),
         stop,
     });
-    let busy = Arc::new(Mutex::new(0_usize));
     let listening = Arc::new(listening);
+    let mut workers = Vec::new();
     while let Some(registry) = registries.pop() {
         let worker = Worker {
             shared: Arc::clone(&shared),
             registry: RefCell::new(registry),
         };
-        let (listening, busy) = (Arc::clone(&listening), Arc::clone(&busy));
-        std::thread::spawn(move || worker.work(&listening, &busy));
+        let listening = Arc::clone(&listening);
+        workers.push(std::thread::spawn(move || worker.work(&listening)));
     }
     while !shared.stop.load(Ordering::Relaxed) {
         std::thread::sleep(TICK);
     }
-    drain(&busy);
+    drain(&workers);
     tracing::info!("ended");
     Ok(())
 }
@@ -130,32 +133,37 @@ fn worker_count() -> usize {
     std::thread::available_parallelism().map_or(4, |cores| (cores.get() * 2).clamp(4, 16))
 }
 
-/// Waits until no worker answers any more, at most [`DRAIN`].
-fn drain(busy: &Mutex<usize>) {
+/// Waits until all workers have ended, at most [`DRAIN`]: one may hang on a slow client.
+fn drain(workers: &[JoinHandle<()>]) {
     let until = Instant::now() + DRAIN;
-    while *busy.lock().unwrap_or_else(PoisonError::into_inner) > 0 && Instant::now() < until {
+    while !workers.iter().all(JoinHandle::is_finished) && Instant::now() < until {
         std::thread::sleep(Duration::from_millis(5));
     }
 }
 
 impl Worker {
-    fn work(self, listening: &Listening, busy: &Mutex<usize>) {
-        let count = |by: isize| {
-            let mut busy = busy.lock().unwrap_or_else(PoisonError::into_inner);
-            *busy = busy.saturating_add_signed(by);
-        };
+    fn work(self, listening: &Listening) {
         while !self.shared.stop.load(Ordering::Relaxed) {
-            let Some(request) = listening.next(TICK) else {
-                continue;
-            };
-            count(1);
-            // One bad request must not take a worker down.
-            let answered =
-                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.answer(request)));
-            if answered.is_err() {
-                tracing::error!("a request made its worker panic; report this");
+            if let Some(request) = listening.next(TICK) {
+                self.answer_safely(request);
             }
-            count(-1);
+        }
+        // What had been read when the end came is answered; a client that goes on asking
+        // is not waited for.
+        let until = Instant::now() + LAST_WORDS;
+        while Instant::now() < until
+            && let Some(request) = listening.waiting()
+        {
+            self.answer_safely(request);
+        }
+    }
+
+    /// One bad request must not take a worker down.
+    fn answer_safely(&self, request: Request) {
+        let answered =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.answer(request)));
+        if answered.is_err() {
+            tracing::error!("a request made its worker panic; report this");
         }
     }
 

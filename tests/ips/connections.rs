@@ -1,0 +1,161 @@
+//! Connections to `ips-server` in bad times: kept alive across the end of tiny_http's
+//! accept loop, cut off in the middle, there when the server is told to end.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use crate::harness::{Ips, kill, wait_for};
+
+const ASK: &str = "GET /v1/operations HTTP/1.1\r\nHost: x\r\n\r\n";
+
+fn connect(ips: &Ips) -> TcpStream {
+    let stream = TcpStream::connect(("127.0.0.1", ips.port)).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .unwrap();
+    stream
+}
+
+/// Asks on a connection and reads one answer, whose length its head tells.
+fn answer(stream: &mut (impl Read + Write), request: &str) -> std::io::Result<String> {
+    stream.write_all(request.as_bytes())?;
+    let mut text = String::new();
+    let mut byte = [0];
+    while !text.ends_with("\r\n\r\n") {
+        stream.read_exact(&mut byte)?;
+        text.push(char::from(byte[0]));
+    }
+    let length = text
+        .lines()
+        .find_map(|line| line.strip_prefix("Content-Length: "))
+        .map_or(0, |length| length.parse().unwrap());
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body)?;
+    Ok(text + &String::from_utf8(body).unwrap())
+}
+
+/// Leaves the server no file descriptor until its accept loop has failed.
+fn starve(ips: &Ips) {
+    let limit = |number: u32| {
+        let pid = ips.server_pid();
+        let done = ips.shell(&format!("prlimit --pid {pid} --nofile={number}:4096"));
+        assert_eq!(done.code, 0, "{done:?}");
+    };
+    let used = std::fs::read_dir(format!("/proc/{}/fd", ips.server_pid())).unwrap();
+    limit(u32::try_from(used.count()).unwrap() + 2);
+    let hoard: Vec<_> = (0..20)
+        .filter_map(|_| TcpStream::connect(("127.0.0.1", ips.port)).ok())
+        .collect();
+    wait_for("the accept loop to fail", || {
+        ips.server_log()
+            .contains("accepting connections failed")
+            .then_some(())
+    });
+    drop(hoard);
+    limit(1024);
+}
+
+#[test]
+fn a_kept_connection_outlives_the_accept_loop_that_took_it() {
+    let mut ips = Ips::new();
+    ips.serve();
+    let mut kept = connect(&ips);
+    assert!(answer(&mut kept, ASK).unwrap().starts_with("HTTP/1.1 200"));
+    starve(&ips);
+    wait_for("new connections to be answered", || {
+        answer(&mut connect(&ips), ASK).ok()
+    });
+    for _ in 0..3 {
+        let again = answer(&mut kept, ASK).expect("the old connection is answered too");
+        assert!(again.starts_with("HTTP/1.1 200"), "{again}");
+    }
+}
+
+#[test]
+fn a_unix_socket_outlives_its_accept_loop_and_goes_with_the_server() {
+    let ips = Ips::new();
+    let socket = ips.dir.join("ips.sock");
+    let log = std::fs::File::create(ips.dir.join("server.log")).unwrap();
+    let mut server = ips
+        .command("ips-server")
+        .args(["serve", "--listen", &format!("unix:{}", socket.display())])
+        .stderr(log)
+        .spawn()
+        .unwrap();
+    let ask = || -> Option<String> {
+        let mut stream = UnixStream::connect(&socket).ok()?;
+        let limit = Some(Duration::from_secs(5));
+        stream.set_read_timeout(limit).ok()?;
+        answer(&mut stream, ASK).ok()
+    };
+    wait_for("the server", ask);
+    let pid = server.id();
+    ips.shell(&format!("prlimit --pid {pid} --nofile=1:4096"));
+    let poke = UnixStream::connect(&socket).unwrap();
+    wait_for("the accept loop to fail", || {
+        ips.server_log()
+            .contains("accepting connections failed")
+            .then_some(())
+    });
+    drop(poke);
+    ips.shell(&format!("prlimit --pid {pid} --nofile=1024:4096"));
+    wait_for("an answer on the same socket", ask);
+    kill(pid, "TERM");
+    assert_eq!(server.wait().unwrap().code(), Some(0));
+    assert!(!socket.exists(), "nobody listens, so nothing must be found");
+}
+
+#[test]
+fn a_request_under_way_when_the_end_comes_is_answered() {
+    let mut ips = Ips::new();
+    ips.serve();
+    let body = "x".repeat(2000);
+    let mut slow = connect(&ips);
+    let head = "POST /cgi-bin/boot_manager.sh?cmd=vm&report=report HTTP/1.1\r\nHost: x\r\n";
+    slow.write_all(format!("{head}Content-Length: 2000\r\n\r\n{}", &body[..1000]).as_bytes())
+        .unwrap();
+    // The other half comes while the server waits for its requests to end.
+    std::thread::sleep(Duration::from_millis(100));
+    kill(ips.server_pid(), "TERM");
+    std::thread::sleep(Duration::from_millis(200));
+    let answered = answer(&mut slow, &body[1000..]).unwrap();
+    assert!(answered.starts_with("HTTP/1.1 401"), "{answered}");
+}
+
+#[test]
+fn a_client_that_never_ends_its_request_does_not_hold_up_the_end() {
+    let mut ips = Ips::new();
+    ips.serve();
+    let mut stuck = connect(&ips);
+    stuck
+        .write_all(b"POST /cgi-bin/boot_manager.sh?cmd=vm&report=report HTTP/1.1\r\nContent-Length: 5000\r\n\r\n")
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(100));
+    let (code, took) = ips.end_server();
+    assert_eq!(code, Some(0));
+    assert!(took < Duration::from_secs(2), "{took:?}");
+}
+
+#[test]
+fn an_answer_longer_than_one_write_does_not_wait_for_the_clients_acknowledgement() {
+    let mut ips = Ips::new();
+    ips.set("IPS_NODES_AUTH", "off")
+        .set("IPS_NODES_ALLOW", "127.0.0.1");
+    let text = "d".repeat(3000);
+    ips.ok(&[
+        "define", "--id", "a", "--name", "a", "--cpus", "1", "--ram", "64", "--title", &text,
+    ]);
+    ips.serve();
+    let mut stream = connect(&ips);
+    let ask = "GET /cgi-bin/boot_manager.sh?cmd=vm&get_config=get_config&vm_id=a HTTP/1.1\r\n\r\n";
+    let began = Instant::now();
+    for _ in 0..50 {
+        let answer = answer(&mut stream, ask).unwrap();
+        assert!(answer.contains(&text), "{answer}");
+    }
+    // A delayed acknowledgement is 40 ms; fifty of them are two seconds.
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(1), "{took:?}");
+}
