@@ -99,6 +99,8 @@ impl Ips {
             .set("IPS_POLL_INTERVAL", "0.02");
         ips.set("IPS_NODES_BIND_ADDRESS", "off")
             .set("IPS_OM_TIMEOUT", "10");
+        ips.set("IPS_INSTANCE_TIMEOUT", "2")
+            .set("IPS_DELETE_TIMEOUT", "2");
         ips.env.retain(|(key, _)| key != "IPS_NODE_NAME");
         ips.serve();
         let url = format!("http://127.0.0.1:{}", ips.port);

@@ -345,8 +345,7 @@ fn a_start_makes_the_domain_again_that_its_node_has_lost() {
     ips.ok(&["create", "a", "box"]);
     // The node was rebooted: it knows no domain, so start fails and create succeeds.
     ips.fake("list", ABSENT).fake("exit", "1");
-    let fails_once =
-        "#!/bin/sh\n[ \"$1\" = start ] || echo 0 >\"$FAKE_DIR/exit\"\nexec \"${0%/*}/../real/n_vm\" \"$@\"\n";
+    let fails_once = "#!/bin/sh\n[ \"$1\" = start ] || echo 0 >\"$FAKE_DIR/exit\"\nexec \"${0%/*}/../real/n_vm\" \"$@\"\n";
     ips.shell("mkdir real; mv bin/n_vm real/");
     std::fs::write(ips.dir.join("bin/n_vm"), fails_once).unwrap();
     ips.shell("chmod +x bin/n_vm");

@@ -58,6 +58,9 @@ pub struct Limits {
     pub poll: Duration,
 }
 
+/// How long a node may be silent before its result is given up for unknown.
+const SILENCE: Duration = Duration::from_secs(10);
+
 /// The service that carries a job.
 #[must_use]
 pub fn service_of(past: &Past) -> String {
@@ -66,6 +69,14 @@ pub fn service_of(past: &Past) -> String {
 
 fn service_name(past: &Past) -> Result<ServiceName, String> {
     ServiceName::new(&service_of(past))
+}
+
+/// Doubt is told with its first cause: what `om run` said.
+fn or_why(ended: Ended, why: &str) -> Ended {
+    match ended {
+        Ended::Unknown(later) => Ended::Unknown(format!("{why}; {later}")),
+        Ended::Exited(..) | Ended::NotStarted(_) | Ended::StoppedWaiting => ended,
+    }
 }
 
 fn rid(past: &Past) -> String {
@@ -136,9 +147,10 @@ impl Engine for OpenSvc<'_> {
         match self.om.run_task(&request, Some(lock.file()), self.stop) {
             Ok(Run::Taken) => self.result(&past, &name, until),
             Ok(Run::NotTaken(why)) => Ended::NotStarted(why),
-            Ok(Run::Unknown(why)) => self.doubtful(&past, &name, &why),
+            // Whether it started is unknown: the record, or the process list, may tell.
+            Ok(Run::Unknown(why)) => or_why(self.result(&past, &name, until), &why),
             Err(hps_core::exec::ExecError::LeftAlone { .. }) => Ended::StoppedWaiting,
-            Err(error) => self.doubtful(&past, &name, &chain(&error)),
+            Err(error) => or_why(self.result(&past, &name, until), &chain(&error)),
         }
     }
 
@@ -287,8 +299,9 @@ impl OpenSvc<'_> {
     }
 
     /// Waits until the result of our session is recorded, for as long as its task runs.
+    /// Once it does not run, or nobody can say, the record has a short time to arrive.
     fn result(&self, past: &Past, name: &ServiceName, until: Instant) -> Ended {
-        let mut idle_since = None;
+        let mut since = None;
         loop {
             if self.stop.load(Ordering::Relaxed) {
                 return Ended::StoppedWaiting;
@@ -301,31 +314,22 @@ impl OpenSvc<'_> {
                 Ok(None) => "no result of its session is recorded".to_owned(),
                 Err(error) => chain(&error),
             };
-            // Running, or unknown: wait on. Not running: give the record time to arrive.
-            match self.om.runs(&past.node, past.operation) {
-                Ok(false) => {
-                    let since = *idle_since.get_or_insert_with(Instant::now);
-                    if since.elapsed() >= RECORD_LAG {
-                        return Ended::Unknown(format!("the task ended, but {why}"));
-                    }
+            let grace = match self.om.runs(&past.node, past.operation) {
+                Ok(true) => None,
+                Ok(false) => Some(RECORD_LAG),
+                Err(_) => Some(SILENCE),
+            };
+            match grace {
+                None => since = None,
+                Some(grace) if since.get_or_insert_with(Instant::now).elapsed() >= grace => {
+                    return Ended::Unknown(why);
                 }
-                Ok(true) | Err(_) => idle_since = None,
+                Some(_) => {}
             }
             if Instant::now() >= until {
                 return Ended::Unknown(why);
             }
             std::thread::sleep(self.limits.poll);
-        }
-    }
-
-    /// `om` could not say whether the task started: one more look decides, or nothing does.
-    fn doubtful(&self, past: &Past, name: &ServiceName, why: &str) -> Ended {
-        match self
-            .om
-            .recorded_exit(name, &past.node, &rid(past), past.operation)
-        {
-            Ok(Some(code)) => Ended::Exited(code, None),
-            Ok(None) | Err(_) => Ended::Unknown(why.to_owned()),
         }
     }
 

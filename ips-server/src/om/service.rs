@@ -187,12 +187,21 @@ impl Om<'_> {
             .collect())
     }
 
-    /// Whether a service exists, as this node's daemon sees it.
+    /// Whether a service exists: known to this node's daemon, or only a file yet. Right
+    /// after a create, and while it waits for a node that is down, `svc ls` does not list it.
     ///
     /// # Errors
     /// `om` gave no usable answer.
     pub fn has_service(&self, name: &ServiceName) -> Result<bool, ExecError> {
-        Ok(!self.services(name.as_str())?.is_empty())
+        if !self.services(name.as_str())?.is_empty() {
+            return Ok(true);
+        }
+        let output = self.read(&[name.as_str(), "config", "show"])?;
+        match output.code {
+            NO_OBJECT => Ok(false),
+            0 => Ok(true),
+            _ => Err(output.exited()),
+        }
     }
 
     /// Asks for the deletion of a service; the text is a rejection, where there was one.
