@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::fs::File;
+use std::time::{Duration, Instant};
 
 use hps_core::exec::ExecError;
 use hps_core::names::{VmId, VmName};
@@ -11,7 +12,7 @@ use uuid::Uuid;
 
 use crate::error::{Conflict, Error, Hint};
 use crate::ips::{Ips, IpsError};
-use crate::lock::{Lock, Mode};
+use crate::lock::{Lock, LockError, Mode};
 use crate::settings::Settings;
 use crate::signals::Signals;
 use crate::task::Task;
@@ -26,6 +27,8 @@ pub(crate) struct App {
     /// Whether something was changed already: from then on reading is not interrupted
     /// either, so that the verb comes to its end and knows its outcome.
     pub begun: Cell<bool>,
+    /// When this verb began: all its waiting for locks together has one time limit.
+    pub since: Instant,
 }
 
 /// A verb that did what it was asked for.
@@ -84,30 +87,35 @@ impl App {
     }
 
     fn lock(&self, key: &str, verb: &str, locks: &mut Locks) -> Result<(), Error> {
-        let (dir, patience) = (&self.settings.state_dir, self.settings.lock_timeout);
-        locks.add(Lock::take(
-            dir,
-            key,
-            Mode::Alone,
-            verb,
-            patience,
-            self.signals.told(),
-        )?);
+        locks.add(self.take_lock(key, Mode::Alone, verb)?);
         Ok(())
+    }
+
+    /// Waits for a lock for what is left of `lock_timeout`.
+    pub(crate) fn take_lock(&self, key: &str, mode: Mode, verb: &str) -> Result<Lock, LockError> {
+        let left = self
+            .settings
+            .lock_timeout
+            .saturating_sub(self.since.elapsed());
+        let (dir, patience) = (&self.settings.state_dir, left.max(Duration::from_millis(1)));
+        Lock::take(dir, key, mode, verb, patience, self.signals.told())
     }
 
     /// The domain of exactly this name; `None`: the listing proves that there is none.
     pub(crate) fn resolve(&self, name: &VmName) -> Result<Option<Uuid>, Error> {
         let all = self.list()?;
-        let Some(found) = all.into_iter().find(|listed| listed.name == name.as_str()) else {
-            return Ok(None);
-        };
-        match self.task.uuid {
-            Some(wanted) if wanted != found.uuid => Err(Error::Conflict(Conflict::NameTaken {
-                found: found.uuid,
-                wanted,
-            })),
-            _ => Ok(Some(found.uuid)),
+        let wanted = self.task.uuid;
+        let renamed =
+            |listed: &&Listed| Some(listed.uuid) == wanted && listed.name != name.as_str();
+        if let Some(Listed { name, .. }) = all.iter().find(renamed).cloned() {
+            return Err(Error::Conflict(Conflict::Renamed { name }));
+        }
+        let found = all.into_iter().find(|listed| listed.name == name.as_str());
+        match (found.map(|listed| listed.uuid), wanted) {
+            (Some(found), Some(wanted)) if found != wanted => {
+                Err(Error::Conflict(Conflict::NameTaken { found, wanted }))
+            }
+            (found, _) => Ok(found),
         }
     }
 

@@ -62,7 +62,7 @@ pub(crate) enum Verb {
     subcommand,
     name = "create",
     help_triggers("--help", "-h"),
-    usage = "n_vm create [--dry-run] [--] <vm_id> [<title> [<description>]]"
+    usage = "[--dry-run] [--] <vm_id> [<title> [<description>]]"
 )]
 pub(crate) struct Create {
     /// print the virt-install command that would run, and run nothing

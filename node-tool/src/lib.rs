@@ -29,6 +29,7 @@ mod virt_install;
 use std::cell::Cell;
 use std::ffi::OsString;
 use std::io::Write;
+use std::time::Instant;
 
 use argh::FromArgs;
 
@@ -114,6 +115,7 @@ fn surroundings(cli: &Cli) -> Result<App, Error> {
         task: Task::from_env()?,
         signals: Signals::catch().map_err(Error::Signals)?,
         begun: Cell::new(false),
+        since: Instant::now(),
     })
 }
 

@@ -27,10 +27,8 @@ pub(crate) fn begin(app: &App, uuid: Uuid, config: &VmConfig) -> Result<Option<L
     if folders.is_empty() {
         return Ok(None);
     }
-    clean(app, &Locks::default());
-    let (settings, told) = (&app.settings, app.signals.told());
-    let (dir, patience) = (&settings.state_dir, settings.lock_timeout);
-    let lock = Lock::take(dir, LOCK, Mode::Shared, "create", patience, told)?;
+    settle_crashed(app);
+    let lock = app.take_lock(LOCK, Mode::Shared, "create")?;
     let mut intent = match intent_of(app, uuid)? {
         // Of a create that was killed: its "before" is the true one.
         Some((_, earlier)) => earlier,
@@ -40,11 +38,7 @@ pub(crate) fn begin(app: &App, uuid: Uuid, config: &VmConfig) -> Result<Option<L
         },
     };
     intent.folders.extend(folders);
-    files::write(
-        &self::dir(app),
-        &format!("intent-{uuid}"),
-        &intent.to_text(),
-    )?;
+    files::write(&dir(app), &format!("intent-{uuid}"), &intent.to_text())?;
     Ok(Some(lock))
 }
 
@@ -76,6 +70,25 @@ pub(crate) fn clean(app: &App, locks: &Locks) {
         Err(error) => {
             tracing::warn!("storage pools are left as they are: {}", error.chain());
         }
+    }
+}
+
+/// As [`clean`], but removes nothing: that takes a look at every domain.
+pub(crate) fn settle_crashed(app: &App) {
+    let settled = || -> Result<(), Error> {
+        let intents = entries(app, "intent-")?;
+        if intents.is_empty() {
+            return Ok(());
+        }
+        let Some(_alone) = Lock::try_now(&app.settings.state_dir, LOCK)? else {
+            return Ok(());
+        };
+        intents
+            .iter()
+            .try_for_each(|(path, text)| settle(app, path, &Intent::parse(text)))
+    };
+    if let Err(error) = settled() {
+        tracing::warn!("storage pools are looked at later: {}", error.chain());
     }
 }
 

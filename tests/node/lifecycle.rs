@@ -308,3 +308,15 @@ fn a_node_without_domains_lists_none_and_a_silent_libvirt_is_1() {
         .stdout("")
         .says("n_vm: list: listing domains: nothing can be said");
 }
+
+#[test]
+fn the_operations_vm_under_another_name_is_never_said_to_be_gone() {
+    let world = world().env("N_VM_UUID", UUID);
+    world.domain(UUID, "renamed", "running", &[]);
+    for verb in ["start", "stop", "pause", "unpause", "destroy", "status"] {
+        let done = world.run(&[verb, "web"]);
+        done.code(1)
+            .says("this VM is here already under another name: renamed");
+    }
+    assert_eq!(world.state_of(UUID).unwrap(), "running yes");
+}

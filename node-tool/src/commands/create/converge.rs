@@ -21,7 +21,7 @@ pub(super) fn found(app: &App, vm: &Vm, locks: &Locks) -> Result<Outcome, Error>
     let info = app
         .dominfo(vm.uuid)?
         .ok_or(Error::NoSuchDomain(Hint::None))?;
-    crate::pools::clean(app, locks);
+    crate::pools::settle_crashed(app);
     reach(app, vm, &info, "was here already", locks)
 }
 
