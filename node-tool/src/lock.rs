@@ -33,7 +33,7 @@ pub(crate) enum LockError {
         path: PathBuf,
         source: std::io::Error,
     },
-    #[error("another n_vm is at work on {what} since {} s{owner}", waited.as_secs_f64())]
+    #[error("another n_vm is at work on {what}{owner}; waited {:.1} s for it", waited.as_secs_f64())]
     Held {
         what: String,
         waited: Duration,

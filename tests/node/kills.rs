@@ -247,7 +247,7 @@ fn an_orphaned_virt_install_keeps_the_next_create_waiting() {
     world
         .run(&["create", "vm-1"])
         .code(6)
-        .says("another n_vm is at work on id-vm-1 since 0.2 s (pid ");
+        .says("another n_vm is at work on id-vm-1 (pid ");
     world
         .run(&["destroy", "web"])
         .code(1)
