@@ -98,15 +98,15 @@ pub fn people(client: &Client, settings: &Settings) -> Result<(), Denied> {
 /// # Errors
 /// The registry cannot be read.
 pub fn config(client: &Client, vm: &VmId, settings: &Settings, registry: &Registry) -> Checked<()> {
-    if settings.auth == Auth::Off {
-        return Ok(if in_allow(client, settings) {
-            Ok(())
-        } else {
-            Err(Denied::OtherNetwork)
-        });
+    if settings.auth == Auth::Off && in_allow(client, settings) {
+        return Ok(Ok(()));
     }
     let grant = match token(client, registry)? {
         Ok(grant) => grant,
+        // Without tokens it is the network that was wrong.
+        Err(Denied::NoToken) if settings.auth == Auth::Off => {
+            return Ok(Err(Denied::OtherNetwork));
+        }
         Err(denied) => return Ok(Err(denied)),
     };
     Ok(if grant.vm.as_ref() == Some(vm) {

@@ -1,5 +1,6 @@
 //! The command lines of `ips-server` and `o_vm`, and which verb runs what.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -12,7 +13,7 @@ use crate::commands::{
 };
 use crate::error::chain;
 use crate::exit::Exit;
-use crate::settings::Settings;
+use crate::settings::{Settings, endpoint};
 use crate::{links, logging, server};
 
 /// Runs VMs on thin KVM hosts: definitions, operations, and the truth about them.
@@ -107,13 +108,22 @@ enum ServerCommand {
 #[argh(subcommand, name = "serve")]
 struct Serve {
     /// ADDRESS:PORT or unix:/path (default: the setting; port 0 is any)
-    #[argh(option, arg_name = "endpoint")]
+    #[argh(option, arg_name = "endpoint", from_str_fn(endpoint))]
     listen: Option<String>,
 }
 
-/// Runs what `argv` says.
+/// Runs what the command line says.
 #[must_use]
-pub fn run(argv: &[String]) -> ExitCode {
+pub fn run(argv: impl Iterator<Item = OsString>) -> ExitCode {
+    let words: Result<Vec<_>, _> = argv.map(OsString::into_string).collect();
+    match words {
+        Ok(words) => run_words(&words),
+        // What is no text is refused, never altered.
+        Err(word) => usage_free("o_vm", &format!("{word:?}: not UTF-8")),
+    }
+}
+
+fn run_words(argv: &[String]) -> ExitCode {
     match links::words(argv) {
         Some(words) => match OVm::from_args(&["o_vm"], &with_stdin(words)) {
             Ok(args) => o_vm(&args),
@@ -129,12 +139,18 @@ pub fn run(argv: &[String]) -> ExitCode {
     }
 }
 
-/// argh takes a lone `-` for an option; here it names standard input.
-fn with_stdin(words: Vec<&str>) -> Vec<&str> {
+/// argh takes a lone `-` for an option; as the file of define or import it names standard
+/// input. Behind an option it is that option's value.
+fn with_stdin(mut words: Vec<&str>) -> Vec<&str> {
+    let reads = words
+        .iter()
+        .any(|word| matches!(*word, "define" | "import"));
+    for at in 1..words.len() {
+        if reads && words[at] == "-" && !words[at - 1].starts_with("--") {
+            words[at] = "/dev/stdin";
+        }
+    }
     words
-        .into_iter()
-        .map(|word| if word == "-" { "/dev/stdin" } else { word })
-        .collect()
 }
 
 fn o_vm(args: &OVm) -> ExitCode {

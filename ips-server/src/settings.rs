@@ -67,10 +67,11 @@ pub enum SettingsError {
         path: PathBuf,
         source: std::io::Error,
     },
-    #[error("settings file {}", path.display())]
+    #[error("settings file {}: line {line}: {reason}", path.display())]
     Toml {
         path: PathBuf,
-        source: Box<toml::de::Error>,
+        line: usize,
+        reason: String,
     },
     #[error("{origin}: {key}: {reason}")]
     Value {
@@ -154,7 +155,9 @@ impl Settings {
     ) -> Result<Self, SettingsError> {
         let all = Values(given);
         Ok(Self {
-            listen: all.text("listen", "127.0.0.1:8068"),
+            listen: all
+                .parsed("listen", endpoint)?
+                .unwrap_or_else(|| "127.0.0.1:8068".to_owned()),
             registry: all.text("registry", "/var/lib/hps-ips/registry.db").into(),
             engine: match given.get("engine") {
                 None => engine()?,
@@ -211,9 +214,13 @@ fn read_file(path: &Path, given: &mut BTreeMap<String, Given>) -> Result<(), Set
         path: path.to_owned(),
         source,
     })?;
-    let table: toml::Table = toml::from_str(&text).map_err(|source| SettingsError::Toml {
-        path: path.to_owned(),
-        source: Box::new(source),
+    let table: toml::Table = toml::from_str(&text).map_err(|error| {
+        let before = error.span().and_then(|span| text.get(..span.start));
+        SettingsError::Toml {
+            path: path.to_owned(),
+            line: 1 + before.unwrap_or_default().matches('\n').count(),
+            reason: hps_core::kv::one_line(error.message()),
+        }
     })?;
     let origin = path.display().to_string();
     for (key, value) in table {
@@ -277,6 +284,24 @@ fn plain(value: &toml::Value) -> Option<String> {
         .map(|n| n.to_string())
         .or_else(|| value.as_float().map(|n| n.to_string()));
     value.as_str().map(str::to_owned).or(number)
+}
+
+/// Where to listen, as `--listen` and the setting have it.
+///
+/// # Errors
+/// What it should look like.
+pub fn endpoint(text: &str) -> Result<String, String> {
+    let good = match text.strip_prefix("unix:") {
+        Some(path) => path.starts_with('/'),
+        None => text
+            .rsplit_once(':')
+            .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok()),
+    };
+    if good {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("{text:?}: want ADDRESS:PORT or unix:/path"))
+    }
 }
 
 fn url(text: &str) -> Result<String, String> {
@@ -412,6 +437,9 @@ mod tests {
             ("nodes_allow", "10.0.0.0/99"),
             ("advertise", "ips:80"),
             ("node_name", "a b"),
+            ("listen", "8068"),
+            ("listen", "unix:ips.sock"),
+            ("listen", "127.0.0.1:65536"),
         ] {
             let error = load(&[(key, value)]).unwrap_err().to_string();
             assert!(error.starts_with(&format!("here: {key}: ")), "{error}");

@@ -9,6 +9,7 @@ use hps_core::names::VmId;
 use super::{Env, done, registry_failed, say, wrong};
 use crate::exit::Exit;
 use crate::operation::Conclusion;
+use crate::registry::RegistryError;
 
 /// Largest stream, in bytes: some 100,000 VMs.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
@@ -39,18 +40,33 @@ impl Import {
         }
         let text =
             String::from_utf8(bytes).map_err(|_| wrong(format!("{}: not UTF-8", self.file)))?;
-        let vms = parse(&text).map_err(|why| wrong(format!("{}: {why}", self.file)))?;
+        let blocks = parse(&text).map_err(|why| wrong(format!("{}: {why}", self.file)))?;
         let author = env.author(self.reason.as_deref());
-        env.registry()?
-            .define(&author, &vms)
-            .map_err(|error| registry_failed(&error))?;
+        let (lines, vms): (Vec<_>, Vec<_>) = blocks
+            .into_iter()
+            .map(|(line, id, config)| (line, (id, config)))
+            .unzip();
+        let defined = env.registry()?.define(&author, &vms);
+        if let Err(RegistryError::InUse { at, key, reason }) = &defined {
+            let line = line_of(&text, lines.get(*at).copied().unwrap_or(1), key);
+            return Err(wrong(format!("{}: line {line}: {reason}", self.file)));
+        }
+        defined.map_err(|error| registry_failed(&error))?;
         say(&format!("{} VMs defined", vms.len()));
         Ok(())
     }
 }
 
-/// Parses the stream; an error names the line of the whole stream and the key.
-fn parse(text: &str) -> Result<Vec<(VmId, VmConfig)>, String> {
+/// The line on which the block that begins at `first_line` has a key.
+fn line_of(text: &str, first_line: usize, key: &str) -> usize {
+    let mut block = text.lines().skip(first_line - 1);
+    let found = block.position(|line| line.split_once('=').is_some_and(|(known, _)| known == key));
+    first_line + found.unwrap_or(0)
+}
+
+/// Parses the stream, each definition with the line it begins on; an error names the line
+/// of the whole stream and the key.
+fn parse(text: &str) -> Result<Vec<(usize, VmId, VmConfig)>, String> {
     let mut vms = Vec::new();
     let mut block = String::new();
     let mut first_line = 1;
@@ -61,7 +77,8 @@ fn parse(text: &str) -> Result<Vec<(VmId, VmConfig)>, String> {
             continue;
         }
         if block.lines().any(|line| !line.starts_with('#')) {
-            vms.push(definition(&block, first_line)?);
+            let (id, config) = definition(&block, first_line)?;
+            vms.push((first_line, id, config));
         }
         block.clear();
         first_line = number + 1;
@@ -132,9 +149,9 @@ mod tests {
         let vms = parse(TWO).unwrap();
         let ids: Vec<_> = vms
             .iter()
-            .map(|(id, config)| format!("{id} {}", config.vcpus))
+            .map(|(line, id, config)| format!("{line} {id} {}", config.vcpus))
             .collect();
-        assert_eq!(ids, ["a 1", "b 2"]);
+        assert_eq!(ids, ["1 a 1", "8 b 2"]);
         assert!(parse("\n# nothing\n\n").unwrap().is_empty());
     }
 

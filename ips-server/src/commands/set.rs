@@ -79,6 +79,11 @@ impl Set {
         if self.pairs.is_empty() {
             return Err(wrong("want at least one key=value"));
         }
+        let mut keys: Vec<_> = self.pairs.iter().map(|pair| key_of(pair)).collect();
+        keys.sort_unstable();
+        if let Some(twice) = keys.windows(2).find(|two| two[0] == two[1]) {
+            return Err(wrong(format!("{} is given twice", twice[0])));
+        }
         let split = |pair: &'_ String| -> Result<(usize, usize), Conclusion> {
             let at = pair
                 .find('=')
@@ -90,6 +95,10 @@ impl Set {
             .map(|pair| split(pair).map(|(end, start)| (&pair[..end], &pair[start..])))
             .collect()
     }
+}
+
+fn key_of(pair: &str) -> &str {
+    pair.split_once('=').map_or(pair, |(key, _)| key)
 }
 
 fn is_fixed(key: &str) -> bool {

@@ -26,6 +26,8 @@ pub use error::RegistryError;
 pub struct Registry {
     connection: Connection,
     path: PathBuf,
+    /// Device and inode, from when it was opened.
+    file: Option<(u64, u64)>,
 }
 
 impl Registry {

@@ -50,6 +50,7 @@ impl Registry {
         let mut registry = Self {
             connection: connect(path)?,
             path: path.to_owned(),
+            file: identity(path),
         };
         // What is not ours, or newer, has not been written to until here.
         let version = registry.check_version()?;
@@ -138,6 +139,12 @@ impl Registry {
         )
     }
 
+    /// Whether two have the same file open, not only one of the same name.
+    #[must_use]
+    pub fn is_same_file(&self, other: &Self) -> bool {
+        self.file == other.file
+    }
+
     /// Lets a large transaction keep more pages in memory, in KiB.
     pub(super) fn widen_cache(&self, kib: i32) -> Result<(), RegistryError> {
         let widened = self.connection.pragma_update(None, "cache_size", -kib);
@@ -212,6 +219,12 @@ fn begin_wal(connection: &Connection) -> rusqlite::Result<()> {
         }
         std::thread::sleep(WAL_POLL);
     }
+}
+
+/// Device and inode.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    let found = path.metadata().ok()?;
+    Some((found.dev(), found.ino()))
 }
 
 fn version(connection: &Connection) -> rusqlite::Result<u32> {

@@ -1,6 +1,6 @@
 //! What people and monitoring may read: JSON under /v1, health and metrics. Read-only.
 
-use hps_core::names::VmId;
+use hps_core::names::{VmId, VmName};
 use serde::Serialize;
 use tiny_http::Method;
 
@@ -42,9 +42,16 @@ struct Health {
     version: &'static str,
 }
 
-/// Opens the registry anew, as a fresh process would have to.
+/// Opens the registry anew, as a fresh process would have to; it must be the file that
+/// the workers have open.
 pub(super) fn healthz(worker: &Worker, _: &Asked) -> Result<Reply, RegistryError> {
-    Registry::open(&worker.shared.settings.registry)?.ping()?;
+    let fresh = Registry::open_existing(&worker.shared.settings.registry)?;
+    fresh.ping()?;
+    if !fresh.is_same_file(&worker.registry.borrow()) {
+        let path = fresh.path().display();
+        let why = format!("registry {path}: another file stands there now; restart the server");
+        return Ok(Reply::error(503, &why));
+    }
     Ok(Reply::json(&Health {
         status: "ok",
         version: env!("CARGO_PKG_VERSION"),
@@ -74,14 +81,14 @@ pub(super) fn vms(worker: &Worker, _: &Asked) -> Result<Reply, RegistryError> {
 }
 
 pub(super) fn vm(worker: &Worker, asked: &Asked) -> Result<Reply, RegistryError> {
-    let id = asked.path.strip_prefix("/v1/vms/").unwrap_or_default();
-    let Ok(id) = id.parse::<VmId>() else {
-        return Ok(Reply::error(400, "the path names no vm_id"));
-    };
+    let name = asked.path.strip_prefix("/v1/vms/").unwrap_or_default();
+    if name.parse::<VmId>().is_err() && name.parse::<VmName>().is_err() {
+        return Ok(Reply::error(400, "the path names no VM"));
+    }
     let stale_after = worker.shared.settings.stale_after;
-    Ok(match worker.registry.borrow().vm(&id)? {
+    Ok(match worker.registry.borrow().find(name)? {
         Some(vm) => Reply::json(&ShownVm::of(&vm, stale_after)),
-        None => Reply::error(404, &format!("no VM {id} is defined")),
+        None => Reply::error(404, &format!("no VM {name} is defined")),
     })
 }
 

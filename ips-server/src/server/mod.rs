@@ -30,6 +30,8 @@ use metrics::Metrics;
 use query::Query;
 use reply::Reply;
 
+/// The IPS command interface, as installed nodes know it.
+const BOOT_MANAGER: &str = "/cgi-bin/boot_manager.sh";
 /// Longest request target, in bytes.
 const MAX_TARGET: usize = 8 * 1024;
 /// Longest body, in bytes.
@@ -171,7 +173,11 @@ impl Worker {
         let began = Instant::now();
         let target = request.url().to_owned();
         let (route, reply) = if target.len() > MAX_TARGET {
-            ("other", Reply::error(414, "the request target is too long"))
+            let why = "the request target is too long";
+            match target.starts_with(BOOT_MANAGER) {
+                true => ("boot_manager", Reply::refusal(414, why)),
+                false => ("other", Reply::error(414, why)),
+            }
         } else {
             self.route(&read(&mut request, &target, &self.shared.settings))
         };
@@ -184,7 +190,7 @@ impl Worker {
 
     fn route(&self, asked: &Asked) -> (&'static str, Reply) {
         match asked.path.as_str() {
-            "/cgi-bin/boot_manager.sh" => ("boot_manager", boot_manager::answer(self, asked)),
+            BOOT_MANAGER => ("boot_manager", boot_manager::answer(self, asked)),
             "/healthz" => ("healthz", api::get(self, asked, api::healthz)),
             "/metrics" => ("metrics", api::get(self, asked, api::metrics)),
             "/v1/vms" => ("vms", api::get(self, asked, api::vms)),
@@ -212,12 +218,12 @@ impl Worker {
 
 fn read(request: &mut Request, target: &str, settings: &Settings) -> Asked {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    // The last of several: what our own proxy has added stands at the end.
     let header = |name: &'static str| {
-        let found = request
-            .headers()
-            .iter()
-            .find(|header| header.field.equiv(name));
-        found.map(|header| header.value.as_str().to_owned())
+        let mut headers = request.headers().iter();
+        headers
+            .rfind(|header| header.field.equiv(name))
+            .map(|header| header.value.as_str().to_owned())
     };
     let token = header("Authorization")
         .as_deref()
@@ -262,11 +268,12 @@ fn read_body(request: &mut Request) -> Body {
 }
 
 fn http(reply: Reply, head_only: bool) -> Response<std::io::Cursor<Vec<u8>>> {
+    let headers = std::iter::once(("Content-Type", reply.content_type))
+        .chain(reply.companion())
+        .filter_map(|(name, value)| Header::from_bytes(name, value).ok())
+        .collect();
     let length = reply.body.len();
     let body = if head_only { Vec::new() } else { reply.body };
-    let headers = Header::from_bytes("Content-Type", reply.content_type)
-        .into_iter()
-        .collect();
     Response::new(
         reply.status.into(),
         headers,

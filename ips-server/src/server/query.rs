@@ -19,7 +19,7 @@ pub(super) enum QueryError {
     Control,
     #[error("parameter {0:?} is given twice")]
     Repeated(String),
-    #[error("the parameter cmd must be written as `cmd`")]
+    #[error("cmd and its value must be written without %XX")]
     DisguisedCommand,
 }
 
@@ -33,7 +33,8 @@ impl Query {
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             let name = decode(key)?;
-            if name.eq_ignore_ascii_case("cmd") && key != "cmd" {
+            let is_command = name.eq_ignore_ascii_case("cmd");
+            if is_command && (key != "cmd" || value.contains('%')) {
                 return Err(QueryError::DisguisedCommand);
             }
             if parameters.insert(name.clone(), decode(value)?).is_some() {
@@ -99,6 +100,7 @@ mod tests {
         for (text, want) in [
             ("cmd=vm&cmd=log", QueryError::Repeated("cmd".to_owned())),
             ("c%6dd=vm", QueryError::DisguisedCommand),
+            ("cmd=%76m", QueryError::DisguisedCommand),
             ("CMD=vm&cmd=vm", QueryError::DisguisedCommand),
             ("a=1&a=2", QueryError::Repeated("a".to_owned())),
             ("a=%4", QueryError::Percent),

@@ -50,6 +50,17 @@ impl Reply {
         }
     }
 
+    /// The header that HTTP wants beside a status, where it wants one.
+    #[must_use]
+    pub(super) fn companion(&self) -> Option<(&'static str, &'static str)> {
+        match self.status {
+            401 => Some(("WWW-Authenticate", "Bearer")),
+            405 if self.content_type == TEXT => Some(("Allow", "GET, POST")),
+            405 => Some(("Allow", "GET, HEAD")),
+            _ => None,
+        }
+    }
+
     /// A refusal to a node: `error=TEXT`.
     #[must_use]
     pub(super) fn refusal(status: u16, why: &str) -> Self {
