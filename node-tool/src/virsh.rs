@@ -23,6 +23,9 @@ pub(crate) struct Virsh<'a> {
     begun: &'a Cell<bool>,
 }
 
+/// Longest answer that is read: thousands of domains with all their CPUs.
+const KEEP_BYTES: usize = 32 * 1024 * 1024;
+
 /// Flags of `undefine`, from all that may belong to a domain down to what the plainest
 /// driver takes.
 const UNDEFINE: [&[&str]; 4] = [
@@ -64,11 +67,15 @@ impl<'a> Virsh<'a> {
 
     /// A child that only reads: a signal ends it, unless something was changed before.
     fn ask(&self, words: &[&str]) -> Result<Output, ExecError> {
-        let command = self.command(words);
-        if self.begun.get() {
-            return command.run();
+        let mut command = self.command(words).keep(KEEP_BYTES);
+        if !self.begun.get() {
+            command = command.interrupted_by(self.told);
         }
-        command.interrupted_by(self.told).run()
+        let output = command.run()?;
+        if output.cut {
+            return Err(output.nonsense(format!("more than {KEEP_BYTES} bytes")));
+        }
+        Ok(output)
     }
 
     /// A child that changes something: it is left to finish, and holds the locks as well.

@@ -97,11 +97,25 @@ fn serials(id: &VmId, config: &VmConfig) -> Vec<String> {
         };
         tracing::info!("disk {}: {said}", disk.number);
     }
+    warn_of_twins(config, &wwids);
     let serial = |(key, wwid): &(String, Option<String>)| match wwid {
         Some(wwid) => identity::serial(wwid),
         None => identity::serial(&format!("{id}/{key}")),
     };
     wwids.iter().map(serial).collect()
+}
+
+/// One LUN as two disks is a mistake that a guest turns into a broken file system.
+fn warn_of_twins(config: &VmConfig, wwids: &[(String, Option<String>)]) {
+    let first_paths = &wwids[..config.disks.len()];
+    for (i, (key, wwid)) in first_paths.iter().enumerate() {
+        let twin = first_paths[..i]
+            .iter()
+            .find(|(_, other)| wwid.is_some() && other == wwid);
+        if let Some((twin, _)) = twin {
+            tracing::warn!("{twin} and {key} are one LUN, and will be two disks of the VM");
+        }
+    }
 }
 
 fn os_known(app: &App, config: &VmConfig) -> bool {
