@@ -7,6 +7,8 @@
 )]
 
 mod connections;
+mod damage;
+mod edges;
 mod harness;
 mod kills;
 mod opensvc;
