@@ -2,10 +2,14 @@
 //! the query. No redirect is followed and no proxy of the environment is used: the
 //! answer is trusted, so it must come from where we asked.
 
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use ureq::Agent;
-use ureq::http::StatusCode;
+use ureq::config::Config;
+use ureq::http::{StatusCode, Uri};
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
 use crate::route;
 use crate::settings::Settings;
@@ -20,6 +24,8 @@ const MOST: u64 = 16 * 1024 * 1024;
 #[derive(Debug)]
 pub(crate) struct Ips {
     base: String,
+    /// Where `base` leads, unless it has a name that must be looked up.
+    address: Option<SocketAddr>,
     token: Option<String>,
     connect_timeout: Duration,
 }
@@ -55,13 +61,16 @@ pub(crate) enum IpsError {
 impl Ips {
     /// Finds the IPS: the setting, else the default gateway.
     pub(crate) fn find(settings: &Settings, task: &Task) -> Result<Self, IpsError> {
-        let gateway = || route::default_gateway().map(|host| format!("http://{host}"));
+        let (base, address) = match &settings.ips {
+            Some(base) => (base.clone(), literal(base)),
+            None => {
+                let gateway = route::default_gateway().ok_or(IpsError::NoGateway)?;
+                (url_of(&gateway), Some(gateway))
+            }
+        };
         Ok(Self {
-            base: settings
-                .ips
-                .clone()
-                .or_else(gateway)
-                .ok_or(IpsError::NoGateway)?,
+            base,
+            address,
             token: task.token.clone(),
             connect_timeout: settings.connect_timeout,
         })
@@ -86,7 +95,7 @@ impl Ips {
         most: u64,
     ) -> Result<Answer, IpsError> {
         let url = format!("{}{PATH}?{}", self.base, query_text(query));
-        let mut request = agent(self.connect_timeout.min(within), within).post(&url);
+        let mut request = self.agent(within).post(&url);
         if let Some(token) = &self.token {
             request = request.header("Authorization", format!("Bearer {token}"));
         }
@@ -99,6 +108,20 @@ impl Ips {
             body: read.map_err(|error| self.unread(&error, most))?,
             location,
         })
+    }
+
+    fn agent(&self, within: Duration) -> Agent {
+        let config = Agent::config_builder()
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .proxy(None)
+            .http_status_as_error(false)
+            .timeout_connect(Some(self.connect_timeout.min(within)))
+            .timeout_global(Some(within))
+            .user_agent(concat!("n_vm/", env!("CARGO_PKG_VERSION")))
+            .build();
+        let resolver = Known(self.address, DefaultResolver::default());
+        Agent::with_parts(config, DefaultConnector::default(), resolver)
     }
 
     fn unread(&self, error: &ureq::Error, most: u64) -> IpsError {
@@ -133,17 +156,40 @@ impl Ips {
     }
 }
 
-fn agent(connect: Duration, within: Duration) -> Agent {
-    Agent::config_builder()
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .proxy(None)
-        .http_status_as_error(false)
-        .timeout_connect(Some(connect))
-        .timeout_global(Some(within))
-        .user_agent(concat!("n_vm/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .new_agent()
+/// `http://192.0.2.1` of port 80 of that address.
+fn url_of(address: &SocketAddr) -> String {
+    match address.ip() {
+        IpAddr::V4(ip) => format!("http://{ip}"),
+        IpAddr::V6(ip) => format!("http://[{ip}]"),
+    }
+}
+
+/// The address a URL names itself, without any look-up.
+fn literal(base: &str) -> Option<SocketAddr> {
+    let authority = base.strip_prefix("http://")?.split('/').next()?;
+    let bare = authority.trim_start_matches('[').trim_end_matches(']');
+    let with_port = authority.parse().ok();
+    with_port.or_else(|| Some(SocketAddr::new(bare.parse().ok()?, 80)))
+}
+
+/// Knows the address already, or asks the system's resolver.
+#[derive(Debug)]
+struct Known(Option<SocketAddr>, DefaultResolver);
+
+impl Resolver for Known {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let Some(address) = self.0 else {
+            return self.1.resolve(uri, config, timeout);
+        };
+        let mut all = self.empty();
+        all.push(address);
+        Ok(all)
+    }
 }
 
 /// `: no such VM` of the body `error=no such VM`, or of the first line of any other body.
@@ -191,5 +237,23 @@ mod tests {
             query_text(&[("message", "a b&c=d+é%\n"), ("cmd", "vm")]),
             "message=a%20b%26c%3Dd%2B%C3%A9%25%0A&cmd=vm"
         );
+    }
+
+    #[test]
+    fn an_address_in_a_url_needs_no_look_up() {
+        for (base, want) in [
+            ("http://192.0.2.1", Some("192.0.2.1:80")),
+            ("http://192.0.2.1:8068/x", Some("192.0.2.1:8068")),
+            ("http://[2001:db8::1]", Some("[2001:db8::1]:80")),
+            ("http://[2001:db8::1]:81", Some("[2001:db8::1]:81")),
+            ("http://ips", None),
+            ("http://localhost:80", None),
+        ] {
+            assert_eq!(
+                literal(base),
+                want.map(|text| text.parse().unwrap()),
+                "{base}"
+            );
+        }
     }
 }

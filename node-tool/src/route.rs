@@ -1,19 +1,26 @@
 //! The default gateway, from the kernel's own routing tables: on a node that was
 //! booted over the network it is the IPS.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 /// Route is usable (`include/uapi/linux/route.h`: `RTF_UP`).
 const UP: u32 = 1;
 /// Route has a gateway (`RTF_GATEWAY`).
 const GATEWAY: u32 = 2;
 
-/// The host part of a URL that leads to the default gateway, IPv4 before IPv6.
-pub(crate) fn default_gateway() -> Option<String> {
-    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
-    ipv4(&read("/proc/net/route"))
-        .map(|address| address.to_string())
-        .or_else(|| ipv6(&read("/proc/net/ipv6_route")).map(|address| format!("[{address}]")))
+/// Port 80 of the default gateway, IPv4 before IPv6.
+pub(crate) fn default_gateway() -> Option<SocketAddr> {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    if let Some(address) = ipv4(&read("/proc/net/route")) {
+        return Some(SocketAddr::new(IpAddr::V4(address), 80));
+    }
+    let (address, link) = ipv6(&read("/proc/net/ipv6_route"))?;
+    // A link-local address means something on its link only.
+    let index = read(&format!("/sys/class/net/{link}/ifindex"))
+        .trim()
+        .parse();
+    let scope = index.ok().filter(|_| address.is_unicast_link_local());
+    Some(SocketAddrV6::new(address, 80, 0, scope.unwrap_or(0)).into())
 }
 
 /// The gateway of the default route with the smallest metric.
@@ -36,22 +43,20 @@ fn ipv4(table: &str) -> Option<Ipv4Addr> {
     routes.min().map(|(_, address)| address)
 }
 
-/// As [`ipv4`]; a link-local gateway is left out, since a URL cannot say on which link.
-fn ipv6(table: &str) -> Option<Ipv6Addr> {
+/// As [`ipv4`], with the name of the link.
+fn ipv6(table: &str) -> Option<(Ipv6Addr, String)> {
     // destination plen source plen next-hop metric refcnt use flags iface
     let routes = table.lines().filter_map(|line| {
         let words: Vec<_> = line.split_whitespace().collect();
-        let [net, "00", _, _, hop, metric, _, _, flags, _] = words.as_slice() else {
+        let [net, "00", _, _, hop, metric, _, _, flags, link] = words.as_slice() else {
             return None;
         };
         is_gateway(flags).filter(|()| net.bytes().all(|byte| byte == b'0'))?;
         let hop = Ipv6Addr::from(u128::from_str_radix(hop, 16).ok()?);
-        Some((u32::from_str_radix(metric, 16).ok()?, hop))
+        let metric = u32::from_str_radix(metric, 16).ok()?;
+        Some((metric, hop, (*link).to_owned()))
     });
-    routes
-        .filter(|(_, hop)| !hop.is_unicast_link_local())
-        .min()
-        .map(|(_, address)| address)
+    routes.min().map(|(_, address, link)| (address, link))
 }
 
 fn is_gateway(flags: &str) -> Option<()> {
@@ -84,16 +89,16 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv6_gateway_is_found_and_a_link_local_one_is_not_taken() {
+    fn an_ipv6_gateway_is_found_with_its_link() {
         let zero = "0".repeat(32);
-        let line = |hop: &str| {
-            format!("{zero} 00 {zero} 00 {hop} 00000400 00000001 00000000 00000003 eth0\n")
+        let line = |hop: &str, metric: u32| {
+            format!("{zero} 00 {zero} 00 {hop} {metric:08x} 00000001 00000000 00000003     eth0\n")
         };
-        let global = line("20010db8000000000000000000000001");
-        assert_eq!(
-            ipv6(&(line("fe800000000000000000000000000001") + &global)),
-            "2001:db8::1".parse().ok()
-        );
-        assert_eq!(ipv6(&line("fe800000000000000000000000000001")), None);
+        let global = line("20010db8000000000000000000000001", 1024);
+        let local = line("fe800000000000000000000000000001", 512);
+        let found = |table: &str| ipv6(table).map(|(address, link)| format!("{address} {link}"));
+        assert_eq!(found(&global).unwrap(), "2001:db8::1 eth0");
+        assert_eq!(found(&(global + &local)).unwrap(), "fe80::1 eth0");
+        assert_eq!(found(""), None);
     }
 }
