@@ -51,8 +51,24 @@ fn word(path: PathBuf) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// A folder of sysfs as a kernel shows it.
-    fn device(files: &[(&str, &str)]) -> PathBuf {
+    /// A folder of sysfs as a kernel shows it, as long as the test lasts.
+    struct Folder(PathBuf);
+
+    impl std::ops::Deref for Folder {
+        type Target = Path;
+
+        fn deref(&self) -> &Path {
+            &self.0
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn device(files: &[(&str, &str)]) -> Folder {
         static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let root = std::env::temp_dir().join(format!("hps-sysfs-{}-{count}", std::process::id()));
@@ -61,7 +77,7 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
-        root
+        Folder(root)
     }
 
     #[test]
