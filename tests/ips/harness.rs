@@ -86,7 +86,8 @@ impl Ips {
         let mut ips = Self::new();
         let fakes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fakes");
         let link = |name: &str, to: &str| {
-            std::os::unix::fs::symlink(fakes.join(name), ips.dir.join("bin").join(to)).unwrap()
+            let to = ips.dir.join("bin").join(to);
+            std::os::unix::fs::symlink(fakes.join(name), to).unwrap();
         };
         link("om", "om");
         link("om-cluster", "om-cluster");

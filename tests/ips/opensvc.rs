@@ -446,3 +446,24 @@ fn the_specifications_own_checks_hold() {
     ips.cluster(&["stop", "tch-001"]);
     assert_eq!(create(&["a", "tch-001"]), 3);
 }
+
+#[test]
+fn a_rebooted_node_has_lost_its_vm_and_the_sweep_makes_it_again_where_asked() {
+    let mut ips = with_vm();
+    ips.ok(&["create", "a", "tch-001"]);
+    ips.fake("inventory", &inventory(None));
+    let told = ips.ok(&["sweep"]);
+    assert!(
+        told.contains("care: VM a: should run, and tch-001 has lost it"),
+        "{told}"
+    );
+    assert_eq!(ips.vm("a")["state"], "absent");
+    assert_eq!(ips.vm("a")["node"], "tch-001", "the claim stands");
+    ips.set("IPS_NODES_RESTART", "on");
+    let made = ips.ok(&["sweep"]);
+    assert!(
+        made.contains("VM a: made again on tch-001: create done (0)"),
+        "{made}"
+    );
+    assert_eq!(ips.vm("a")["state"], "running");
+}

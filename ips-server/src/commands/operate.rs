@@ -112,7 +112,7 @@ fn make_again(performer: &mut Performer<'_>, start: &Request, failed: Conclusion
     performer.perform(&create)
 }
 
-fn performer<'a>(
+pub(super) fn performer<'a>(
     env: &'a Env,
     engine: &'a dyn Engine,
     stop: &'a AtomicBool,

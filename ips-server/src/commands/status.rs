@@ -116,9 +116,8 @@ fn ask_all(env: &Env) -> Result<Vec<NodeName>, Conclusion> {
         .engine(&stop)
         .map_err(|error| Conclusion::refused(Exit::Parameters, error))?;
     let engine = engine.as_ref();
-    let nodes = engine
-        .nodes()
-        .map_err(|error| Conclusion::refused(Exit::Unknown, error.to_string()))?;
+    let nodes = settle::hosts(&env.registry()?, engine)
+        .map_err(|why| Conclusion::refused(Exit::Unknown, why))?;
     Ok(std::thread::scope(|scope| {
         let asked: Vec<_> = nodes
             .into_iter()

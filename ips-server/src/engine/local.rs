@@ -46,6 +46,10 @@ impl Engine for Local<'_> {
         }])
     }
 
+    fn is_host(&self, _: &NodeName) -> bool {
+        true
+    }
+
     fn addresses(&self, _: &NodeName) -> Option<Vec<IpAddr>> {
         None
     }

@@ -22,6 +22,9 @@ pub trait Engine: Sync {
     /// Why nobody could say.
     fn nodes(&self) -> Result<Vec<Node>, Unanswered>;
 
+    /// Whether VMs are run on this node as a rule: the IPS itself is in its cluster, too.
+    fn is_host(&self, node: &NodeName) -> bool;
+
     /// The addresses a node's requests come from; `None` where they cannot be told.
     fn addresses(&self, node: &NodeName) -> Option<Vec<IpAddr>>;
 

@@ -88,6 +88,10 @@ impl Engine for OpenSvc<'_> {
         Ok(self.cluster()?.nodes)
     }
 
+    fn is_host(&self, node: &NodeName) -> bool {
+        self.own().is_ok_and(|own| own != *node)
+    }
+
     fn addresses(&self, node: &NodeName) -> Option<Vec<IpAddr>> {
         if !self.bind_address {
             return None;

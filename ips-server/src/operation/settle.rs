@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::token::Token;
 use super::verdict::Facts;
 use super::{Conclusion, Request, look};
-use crate::engine::{Earlier, Ended, Engine, Inventoried};
+use crate::engine::{Earlier, Ended, Engine, Inventoried, Node};
 use crate::error::chain;
 use crate::exit::Exit;
 use crate::registry::Registry;
@@ -135,6 +135,17 @@ pub fn take_inventory(
     };
     let revoked = registry.revoke(token.hash()).map_err(|error| chain(&error));
     recorded.and(revoked)
+}
+
+/// The nodes that may have VMs: hosts, and whoever owns one.
+///
+/// # Errors
+/// Why nobody could say.
+pub fn hosts(registry: &Registry, engine: &dyn Engine) -> Result<Vec<Node>, String> {
+    let owners = registry.owners().map_err(|error| chain(&error))?;
+    let mut nodes = engine.nodes().map_err(|error| chain(&error))?;
+    nodes.retain(|node| owners.contains(&node.name) || engine.is_host(&node.name));
+    Ok(nodes)
 }
 
 fn record(registry: &mut Registry, inventory: &Inventory) -> Result<(), String> {

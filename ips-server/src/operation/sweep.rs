@@ -136,9 +136,9 @@ impl Sweep<'_> {
 
     /// Asks every node that answers; the VMs of the others stay as they were seen last.
     fn inventories(&mut self) -> Result<Vec<Finding>, RegistryError> {
-        let nodes = match self.engine.nodes() {
+        let nodes = match settle::hosts(self.registry, self.engine) {
             Ok(nodes) => nodes,
-            Err(error) => return Ok(vec![Finding::care("nodes", chain(&error))]),
+            Err(why) => return Ok(vec![Finding::care("nodes", why)]),
         };
         let mut findings = Vec::new();
         for node in nodes {

@@ -40,6 +40,19 @@ impl Registry {
         })
     }
 
+    /// The nodes that own VMs.
+    ///
+    /// # Errors
+    /// The registry cannot be read.
+    pub fn owners(&self) -> Result<Vec<NodeName>, RegistryError> {
+        let sql = "SELECT DISTINCT owner FROM vm WHERE owner IS NOT NULL ORDER BY owner";
+        self.read(|tx| {
+            let mut statement = tx.prepare_cached(sql)?;
+            let rows = statement.query_and_then([], |row| column(row, "vm", 0))?;
+            rows.collect()
+        })
+    }
+
     /// Domains that are where they must not be.
     ///
     /// # Errors

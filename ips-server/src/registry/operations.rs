@@ -7,7 +7,7 @@ use hps_core::kv::one_line;
 use hps_core::names::{DiskPath, NodeName, VmId};
 use hps_core::state::VmState;
 use hps_core::verb::Verb;
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use uuid::Uuid;
 
 use super::vms::Desired;
@@ -334,7 +334,7 @@ impl Registry {
     }
 }
 
-fn steps(tx: &Transaction<'_>, operation: Uuid) -> Result<Vec<Step>, RegistryError> {
+fn steps(tx: &Connection, operation: Uuid) -> Result<Vec<Step>, RegistryError> {
     let sql = "SELECT step, at, result FROM step WHERE operation = ?1 ORDER BY position";
     let mut statement = tx.prepare_cached(sql)?;
     let rows = statement.query_and_then([operation.to_string()], |row| {

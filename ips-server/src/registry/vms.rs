@@ -8,7 +8,7 @@ use hps_core::config::{BootDevice, Disk, Network, VmConfig};
 use hps_core::names::{NodeName, VmId};
 use hps_core::state::VmState;
 use rusqlite::fallible_streaming_iterator::FallibleStreamingIterator;
-use rusqlite::{Params, Row, Rows, Transaction};
+use rusqlite::{Connection, Params, Row, Rows};
 use uuid::Uuid;
 
 use super::{Registry, RegistryError, bad, column, number, optional};
@@ -149,11 +149,7 @@ impl Registry {
 const DISKS: &str = "SELECT vm_id, number, side, path FROM disk";
 const NETWORKS: &str = "SELECT vm_id, vni, bridge FROM network";
 
-fn one(
-    tx: &Transaction<'_>,
-    clause: &str,
-    params: impl Params,
-) -> Result<Option<Vm>, RegistryError> {
+fn one(tx: &Connection, clause: &str, params: impl Params) -> Result<Option<Vm>, RegistryError> {
     let mut statement = tx.prepare_cached(&format!("SELECT {COLUMNS} FROM vm {clause}"))?;
     let mut rows = statement.query(params)?;
     let Some(row) = rows.next()? else {
@@ -177,7 +173,7 @@ fn one(
 }
 
 /// All VMs by vm_id: the order in which the rows lie, so each table is read front to back.
-fn all(tx: &Transaction<'_>) -> Result<Vec<Vm>, RegistryError> {
+fn all(tx: &Connection) -> Result<Vec<Vm>, RegistryError> {
     let mut vms = tx.prepare_cached(&format!("SELECT {COLUMNS} FROM vm ORDER BY vm_id"))?;
     let mut disks = tx.prepare_cached(&format!("{DISKS} ORDER BY vm_id, number, side"))?;
     let mut networks = tx.prepare_cached(&format!("{NETWORKS} ORDER BY vm_id, position"))?;
