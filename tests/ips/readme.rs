@@ -19,6 +19,12 @@ fn table(mark: &str) -> Vec<(String, String)> {
         .collect()
 }
 
+/// The codes of the README's table for `o_vm`.
+pub(crate) fn codes_of_o_vm() -> Vec<String> {
+    let rows = table("`o_vm create` and the other verbs");
+    rows.into_iter().map(|(code, _)| code).collect()
+}
+
 #[test]
 fn the_exit_codes_of_o_vm_are_those_of_the_code() {
     let code: Vec<_> = Exit::ALL

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use hps_core::names::NodeName;
+use hps_core::names::{NodeName, VmId};
 use hps_core::verb::Verb;
 
 use super::Env;
@@ -51,7 +51,7 @@ fn perform(env: &Env, order: &Order<'_>) -> Result<Conclusion, Conclusion> {
         check_node(engine.as_ref(), node)?;
     }
     let vm = env.find(order.vm)?;
-    let request = match request(order, &vm) {
+    let request = match request(env, order, &vm) {
         Ok(request) => request,
         Err(nothing_to_do) => return Ok(nothing_to_do),
     };
@@ -64,30 +64,38 @@ fn perform(env: &Env, order: &Order<'_>) -> Result<Conclusion, Conclusion> {
 }
 
 /// Where it goes: to the node it was told, else to the VM's owner.
-fn request(order: &Order<'_>, vm: &Vm) -> Result<Request, Conclusion> {
+fn request(env: &Env, order: &Order<'_>, vm: &Vm) -> Result<Request, Conclusion> {
     let node = match (&order.node, &vm.owner) {
         (Some(node), _) | (None, Some(node)) => node.clone(),
-        (None, None) if order.verb == Verb::Destroy => {
-            return Err(Conclusion::refused(
-                Exit::Success,
-                format!("no node has {}: nothing to destroy", vm.id),
-            ));
-        }
-        (None, None) => {
-            return Err(Conclusion::refused(
-                Exit::Parameters,
-                format!(
-                    "no node has {}; `o_vm create {} NODE` makes it",
-                    vm.id, vm.id
-                ),
-            ));
-        }
+        (None, None) => return Err(nowhere(env, order.verb, &vm.id)?),
     };
     Ok(Request {
         vm: vm.id.clone(),
         verb: order.verb,
         node,
         options: order.options.clone(),
+    })
+}
+
+/// What a verb without a node comes to when no node owns the VM.
+fn nowhere(env: &Env, verb: Verb, vm: &VmId) -> Result<Conclusion, Conclusion> {
+    let conflicts = env.registry()?.conflicts();
+    let conflicts = conflicts.map_err(|error| super::registry_failed(&error))?;
+    if let Some(conflict) = conflicts.into_iter().find(|conflict| conflict.vm == *vm) {
+        let node = conflict.node;
+        let why = format!(
+            "no node owns {vm}, but {node} has a domain of it; `o_vm create {vm} {node}` takes it over"
+        );
+        return Ok(Conclusion::refused(Exit::Refused, why));
+    }
+    Ok(if verb == Verb::Destroy {
+        Conclusion::refused(
+            Exit::Success,
+            format!("no node has {vm}: nothing to destroy"),
+        )
+    } else {
+        let why = format!("no node has {vm}; `o_vm create {vm} NODE` makes it");
+        Conclusion::refused(Exit::Parameters, why)
     })
 }
 
