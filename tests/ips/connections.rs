@@ -159,3 +159,65 @@ fn an_answer_longer_than_one_write_does_not_wait_for_the_clients_acknowledgement
     let took = began.elapsed();
     assert!(took < Duration::from_secs(1), "{took:?}");
 }
+
+#[test]
+fn clients_that_never_end_their_requests_keep_no_config_from_anybody() {
+    let mut ips = Ips::new();
+    ips.set("IPS_NODES_AUTH", "off")
+        .set("IPS_NODES_ALLOW", "127.0.0.1");
+    ips.define("a");
+    ips.serve();
+    let stuck: Vec<_> = (0..30)
+        .map(|n| {
+            let mut stream = connect(&ips);
+            let header = match n % 3 {
+                0 => "Content-Length: 5000",
+                1 => "Transfer-Encoding: chunked",
+                _ => "Connection: upgrade",
+            };
+            let head = format!("POST /cgi-bin/boot_manager.sh?cmd=vm&get_config=get_config&vm_id=a HTTP/1.1\r\n{header}\r\n\r\n");
+            stream.write_all(head.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    std::thread::sleep(Duration::from_millis(100));
+    let ask = "GET /cgi-bin/boot_manager.sh?cmd=vm&get_config=get_config&vm_id=a HTTP/1.1\r\n\r\n";
+    let answered = answer(&mut connect(&ips), ask).unwrap();
+    assert!(answered.starts_with("HTTP/1.1 200"), "{answered}");
+    drop(stuck);
+    wait_for("the helpers to be free again", || {
+        answer(&mut connect(&ips), ASK).ok()
+    });
+}
+
+#[test]
+fn clients_that_read_nothing_are_given_up() {
+    let mut ips = Ips::new();
+    // A listing that no socket buffer holds.
+    let text = "d".repeat(60_000);
+    let stream: String = (0..300)
+        .map(|n| format!("vm_id=v{n}\nname=v{n}\ncpu_count=1\nram_mb=64\nprovision_method=virt-install\ntitle={text}\n\n"))
+        .collect();
+    assert_eq!(ips.with_input(&["import", "-"], &stream).code, 0);
+    ips.serve();
+    let helpers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    let deaf: Vec<_> = (0..helpers.clamp(2, 8))
+        .map(|_| {
+            let mut stream = connect(&ips);
+            stream.write_all(b"GET /v1/vms HTTP/1.1\r\n\r\n").unwrap();
+            stream
+        })
+        .collect();
+    wait_for("all helpers to write to the deaf", || {
+        let queues = ips.shell(&format!("ss -Htn 'sport = :{}'", ips.port)).out;
+        let full = queues.lines().filter(|line| {
+            let queued = line.split_whitespace().nth(2).unwrap_or_default();
+            queued.parse::<u32>().is_ok_and(|bytes| bytes > 100_000)
+        });
+        (full.count() == deaf.len()).then_some(())
+    });
+    wait_for("somebody else to be answered", || {
+        answer(&mut connect(&ips), ASK).ok()
+    });
+    drop(deaf);
+}

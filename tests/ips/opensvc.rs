@@ -479,3 +479,80 @@ fn a_rebooted_node_has_lost_its_vm_and_the_sweep_makes_it_again_where_asked() {
     );
     assert_eq!(ips.vm("a")["state"], "running");
 }
+
+#[test]
+fn an_om_that_is_too_old_is_named_and_nothing_runs() {
+    let ips = with_vm();
+    ips.cluster(&["fault", "old-om"]);
+    let done = ips.o_vm(&["create", "a", "tch-001"]);
+    assert_eq!(done.code, 5, "{done:?}");
+    assert!(done.err.contains("rc18 or newer is needed"), "{}", done.err);
+    assert!(ips.calls().is_empty() && ips.services().is_empty());
+}
+
+/// Each call of `om` fails once, in each of its ways; then the same create again.
+#[test]
+fn whichever_call_of_om_fails_the_same_create_again_ends_right() {
+    let calls = [
+        "node-ls",
+        "daemon-status",
+        "svc-ls",
+        "instance-ls",
+        "instance-status",
+        "daemon-ps",
+        "create",
+        "delete",
+    ];
+    for call in calls {
+        for answer in ["truncated", "empty", "exit 1"] {
+            let ips = with_vm();
+            ips.fake("inventory", &inventory(Some("running")));
+            ips.cluster(&["fault", &format!("answer.{call}"), &format!("{answer}*1")]);
+            let first = ips.o_vm(&["create", "a", "tch-001"]);
+            ips.cluster(&["unfault", &format!("answer.{call}")]);
+            let again = ips.o_vm(&["create", "a", "tch-001"]);
+            assert_eq!(
+                again.code, 0,
+                "{call} {answer}: first {first:?}, again {again:?}"
+            );
+            assert!(ips.services().is_empty(), "{call} {answer}: {first:?}");
+            assert!(ends(&ips).iter().all(Option::is_some), "{call} {answer}");
+        }
+    }
+}
+
+/// The node goes away while its task runs, in each way it can; then it comes back.
+#[test]
+fn a_node_that_goes_away_under_a_task_gives_its_true_result_when_it_is_back() {
+    for (away, back) in [("stop", "start"), ("cut", "heal"), ("kill", "start")] {
+        let ips = with_vm();
+        ips.block();
+        let mut create = ips
+            .command("o_vm")
+            .args(["create", "a", "tch-001"])
+            .spawn()
+            .unwrap();
+        ips.wait_started();
+        ips.cluster(&[away, "tch-001"]);
+        ips.shell(&format!("pkill -9 -P {}", create.id()));
+        kill(create.id(), "KILL");
+        create.wait().unwrap();
+        wait_for("the node to be gone", || {
+            (ips.o_vm(&["validate-node", "-q", "tch-001"]).code == 3).then_some(())
+        });
+        let elsewhere = ips.o_vm(&["create", "a", "tch-002"]);
+        assert_eq!(elsewhere.code, 10, "{away}: {elsewhere:?}");
+        ips.unblock();
+        ips.cluster(&[back, "tch-001"]);
+        ips.fake("inventory", &inventory(Some("running")));
+        wait_for("the sweep to know", || {
+            ips.o_vm(&["sweep"]);
+            (ends(&ips) == [Some(0)]).then_some(())
+        });
+        wait_for("the service to stay gone", || {
+            ips.o_vm(&["sweep"]);
+            ips.services().is_empty().then_some(())
+        });
+        assert_eq!(ips.vm("a")["node"], "tch-001", "{away}");
+    }
+}

@@ -110,6 +110,7 @@ impl Engine for OpenSvc<'_> {
     fn prepare(&self, job: &Job, say: Say<'_>) -> Result<(), Unprepared> {
         let past = job.past();
         let name = service_name(&past).map_err(Unprepared::NotMade)?;
+        self.check_om().map_err(Unprepared::NotMade)?;
         let scope = self
             .scope(&job.node)
             .map_err(|error| Unprepared::NotMade(error.0))?;
@@ -225,6 +226,15 @@ impl OpenSvc<'_> {
             .map_err(|error| Unanswered(chain(&error)))?;
         let _ = self.own.set(cluster.own.clone());
         Ok(cluster)
+    }
+
+    /// An `om` that is too old would run a task without waiting, under another session id.
+    fn check_om(&self) -> Result<(), String> {
+        match self.om.can_wait() {
+            Ok(true) => Ok(()),
+            Ok(false) => Err("this `om` is too old: `om svc instance run` has no --wait; OpenSVC v3.0.0-rc18 or newer is needed".to_owned()),
+            Err(error) => Err(chain(&error)),
+        }
     }
 
     /// The name of this node, as `om` has it: never assumed.

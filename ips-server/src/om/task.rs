@@ -98,6 +98,15 @@ impl Om<'_> {
         Ok(taken(&answer::<Vec<Item>>(output)?, run))
     }
 
+    /// Whether this `om` can wait for a run under a session id of ours: v3.0.0-rc18 and later.
+    ///
+    /// # Errors
+    /// `om` gave no usable answer.
+    pub fn can_wait(&self) -> Result<bool, ExecError> {
+        let output = self.read(&["svc", "instance", "run", "--help"])?;
+        Ok(output.text().contains("--wait"))
+    }
+
     /// Whether a task of this session runs on the node.
     ///
     /// # Errors
