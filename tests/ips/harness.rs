@@ -53,6 +53,8 @@ impl Ips {
             "o_vm_create",
             "o_vm_validate_node",
             "o_vm_get_healthy_nodes",
+            "o_vm_validate_node_quiet",
+            "o_vm_destroy",
             "o_log",
         ] {
             link(binary, name);
