@@ -6,7 +6,7 @@
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::panic::PanicHookInfo;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,6 +18,8 @@ use tiny_http::{Listener, Request, Server};
 /// Pause before accepting again, in milliseconds: doubles until a request comes through.
 const MIN_PAUSE_MS: u64 = 50;
 const MAX_PAUSE_MS: u64 = 1000;
+/// How long a client may take no more of its answer.
+const WRITE_LIMIT: Duration = Duration::from_secs(5);
 /// How often an old server is asked for requests.
 const OLD_POLL: Duration = Duration::from_millis(5);
 /// How long an old server's connections may say nothing before they are given up.
@@ -223,22 +225,26 @@ fn start(socket: &Socket) -> std::io::Result<Server> {
     Server::from_listener(listener, None).map_err(std::io::Error::other)
 }
 
-/// Linux hands a listener's TCP_NODELAY to what it accepts, which tiny_http gives nobody
-/// else to set: without, the second half of an answer waits for the client's delayed ACK.
+/// Linux hands options of a listener to what it accepts, and tiny_http gives nobody a way
+/// to set them later. Without TCP_NODELAY the second half of an answer waits for the
+/// client's delayed ACK; without a limit a client that reads nothing keeps a thread.
 fn bind_tcp(address: &str) -> std::io::Result<TcpListener> {
     let listener = TcpListener::bind(address)?;
-    TcpStream::from(OwnedFd::from(listener.try_clone()?)).set_nodelay(true)?;
+    let options = TcpStream::from(OwnedFd::from(listener.try_clone()?));
+    options.set_nodelay(true)?;
+    options.set_write_timeout(Some(WRITE_LIMIT))?;
     Ok(listener)
 }
 
 /// A socket file that nobody listens on any more is replaced.
 fn bind_unix(path: &PathBuf) -> std::io::Result<UnixListener> {
-    let dead = std::os::unix::net::UnixStream::connect(path)
+    let dead = UnixStream::connect(path)
         .is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused);
     if dead {
         std::fs::remove_file(path)?;
     }
     let listener = UnixListener::bind(path)?;
+    UnixStream::from(OwnedFd::from(listener.try_clone()?)).set_write_timeout(Some(WRITE_LIMIT))?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
     Ok(listener)
 }

@@ -4,6 +4,7 @@
 
 mod api;
 mod boot_manager;
+mod crew;
 mod limiter;
 mod listen;
 mod metrics;
@@ -15,7 +16,6 @@ use std::io::Read;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tiny_http::{Header, Method, Request, Response};
@@ -24,6 +24,7 @@ use crate::access::{Client, client_address};
 use crate::error::chain;
 use crate::registry::{Registry, RegistryError};
 use crate::settings::Settings;
+use crew::Crew;
 use limiter::Limiter;
 use listen::{Endpoint, Listening};
 use metrics::Metrics;
@@ -38,8 +39,6 @@ const MAX_TARGET: usize = 8 * 1024;
 const MAX_BODY: usize = hps_core::kv::MAX_BYTES;
 /// How long requests under way may take once the server is told to end.
 const DRAIN: Duration = Duration::from_millis(1500);
-/// How long requests that wait already are still taken up then.
-const LAST_WORDS: Duration = Duration::from_millis(500);
 /// How often a worker looks up from waiting.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -97,9 +96,10 @@ pub fn serve(settings: Settings) -> Result<(), ServeError> {
         signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(ServeError::Signals)?;
     }
     // Opened before listening: who connects finds a registry that works.
-    let workers = worker_count();
-    let mut registries = (0..workers)
-        .map(|_| Registry::open(&settings.registry))
+    let open = || Registry::open(&settings.registry);
+    let front = open()?;
+    let helpers = (0..helper_count())
+        .map(|_| open())
         .collect::<Result<Vec<_>, _>>()?;
     let endpoint = Endpoint::parse(&settings.listen);
     let listening = Listening::open(&endpoint).map_err(|source| ServeError::Listen {
@@ -113,53 +113,28 @@ pub fn serve(settings: Settings) -> Result<(), ServeError> {
         limiter: Limiter::default(),
         stop,
     });
-    let listening = Arc::new(listening);
-    let mut workers = Vec::new();
-    while let Some(registry) = registries.pop() {
-        let worker = Worker {
-            shared: Arc::clone(&shared),
-            registry: RefCell::new(registry),
-        };
-        let listening = Arc::clone(&listening);
-        workers.push(std::thread::spawn(move || worker.work(&listening)));
-    }
+    let worker = |registry| Worker {
+        shared: Arc::clone(&shared),
+        registry: RefCell::new(registry),
+    };
+    let crew = Crew::start(
+        listening,
+        worker(front),
+        helpers.into_iter().map(worker).collect(),
+    );
     while !shared.stop.load(Ordering::Relaxed) {
         std::thread::sleep(TICK);
     }
-    drain(&workers);
+    crew.drain(DRAIN);
     tracing::info!("ended");
     Ok(())
 }
 
-fn worker_count() -> usize {
-    std::thread::available_parallelism().map_or(4, |cores| (cores.get() * 2).clamp(4, 16))
-}
-
-/// Waits until all workers have ended, at most [`DRAIN`]: one may hang on a slow client.
-fn drain(workers: &[JoinHandle<()>]) {
-    let until = Instant::now() + DRAIN;
-    while !workers.iter().all(JoinHandle::is_finished) && Instant::now() < until {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+fn helper_count() -> usize {
+    std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, 8))
 }
 
 impl Worker {
-    fn work(self, listening: &Listening) {
-        while !self.shared.stop.load(Ordering::Relaxed) {
-            if let Some(request) = listening.next(TICK) {
-                self.answer_safely(request);
-            }
-        }
-        // What had been read when the end came is answered; a client that goes on asking
-        // is not waited for.
-        let until = Instant::now() + LAST_WORDS;
-        while Instant::now() < until
-            && let Some(request) = listening.waiting()
-        {
-            self.answer_safely(request);
-        }
-    }
-
     /// One bad request must not take a worker down.
     fn answer_safely(&self, request: Request) {
         let answered =
@@ -252,6 +227,10 @@ fn bearer(header: &str) -> Option<&str> {
 }
 
 fn read_body(request: &mut Request) -> Body {
+    // tiny_http would give the rest of the connection as the body of an upgrade.
+    if wants_upgrade(request) {
+        return Body::Broken;
+    }
     if request
         .body_length()
         .is_some_and(|length| length > MAX_BODY)
@@ -265,6 +244,18 @@ fn read_body(request: &mut Request) -> Body {
         Ok(_) => Body::Read(body),
         Err(_) => Body::Broken,
     }
+}
+
+fn wants_upgrade(request: &Request) -> bool {
+    let mut headers = request.headers().iter();
+    headers.any(|header| {
+        header.field.equiv("Connection")
+            && header
+                .value
+                .as_str()
+                .to_ascii_lowercase()
+                .contains("upgrade")
+    })
 }
 
 fn http(reply: Reply, head_only: bool) -> Response<std::io::Cursor<Vec<u8>>> {
