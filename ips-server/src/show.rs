@@ -10,6 +10,7 @@ use crate::engine::Node;
 use crate::registry::nodes::NodeRecord;
 use crate::registry::operations::Operation;
 use crate::registry::vms::Vm;
+use crate::registry::{Registry, RegistryError};
 use crate::time::Timestamp;
 
 /// A VM.
@@ -83,6 +84,30 @@ pub struct ShownNode<'a> {
     pub memory_mb: Option<u64>,
     pub version: Option<&'a str>,
     pub boot_id: Option<String>,
+}
+
+/// One JSON array of the VMs that are wanted, by vm_id: each is written as it is read, so
+/// that a large registry is never in memory as a whole.
+///
+/// # Errors
+/// The registry cannot be read.
+pub fn vms_json(
+    registry: &Registry,
+    stale_after: Duration,
+    wants: impl Fn(&Vm) -> bool,
+) -> Result<Vec<u8>, RegistryError> {
+    let mut json = vec![b'['];
+    registry.each_vm(|vm| {
+        if wants(&vm) {
+            if json.len() > 1 {
+                json.push(b',');
+            }
+            // Our own types always serialize, and a Vec always takes more.
+            let _ = serde_json::to_writer(&mut json, &ShownVm::of(&vm, stale_after));
+        }
+    })?;
+    json.push(b']');
+    Ok(json)
 }
 
 impl<'a> ShownVm<'a> {

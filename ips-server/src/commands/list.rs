@@ -1,14 +1,16 @@
 //! `o_vm list`: the registry alone, with each state and its age.
 
+use std::io::IsTerminal;
+
 use argh::FromArgs;
 use hps_core::names::NodeName;
 use hps_core::state::VmState;
 
-use super::{Env, done, registry_failed, say_json, say_table, wrong};
+use super::{Env, done, registry_failed, say_bytes, say_json, say_table, wrong};
 use crate::exit::Exit;
 use crate::operation::Conclusion;
 use crate::registry::vms::Vm;
-use crate::show::ShownVm;
+use crate::show::{ShownVm, vms_json};
 use crate::time::short;
 
 /// List VMs, as the registry knows them.
@@ -77,10 +79,15 @@ impl List {
 
     fn list(&self, env: &Env) -> Result<(), Conclusion> {
         let columns = columns(self.columns.as_deref().unwrap_or(USUAL))?;
-        let mut vms = env
-            .registry()?
-            .vms()
-            .map_err(|error| registry_failed(&error))?;
+        let registry = env.registry()?;
+        let failed = |error| registry_failed(&error);
+        if self.json && !std::io::stdout().is_terminal() {
+            let wants = |vm: &Vm| self.wants(env, vm);
+            let json = vms_json(&registry, env.settings.stale_after, wants);
+            say_bytes(json.map_err(failed)?);
+            return Ok(());
+        }
+        let mut vms = registry.vms().map_err(failed)?;
         vms.retain(|vm| self.wants(env, vm));
         if self.json {
             print_json(env, &vms);

@@ -193,6 +193,12 @@ fn say_json(value: &impl Serialize) {
     let _ = written.map(|()| writeln!(out));
 }
 
+/// A whole text as one write and its line end.
+fn say_bytes(mut bytes: Vec<u8>) {
+    bytes.push(b'\n');
+    let _ = std::io::stdout().lock().write_all(&bytes);
+}
+
 /// A table with aligned columns; the last is not padded.
 fn say_table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
     let head: Vec<String> = head.iter().map(|&cell| cell.to_owned()).collect();

@@ -12,6 +12,7 @@ pub mod operations;
 pub mod tokens;
 pub mod vms;
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -112,8 +113,13 @@ fn number<T: FromStr<Err: ToString>>(
     index: usize,
 ) -> Result<T, RegistryError> {
     let number: i64 = row.get(index)?;
-    number
-        .to_string()
+    // Long enough for any i64.
+    let mut text = [0; 20];
+    let mut rest = &mut text[..];
+    let _ = write!(rest, "{number}");
+    let free = rest.len();
+    std::str::from_utf8(&text[..text.len() - free])
+        .map_err(|error| bad(row, table, index, &error))?
         .parse()
         .map_err(|error: T::Err| bad(row, table, index, &error))
 }

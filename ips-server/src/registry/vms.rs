@@ -115,14 +115,23 @@ impl Registry {
         }
     }
 
-    /// Every VM, by name: three queries, whatever their number.
+    /// Every VM, by name.
     ///
     /// # Errors
     /// The registry cannot be read.
     pub fn vms(&self) -> Result<Vec<Vm>, RegistryError> {
-        let mut vms = self.read(all)?;
+        let mut vms = Vec::new();
+        self.each_vm(|vm| vms.push(vm))?;
         vms.sort_unstable_by(|one, other| one.config.name.cmp(&other.config.name));
         Ok(vms)
+    }
+
+    /// Every VM, by vm_id, one at a time: three queries, whatever their number.
+    ///
+    /// # Errors
+    /// The registry cannot be read; some VMs may have been handed out by then.
+    pub fn each_vm(&self, take: impl FnMut(Vm)) -> Result<(), RegistryError> {
+        self.read(|tx| each(tx, take))
     }
 
     /// How many VMs are in each state; what was seen too long ago is unknown.
@@ -172,24 +181,25 @@ fn one(tx: &Connection, clause: &str, params: impl Params) -> Result<Option<Vm>,
     Ok(Some(vm))
 }
 
-/// All VMs by vm_id: the order in which the rows lie, so each table is read front to back.
-fn all(tx: &Connection) -> Result<Vec<Vm>, RegistryError> {
+/// All VMs in the order in which the rows lie, so each table is read front to back.
+fn each(tx: &Connection, mut take: impl FnMut(Vm)) -> Result<(), RegistryError> {
     let mut vms = tx.prepare_cached(&format!("SELECT {COLUMNS} FROM vm ORDER BY vm_id"))?;
     let mut disks = tx.prepare_cached(&format!("{DISKS} ORDER BY vm_id, number, side"))?;
     let mut networks = tx.prepare_cached(&format!("{NETWORKS} ORDER BY vm_id, position"))?;
-    let (mut disks, mut networks) = (disks.query([])?, networks.query([])?);
+    let (mut vms, mut disks, mut networks) =
+        (vms.query([])?, disks.query([])?, networks.query([])?);
     disks.advance()?;
     networks.advance()?;
-    let read = |row: &Row<'_>| {
+    while let Some(row) = vms.next()? {
         let mut vm = vm(row)?;
         of_vm(&mut disks, row, |disk| add_disk(&mut vm.config.disks, disk))?;
         of_vm(&mut networks, row, |row| {
             vm.config.networks.push(network(row)?);
             Ok(())
         })?;
-        Ok(vm)
-    };
-    vms.query_and_then([], read)?.collect()
+        take(vm);
+    }
+    Ok(())
 }
 
 /// Takes the rows that belong to a VM; all are in the order of vm_id.

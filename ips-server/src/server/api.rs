@@ -7,7 +7,7 @@ use tiny_http::Method;
 use super::{Asked, Body, Reply, Worker};
 use crate::access;
 use crate::registry::{Registry, RegistryError};
-use crate::show::{ShownNode, ShownOperation, ShownVm};
+use crate::show::{self, ShownNode, ShownOperation, ShownVm};
 
 /// How many operations one answer holds.
 const OPERATIONS: u32 = 1000;
@@ -71,13 +71,9 @@ pub(super) fn metrics(worker: &Worker, _: &Asked) -> Result<Reply, RegistryError
 }
 
 pub(super) fn vms(worker: &Worker, _: &Asked) -> Result<Reply, RegistryError> {
-    let vms = worker.registry.borrow().vms()?;
     let stale_after = worker.shared.settings.stale_after;
-    Ok(Reply::json(
-        &vms.iter()
-            .map(|vm| ShownVm::of(vm, stale_after))
-            .collect::<Vec<_>>(),
-    ))
+    let json = show::vms_json(&worker.registry.borrow(), stale_after, |_| true)?;
+    Ok(Reply::json_text(json))
 }
 
 pub(super) fn vm(worker: &Worker, asked: &Asked) -> Result<Reply, RegistryError> {

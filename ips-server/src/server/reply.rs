@@ -32,7 +32,12 @@ impl Reply {
     #[must_use]
     pub(super) fn json(value: &impl Serialize) -> Self {
         // Our own types always serialize: string keys, finite numbers.
-        let body = serde_json::to_vec(value).unwrap_or_default();
+        Self::json_text(serde_json::to_vec(value).unwrap_or_default())
+    }
+
+    /// 200 with what is JSON already.
+    #[must_use]
+    pub(super) fn json_text(body: Vec<u8>) -> Self {
         Self {
             status: 200,
             content_type: JSON,
