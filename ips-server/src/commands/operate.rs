@@ -46,8 +46,8 @@ fn perform(env: &Env, order: &Order<'_>) -> Result<Conclusion, Conclusion> {
     let engine = env
         .engine(&stop)
         .map_err(|error| Conclusion::refused(Exit::Parameters, error))?;
+    // A node that is given is checked before the VM is looked up: contract 3's order.
     if let Some(node) = &order.node {
-        // The node is checked before the VM: contract 3's order.
         check_node(engine.as_ref(), node)?;
     }
     let vm = env.find(order.vm)?;
@@ -55,6 +55,9 @@ fn perform(env: &Env, order: &Order<'_>) -> Result<Conclusion, Conclusion> {
         Ok(request) => request,
         Err(nothing_to_do) => return Ok(nothing_to_do),
     };
+    if order.node.is_none() {
+        check_node(engine.as_ref(), &request.node)?;
+    }
     let mut performer = performer(env, engine.as_ref(), &stop, order.reason)?;
     let conclusion = performer.perform(&request);
     if order.verb == Verb::Start && conclusion.code == Exit::ExecutionFailed {

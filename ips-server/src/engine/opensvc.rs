@@ -58,6 +58,8 @@ pub struct Limits {
     pub poll: Duration,
 }
 
+/// By how much it lags as a rule.
+const USUAL_LAG: Duration = Duration::from_millis(400);
 /// How long a node may be silent before its result is given up for unknown.
 const SILENCE: Duration = Duration::from_secs(10);
 
@@ -110,11 +112,17 @@ impl Engine for OpenSvc<'_> {
     fn prepare(&self, job: &Job, say: Say<'_>) -> Result<(), Unprepared> {
         let past = job.past();
         let name = service_name(&past).map_err(Unprepared::NotMade)?;
-        self.check_om().map_err(Unprepared::NotMade)?;
         let scope = self
             .scope(&job.node)
             .map_err(|error| Unprepared::NotMade(error.0))?;
-        self.remove_leftover(&name, &past)?;
+        std::thread::scope(|threads| {
+            let checked = threads.spawn(|| self.check_om());
+            self.remove_leftover(&name, &past)?;
+            match checked.join() {
+                Ok(checked) => checked.map_err(Unprepared::NotMade),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        })?;
         let ini = self.ini(job, &name, &scope).map_err(Unprepared::NotMade)?;
         let began = Instant::now();
         self.om
@@ -315,6 +323,7 @@ impl OpenSvc<'_> {
     /// Waits until the result of our session is recorded, for as long as its task runs.
     /// Once it does not run, or nobody can say, the record has a short time to arrive.
     fn result(&self, past: &Past, name: &ServiceName, until: Instant) -> Ended {
+        let began = Instant::now();
         let mut since = None;
         loop {
             if self.stop.load(Ordering::Relaxed) {
@@ -328,6 +337,11 @@ impl OpenSvc<'_> {
                 Ok(None) => "no result of its session is recorded".to_owned(),
                 Err(error) => chain(&error),
             };
+            // Most often the record is only a moment late.
+            if began.elapsed() < USUAL_LAG {
+                std::thread::sleep(self.limits.poll.min(USUAL_LAG));
+                continue;
+            }
             let grace = match self.om.runs(&past.node, past.operation) {
                 Ok(true) => None,
                 Ok(false) => Some(RECORD_LAG),
@@ -373,12 +387,6 @@ impl OpenSvc<'_> {
         let until = Instant::now() + self.limits.delete;
         let mut last = String::new();
         loop {
-            if !self.om.has_service(name).map_err(|error| chain(&error))? {
-                return Ok(());
-            }
-            if Instant::now() >= until {
-                return Err(format!("service {name} is still there{last}"));
-            }
             let left = until.saturating_duration_since(Instant::now());
             match self.om.delete_service(name, left) {
                 Ok(None) => {}
@@ -388,6 +396,12 @@ impl OpenSvc<'_> {
                     let _ = self.om.abort_service(name, left);
                 }
                 Err(error) => return Err(chain(&error)),
+            }
+            if !self.om.has_service(name).map_err(|error| chain(&error))? {
+                return Ok(());
+            }
+            if Instant::now() >= until {
+                return Err(format!("service {name} is still there{last}"));
             }
             std::thread::sleep(self.limits.poll);
         }

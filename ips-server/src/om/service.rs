@@ -193,14 +193,20 @@ impl Om<'_> {
     /// # Errors
     /// `om` gave no usable answer.
     pub fn has_service(&self, name: &ServiceName) -> Result<bool, ExecError> {
-        if !self.services(name.as_str())?.is_empty() {
-            return Ok(true);
-        }
-        let output = self.read(&[name.as_str(), "config", "show"])?;
-        match output.code {
-            NO_OBJECT => Ok(false),
+        let (listed, configured) = std::thread::scope(|scope| {
+            let listed = scope.spawn(|| self.services(name.as_str()));
+            let configured = self.read(&[name.as_str(), "config", "show"]);
+            (listed.join(), configured)
+        });
+        let listed = match listed {
+            Ok(listed) => !listed?.is_empty(),
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
+        let configured = configured?;
+        match configured.code {
+            NO_OBJECT => Ok(listed),
             0 => Ok(true),
-            _ => Err(output.exited()),
+            _ => Err(configured.exited()),
         }
     }
 

@@ -44,14 +44,13 @@ pub struct Performer<'a> {
 }
 
 impl Performer<'_> {
-    /// Performs a request to its end.
+    /// Performs a request to its end; its node has been checked (see [`check_node`]).
     pub fn perform(&mut self, request: &Request) -> Conclusion {
         self.try_perform(request)
             .unwrap_or_else(|conclusion| conclusion)
     }
 
     fn try_perform(&mut self, request: &Request) -> Result<Conclusion, Conclusion> {
-        check_node(self.engine, &request.node)?;
         let vm = self.defined(&request.vm)?;
         let (mut lock, attached) = self.lock(request)?;
         let operation = match self.settle(request)? {
