@@ -7,6 +7,7 @@ mod cli;
 mod commands;
 mod domain_xml;
 mod error;
+pub mod exit;
 mod files;
 mod ips;
 pub mod links;
