@@ -129,7 +129,8 @@ impl Env {
         let uid = nix::unistd::getuid();
         let login = ["SUDO_USER", "LOGNAME", "USER"]
             .iter()
-            .find_map(|key| std::env::var(key).ok());
+            .find_map(|key| std::env::var(key).ok())
+            .or_else(|| Some(nix::unistd::User::from_uid(uid).ok()??.name));
         let terminal = std::fs::read_link("/proc/self/fd/0").map(|path| path.display().to_string());
         let source = match (std::env::var("SSH_CLIENT"), terminal) {
             (Ok(client), _) => client.split(' ').next().unwrap_or_default().to_owned(),

@@ -23,7 +23,7 @@ use tiny_http::{Header, Method, Request, Response};
 use crate::access::{Client, client_address};
 use crate::error::chain;
 use crate::registry::{Registry, RegistryError};
-use crate::settings::Settings;
+use crate::settings::{Auth, Settings};
 use crew::Crew;
 use limiter::Limiter;
 use listen::{Endpoint, Listening};
@@ -107,6 +107,11 @@ pub fn serve(settings: Settings) -> Result<(), ServeError> {
         source,
     })?;
     tracing::info!(listen = %listening.address(), registry = %settings.registry.display(), "serving");
+    if settings.auth == Auth::Off && settings.allow.is_empty() {
+        tracing::warn!(
+            "auth is off and allow names no network: no node gets a config without a token"
+        );
+    }
     let shared = Arc::new(Shared {
         settings,
         metrics: Metrics::default(),
