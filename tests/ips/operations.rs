@@ -452,3 +452,17 @@ fn operations_can_be_followed_to_their_end() {
         followed.err
     );
 }
+
+#[test]
+fn engine_local_says_that_it_needs_a_tcp_listen() {
+    let mut ips = with_vm();
+    ips.set("IPS_LISTEN", "unix:/run/ips.sock");
+    let done = ips.o_vm(&["create", "a", "box"]);
+    assert_eq!(done.code, 1, "{done:?}");
+    assert!(
+        done.err.contains("engine local fetches over TCP"),
+        "{}",
+        done.err
+    );
+    assert!(ips.calls().is_empty() && ips.operations().is_empty());
+}

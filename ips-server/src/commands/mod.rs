@@ -87,7 +87,7 @@ impl Env {
         match settings.engine {
             EngineKind::Local => Ok(Box::new(Local {
                 node: self.local_node()?,
-                ips: base_url(&settings.listen),
+                ips: base_url(&settings.listen)?,
                 verb_timeout: settings.verb_timeout,
                 stop,
             })),
@@ -148,14 +148,16 @@ impl Env {
 }
 
 /// `N_VM_IPS` of the local engine: the server's own address.
-fn base_url(listen: &str) -> String {
+fn base_url(listen: &str) -> Result<String, String> {
     if listen.starts_with("unix:") {
-        return format!("http+{listen}");
+        return Err(format!(
+            "engine local fetches over TCP, and `listen` is {listen}; set it to 127.0.0.1:8068"
+        ));
     }
     let reachable = listen
         .replace("0.0.0.0:", "127.0.0.1:")
         .replace("[::]:", "[::1]:");
-    format!("http://{reachable}")
+    Ok(format!("http://{reachable}"))
 }
 
 /// Every node of the cluster.
