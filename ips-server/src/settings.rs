@@ -31,6 +31,8 @@ pub struct Settings {
     pub instance_timeout: Duration,
     pub verb_timeout: Duration,
     pub delete_timeout: Duration,
+    pub task_margin: Duration,
+    pub wait_margin: Duration,
     pub poll_interval: Duration,
     pub stale_after: Duration,
     pub auth: Auth,
@@ -95,7 +97,7 @@ struct Given {
 }
 
 /// All keys; those of `[nodes]` joined by `_`, as in the environment.
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 19] = [
     "listen",
     "registry",
     "engine",
@@ -106,6 +108,8 @@ const KEYS: [&str; 17] = [
     "instance_timeout",
     "verb_timeout",
     "delete_timeout",
+    "task_margin",
+    "wait_margin",
     "poll_interval",
     "stale_after",
     "nodes_auth",
@@ -178,6 +182,8 @@ impl Settings {
             instance_timeout: all.seconds("instance_timeout", 30.0)?,
             verb_timeout: all.seconds("verb_timeout", 540.0)?,
             delete_timeout: all.seconds("delete_timeout", 60.0)?,
+            task_margin: all.seconds("task_margin", 30.0)?,
+            wait_margin: all.seconds("wait_margin", 60.0)?,
             poll_interval: all.seconds("poll_interval", 0.1)?,
             stale_after: all.seconds("stale_after", 900.0)?,
             auth: match given.get("nodes_auth") {

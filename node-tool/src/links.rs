@@ -1,6 +1,6 @@
-//! The names of the old functions, each a link to `n_vm`: what argv[0] means.
-//! A link's words are always data, so a title may begin with a dash; only a lone
-//! `--help` asks for help.
+//! The names of the old functions, each a link to `n_vm`: what argv[0] means. Where the
+//! old function took free text, words are data, so a title may begin with a dash, and only
+//! a lone `--help` asks for help; the others take options as `n_vm` does.
 
 /// One link.
 #[derive(Debug)]
@@ -9,22 +9,38 @@ pub struct Link {
     pub name: &'static str,
     /// The verb of `n_vm` it stands for.
     pub verb: &'static str,
+    /// Whether its words are free text, and no options among them.
+    free_text: bool,
 }
 
 const fn link(name: &'static str, verb: &'static str) -> Link {
-    Link { name, verb }
+    let free_text = false;
+    Link {
+        name,
+        verb,
+        free_text,
+    }
+}
+
+const fn of_text(name: &'static str, verb: &'static str) -> Link {
+    let free_text = true;
+    Link {
+        name,
+        verb,
+        free_text,
+    }
 }
 
 /// Every link a package installs.
 pub const LINKS: [Link; 8] = [
-    link("n_vm_create", "create"),
+    of_text("n_vm_create", "create"),
     link("n_vm_start", "start"),
     link("n_vm_stop", "stop"),
     link("n_vm_pause", "pause"),
     link("n_vm_unpause", "unpause"),
     link("n_vm_destroy", "destroy"),
-    link("n_ips_command", "ips-command"),
-    link("n_remote_log", "remote-log"),
+    of_text("n_ips_command", "ips-command"),
+    of_text("n_remote_log", "remote-log"),
 ];
 
 /// The words of the command line as `n_vm` itself would be given them, without argv[0].
@@ -35,7 +51,8 @@ pub fn expand(argv0: &str, words: Vec<String>) -> Vec<String> {
         return words;
     };
     let mut all = vec![link.verb.to_owned()];
-    if !matches!(words.as_slice(), [one] if one == "--help" || one == "-h") {
+    let help = matches!(words.as_slice(), [one] if one == "--help" || one == "-h");
+    if link.free_text && !help {
         all.push("--".to_owned());
     }
     all.extend(words);
@@ -51,12 +68,17 @@ mod tests {
     }
 
     #[test]
-    fn a_link_is_its_verb_and_its_words_are_data() {
+    fn a_link_is_its_verb_and_free_text_is_data() {
         assert_eq!(
             expanded("/usr/sbin/n_vm_create", &["vm-7", "-title"]),
             ["create", "--", "vm-7", "-title"]
         );
-        assert_eq!(expanded("n_vm_stop", &["--help"]), ["stop", "--help"]);
+        assert_eq!(expanded("n_vm_create", &["--help"]), ["create", "--help"]);
+        assert_eq!(
+            expanded("n_vm_stop", &["web", "--wait"]),
+            ["stop", "web", "--wait"],
+            "as engine opensvc calls it"
+        );
     }
 
     #[test]

@@ -90,6 +90,28 @@ impl Lock {
     }
 }
 
+/// The rest of the names of those locks that begin with `prefix` and that somebody holds,
+/// be it a child whose n_vm is gone.
+pub(crate) fn held(dir: &Path, prefix: &str) -> Result<Vec<String>, LockError> {
+    let folder = private_dir(&dir.join("locks"))?;
+    let unusable = |source| LockError::Unusable {
+        path: folder.clone(),
+        source,
+    };
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(&folder).map_err(unusable)? {
+        let name = entry.map_err(unusable)?.file_name();
+        let Some(rest) = name.to_str().and_then(|name| name.strip_prefix(prefix)) else {
+            continue;
+        };
+        let file = open(&folder.join(&name))?;
+        if !try_lock(&file, rest, Mode::Shared)? {
+            found.push(rest.to_owned());
+        }
+    }
+    Ok(found)
+}
+
 /// The folder, made where it is missing, for root alone.
 pub(crate) fn private_dir(path: &Path) -> Result<PathBuf, LockError> {
     let unusable = |source| LockError::Unusable {

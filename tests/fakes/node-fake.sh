@@ -3,7 +3,8 @@
 # name and folder; `calls` gets a line per call. Nothing here is a mock of libvirt's
 # judgement: it keeps what was said and prints it in the form of tests/fixtures/virsh.
 #
-# Faults: `answers/PROGRAM-VERB.rc` (with .out and .err) is replayed instead;
+# Faults: `at` says "MODE 7", and that is done at the 7th act (see `act`);
+# `answers/PROGRAM-VERB.rc` (with .out and .err) is replayed instead;
 # `answers/PROGRAM-VERB.hang` never answers. Kill tests: `hold` says "before 7" or
 # "after 7", and the 7th act stops at a fifo until somebody writes there.
 
@@ -29,7 +30,16 @@ act() {
     this=$act
     stop_at before
     code=0
-    "$@" || code=$?
+    moment "$@"
+    case $mode in
+        fail-before) code=1 ;;
+        kill-before) end_parent; exit 1 ;;
+        orphan-before) end_parent; "$@" || code=$? ;;
+        fail-after) "$@"; code=1 ;;
+        kill-after) "$@"; end_parent; exit 1 ;;
+        twice) "$@"; "$@" || code=$? ;;
+        *) "$@" || code=$? ;;
+    esac
     act=$this
     stop_at after
     return $code
@@ -47,3 +57,14 @@ answered() { # PROGRAM-VERB
 }
 
 fail() { printf 'error: %s\n' "$@" >&2; exit 1; }
+
+# What `at` wants of this act: it counts its own, so that a test can tell how many there are.
+moment() {
+    mode=
+    [ -e "$FAKE_DIR/at" ] || return 0
+    read -r wanted number <"$FAKE_DIR/at"
+    [ "$number" = "$act" ] || return 0
+    mode=$wanted
+    say "$mode $number $*" >"$FAKE_DIR/happened"
+}
+end_parent() { kill -9 "$PPID"; }

@@ -50,6 +50,8 @@ fn every_setting_of_the_ips_stands_in_the_readme() {
         "instance_timeout",
         "verb_timeout",
         "delete_timeout",
+        "task_margin",
+        "wait_margin",
         "poll_interval",
         "stale_after",
     ] {

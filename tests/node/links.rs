@@ -125,3 +125,18 @@ fn every_link_of_the_table_is_known() {
         );
     }
 }
+
+/// Engine opensvc starts the links, options behind the name.
+#[test]
+fn a_link_that_takes_names_takes_options_too() {
+    let world = world();
+    world.domain(UUID, "web", "running", &[]);
+    world
+        .run_link("n_vm_stop", &["web", "--wait", "--timeout", "5"])
+        .code(0);
+    assert_eq!(world.state_of(UUID).unwrap(), "shut off yes");
+    world
+        .run_link("n_vm_destroy", &["web", "--keep-storage"])
+        .code(0);
+    assert_eq!(world.state_of(UUID), None);
+}

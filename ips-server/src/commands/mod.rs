@@ -89,6 +89,7 @@ impl Env {
                 node: self.local_node()?,
                 ips: base_url(&settings.listen)?,
                 verb_timeout: settings.verb_timeout,
+                margin: settings.task_margin,
                 stop,
             })),
             EngineKind::OpenSvc => Ok(Box::new(OpenSvc {
@@ -100,6 +101,8 @@ impl Env {
                     instance: settings.instance_timeout,
                     verb: settings.verb_timeout,
                     delete: settings.delete_timeout,
+                    task_margin: settings.task_margin,
+                    wait_margin: settings.wait_margin,
                     poll: settings.poll_interval,
                 },
                 advertise: settings.advertise.clone(),

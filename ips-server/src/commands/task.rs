@@ -134,7 +134,7 @@ impl Create {
             return Err(format!("create {name}: it exists already"));
         }
         let (task, command) = (self.task.as_str(), self.command.as_str());
-        let timeout = env.settings.verb_timeout + Duration::from_secs(30);
+        let timeout = env.settings.verb_timeout + env.settings.task_margin;
         let service = TaskService {
             name: &name,
             nodes: &nodes,
@@ -156,7 +156,7 @@ impl Run {
         let name = ServiceName::new(&self.service)?;
         task_name(&self.task)?;
         let (rid, session) = (format!("task#{}", self.task), Uuid::new_v4());
-        let wait = env.settings.verb_timeout + Duration::from_secs(90);
+        let wait = env.settings.verb_timeout + env.settings.task_margin + env.settings.wait_margin;
         let request = RunRequest {
             service: &name,
             rid: &rid,

@@ -19,9 +19,6 @@ use crate::operation::job::Job;
 use crate::operation::lock::VmLock;
 use crate::operation::token::Token;
 
-/// How much longer than the verb's own deadline its child may live.
-const MARGIN: Duration = Duration::from_secs(30);
-
 /// The machine itself as the only node.
 #[derive(Debug)]
 pub struct Local<'a> {
@@ -31,6 +28,8 @@ pub struct Local<'a> {
     pub ips: String,
     /// How long a verb may take.
     pub verb_timeout: Duration,
+    /// How much longer than that its child may live.
+    pub margin: Duration,
     /// Raised when the user stops waiting.
     pub stop: &'a AtomicBool,
 }
@@ -59,7 +58,7 @@ impl Engine for Local<'_> {
     }
 
     fn run(&self, job: &Job, lock: &VmLock, _: Say<'_>) -> Ended {
-        let limit = self.verb_timeout + job.options.extra_time() + MARGIN;
+        let limit = self.verb_timeout + job.options.extra_time() + self.margin;
         let mut child = Command::new("n_vm", limit)
             .args([job.verb.as_str()])
             .args(job.arguments())

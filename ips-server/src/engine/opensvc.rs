@@ -24,10 +24,6 @@ use crate::operation::job::Job;
 use crate::operation::lock::VmLock;
 use crate::operation::token::Token;
 
-/// How much longer OpenSVC lets a task live than the verb may take.
-const TASK_MARGIN: Duration = Duration::from_secs(30);
-/// How much longer than OpenSVC we wait.
-const WAIT_MARGIN: Duration = Duration::from_secs(60);
 /// By how much a recorded result may lag behind the end of its run; seen: 170 ms.
 const RECORD_LAG: Duration = Duration::from_secs(3);
 
@@ -56,6 +52,22 @@ pub struct Limits {
     pub verb: Duration,
     pub delete: Duration,
     pub poll: Duration,
+    /// How much longer OpenSVC lets a task live than the verb may take.
+    pub task_margin: Duration,
+    /// How much longer than OpenSVC we wait.
+    pub wait_margin: Duration,
+}
+
+impl Limits {
+    /// How long OpenSVC lets the task of a verb live.
+    fn task(&self, extra: Duration) -> Duration {
+        self.verb + extra + self.task_margin
+    }
+
+    /// How long its result is waited for.
+    fn wait(&self, extra: Duration) -> Duration {
+        self.task(extra) + self.wait_margin
+    }
 }
 
 /// By how much it lags as a rule.
@@ -148,7 +160,7 @@ impl Engine for OpenSvc<'_> {
             Err(why) => return Ended::NotStarted(why),
         };
         let rid = rid(&past);
-        let wait = self.limits.verb + job.options.extra_time() + TASK_MARGIN + WAIT_MARGIN;
+        let wait = self.limits.wait(job.options.extra_time());
         let request = RunRequest {
             service: &name,
             rid: &rid,
@@ -173,7 +185,7 @@ impl Engine for OpenSvc<'_> {
     }
 
     fn wait(&self, past: &Past, _: Say<'_>) -> Ended {
-        let until = Instant::now() + self.limits.verb + TASK_MARGIN + WAIT_MARGIN;
+        let until = Instant::now() + self.limits.wait(Duration::ZERO);
         match service_name(past) {
             Ok(name) => self.result(past, &name, until),
             Err(why) => Ended::Unknown(why),
@@ -273,7 +285,7 @@ impl OpenSvc<'_> {
             task: job.verb.as_str(),
             command: command.trim_end(),
             environment: &environment,
-            timeout: self.limits.verb + job.options.extra_time() + TASK_MARGIN,
+            timeout: self.limits.task(job.options.extra_time()),
         }
         .ini()
     }

@@ -56,6 +56,7 @@ impl Performer<'_> {
         let operation = match self.settle(request)? {
             Left::Same(operation) => Some(operation),
             Left::Ended(conclusion) if attached => return Ok(conclusion),
+            Left::Gone(conclusion) => return Ok(conclusion),
             Left::Nothing | Left::Ended(_) => None,
             Left::Runs(operation) => return self.attach(&operation),
         };

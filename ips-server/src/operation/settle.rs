@@ -5,6 +5,7 @@
 use hps_core::names::NodeName;
 use hps_core::report::Inventory;
 use hps_core::state::VmState;
+use hps_core::verb::Verb;
 use uuid::Uuid;
 
 use super::token::Token;
@@ -28,6 +29,8 @@ pub enum Left {
     Ended(Conclusion),
     /// The very same operation, and its verb still runs.
     Runs(Operation),
+    /// The very same destroy, and the VM is gone: there is nothing to do again.
+    Gone(Conclusion),
 }
 
 /// How an open operation stands, and what was done about it.
@@ -63,6 +66,15 @@ pub fn leftovers(
         open.operation, open.verb, open.node
     );
     match settle(registry, engine, &open) {
+        Settled::Ended(conclusion) if same && request.verb == Verb::Destroy => {
+            let vm = registry.vm(&request.vm).map_err(failed)?;
+            let gone = vm.is_some_and(|vm| vm.owner.is_none());
+            Ok(if gone {
+                Left::Gone(conclusion)
+            } else {
+                Left::Ended(conclusion)
+            })
+        }
         Settled::Ended(conclusion) => Ok(Left::Ended(conclusion)),
         Settled::Runs if same => Ok(Left::Runs(open)),
         Settled::Runs => Err(Conclusion::refused(
@@ -102,7 +114,10 @@ pub fn settle(registry: &mut Registry, engine: &dyn Engine, open: &Operation) ->
 /// Nothing of it runs, and its result is lost or was doubt: the node's domains decide.
 fn settle_by_look(registry: &mut Registry, engine: &dyn Engine, open: &Operation) -> Settled {
     match see(registry, engine, open) {
-        Ok(VmState::Unknown) => Settled::Doubt(format!("{} tells no state of it", open.node)),
+        Ok(VmState::Unknown) => Settled::Doubt(format!(
+            "{} cannot tell its state, or something still works on it there",
+            open.node
+        )),
         Ok(seen) => Settled::Ended(close(registry, engine, open, look::ending(open.verb, seen))),
         Err(why) => Settled::Doubt(why),
     }

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::error::Error;
+use crate::lock;
 use crate::notify;
 use crate::show::Row;
 use crate::virsh::{Listed, Stats};
@@ -57,11 +58,34 @@ pub(crate) fn screens(
 
 /// Sends every domain and the node itself to the IPS; returns how many there are.
 pub(crate) fn report(app: &App) -> Result<String, Error> {
+    // Before the listing: a create that ends in between is listed then.
+    let made = lock::held(&app.settings.state_dir, "id-")?;
     let rows = list(app)?;
     let count = rows.len();
-    let inventory = inventory(app, rows)?;
+    let mut inventory = inventory(app, rows)?;
+    inventory
+        .domains
+        .extend(unfinished(&made, &inventory.domains));
     notify::send(app, "inventory", &inventory.to_text())?;
     Ok(format!("{count} domains reported to the IPS\n"))
+}
+
+/// VMs that a create is still at work on, and be it an orphaned virt-install, and that are
+/// not there yet: nobody may take them for absent.
+fn unfinished(ids: &[String], listed: &[DomainReport]) -> Vec<DomainReport> {
+    let report = |id: &String| {
+        let uuid = identity::uuid_of_id(&id.parse().ok()?);
+        let is_listed = listed.iter().any(|domain| domain.uuid == uuid);
+        (!is_listed).then(|| DomainReport {
+            name: id.clone(),
+            uuid,
+            state: VmState::Unknown,
+            vcpus: 0,
+            memory_mb: 0,
+            vnc: None,
+        })
+    };
+    ids.iter().filter_map(report).collect()
 }
 
 fn inventory(app: &App, rows: Vec<Row>) -> Result<Inventory, Error> {

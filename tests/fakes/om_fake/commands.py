@@ -5,7 +5,7 @@ import os
 import sys
 import time
 
-from . import faults
+from . import faults, moments
 from .arguments import Args, Failed
 from .call import Call
 from .cluster import Cluster
@@ -59,6 +59,9 @@ def main(folder, argv):
     log(cluster, argv, stdin)
     if name is None or args.get("help"):
         return show_help(cluster, name)
+    mode = moments.reached(cluster, name)
+    if moments.before(cluster, mode):
+        return 1
     delay = cluster.fault("delay." + name)
     if delay is not None:
         time.sleep(float(delay))
@@ -68,6 +71,8 @@ def main(folder, argv):
     except Failed as failed:
         out, code = failed.out, failed.code
         sys.stderr.write("Error: %s\n" % failed.text)
+    if moments.after(mode):
+        return 1
     return faults.answer(cluster, name, out, code)
 
 

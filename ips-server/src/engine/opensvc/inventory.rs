@@ -6,7 +6,7 @@ use std::time::Instant;
 use hps_core::names::NodeName;
 use uuid::Uuid;
 
-use super::{OpenSvc, TASK_MARGIN, WAIT_MARGIN};
+use super::OpenSvc;
 use crate::engine::Unanswered;
 use crate::error::chain;
 use crate::om::service::{ServiceName, TaskService};
@@ -42,7 +42,7 @@ impl OpenSvc<'_> {
         self.wait_for_instance(name, node)
             .map_err(|error| Unanswered(chain(&error)))?;
         let (session, rid) = (Uuid::new_v4(), format!("task#{TASK}"));
-        let wait = self.om.timeout + TASK_MARGIN + WAIT_MARGIN;
+        let wait = self.om.timeout + self.limits.task_margin + self.limits.wait_margin;
         let request = RunRequest {
             service: name,
             rid: &rid,
@@ -75,7 +75,7 @@ impl OpenSvc<'_> {
             task: TASK,
             command: "n_vm list --report",
             environment: &environment,
-            timeout: self.om.timeout + TASK_MARGIN,
+            timeout: self.om.timeout + self.limits.task_margin,
         };
         service.ini().map_err(Unanswered)
     }

@@ -1,0 +1,54 @@
+"""A fault at the n-th call: `set/at` says "MODE N", calls are counted in `count` since then.
+
+MODE is fail-before (exit 1, nothing done), fail-after (done, exit 1, no answer),
+kill-before, kill-after (the caller is killed and nothing or all is done), orphan-before
+(the caller is killed and the call goes on), or MARK:NODE, which marks a node as
+`om-cluster` does (stopped, killed, cut) before the call. What happened is told in `happened`.
+"""
+
+import fcntl
+import os
+import signal
+import sys
+
+
+def reached(cluster, name):
+    """The mode, if this is the call that `set/at` names."""
+    try:
+        with open(cluster.path("set", "at")) as file:
+            mode, number = file.read().split()
+    except (FileNotFoundError, ValueError):
+        return None
+    with open(cluster.path("count"), "a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        count = int(file.read() or 0) + 1
+        file.truncate(0)
+        file.write(str(count))
+    if count != int(number):
+        return None
+    with open(cluster.path("happened"), "w") as file:
+        file.write("%s %d %s\n" % (mode, count, name))
+    return mode
+
+
+def before(cluster, mode):
+    """What happens before the call; True where that is all."""
+    if mode is None:
+        return False
+    if mode in ("kill-before", "orphan-before"):
+        os.kill(os.getppid(), signal.SIGKILL)
+    mark, colon, node = mode.partition(":")
+    if colon:
+        with open(cluster.path("nodes", node, mark), "w"):
+            pass
+    if mode == "fail-before":
+        sys.stderr.write("Error: fake om: refused for once\n")
+    return mode in ("fail-before", "kill-before")
+
+
+def after(mode):
+    """What happens after the call; True where its answer is lost."""
+    if mode == "kill-after":
+        os.kill(os.getppid(), signal.SIGKILL)
+    return mode in ("kill-after", "fail-after")

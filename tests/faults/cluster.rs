@@ -1,0 +1,201 @@
+//! A cluster that breaks under an operation: the node's daemon stopped, crashed, cut off,
+//! or the own one down, before each call of `om`; a task that outlives its deadline.
+//! Once all is well again, the same command and a sweep end right.
+
+use std::fs;
+
+use crate::harness::{kill, wait_for};
+use crate::sample::Sample;
+use crate::world::{Engine, VM, World};
+
+/// Takes back whatever the case did to the nodes.
+fn mend(world: &World) {
+    for (mark, verb) in [("stopped", "start"), ("killed", "start"), ("cut", "heal")] {
+        for node in ["ips", "tch-001", "tch-002"] {
+            if world
+                .ips
+                .dir
+                .join("cluster/nodes")
+                .join(node)
+                .join(mark)
+                .exists()
+            {
+                world.ips.cluster(&[verb, node]);
+            }
+        }
+    }
+    for node in ["tch-001", "tch-002"] {
+        wait_for("the nodes to be back", || {
+            (world.ips.o_vm(&["validate-node", "-q", node]).code == 0).then_some(())
+        });
+    }
+}
+
+/// One fault before the n-th call of `om`; false once there is no such call.
+fn case(world: &World, fault: &str, number: u32) -> bool {
+    let case = format!("{fault} before call {number}");
+    let cluster = world.ips.dir.join("cluster");
+    for left in ["count", "happened"] {
+        let _ = fs::remove_file(cluster.join(left));
+    }
+    world.make_disk();
+    fs::write(cluster.join("set/at"), format!("{fault} {number}\n")).unwrap();
+    let first = world.ips.o_vm(&["create", VM, "tch-001"]);
+    fs::remove_file(cluster.join("set/at")).unwrap();
+    let happened = fs::read_to_string(cluster.join("happened")).unwrap_or_default();
+    world.holds(&case);
+    let owned = !world.ips.vm(VM)["node"].is_null();
+    let elsewhere = world.ips.o_vm(&["create", VM, "tch-002"]);
+    world.holds(&format!("{case}, then elsewhere"));
+    if owned {
+        assert!(
+            elsewhere.code != 0,
+            "{case} ({happened}): {first:?}, then {elsewhere:?}"
+        );
+    }
+    mend(world);
+    if elsewhere.code == 0 {
+        // Nothing of the first try was there, so the second one was right.
+        assert_eq!(world.places(), ["tch-002"], "{case}: {first:?}");
+    } else {
+        world.until_done(&["create", VM, "tch-001"], &case);
+        assert_eq!(world.places(), ["tch-001"], "{case}");
+    }
+    wait_for("the services to stay gone", || {
+        world.ips.o_vm(&["sweep"]);
+        world.ips.services().is_empty().then_some(())
+    });
+    world.is_tidy(&case);
+    world.until_done(&["destroy", VM], &case);
+    !happened.is_empty()
+}
+
+fn at_each_call(fault: &str) {
+    let world = World::new(Engine::OpenSvc);
+    let mut sample = Sample::one_of(4, fault);
+    for number in 1..60 {
+        if sample.takes() && !case(&world, fault, number) {
+            return;
+        }
+    }
+    panic!("no end");
+}
+
+#[test]
+fn the_nodes_daemon_is_stopped_before_each_call() {
+    at_each_call("stopped:tch-001");
+}
+
+#[test]
+fn the_nodes_daemon_crashes_before_each_call() {
+    at_each_call("killed:tch-001");
+}
+
+#[test]
+fn the_node_is_cut_off_before_each_call() {
+    at_each_call("cut:tch-001");
+}
+
+#[test]
+fn the_own_daemon_stops_before_each_call() {
+    at_each_call("stopped:ips");
+}
+
+/// OpenSVC kills it (exit -1): unknown, no second one, and the next try converges.
+#[test]
+fn a_task_that_outlives_its_deadline_is_in_doubt_and_the_next_try_converges() {
+    let mut world = World::new(Engine::OpenSvc);
+    world
+        .ips
+        .set("IPS_VERB_TIMEOUT", "1")
+        .set("IPS_TASK_MARGIN", "0.5")
+        .set("IPS_WAIT_MARGIN", "2");
+    let hang = world.of("tch-001", "answers/virt-install.hang");
+    fs::write(&hang, "").unwrap();
+    let done = world.ips.o_vm(&["create", VM, "tch-001"]);
+    assert_eq!(done.code, 11, "{done:?}");
+    let elsewhere = world.ips.o_vm(&["create", VM, "tch-002"]);
+    assert_eq!(elsewhere.code, 10, "{elsewhere:?}, after {done:?}");
+    fs::remove_file(hang).unwrap();
+    world.ips.shell("pkill -f 'sleep 600'");
+    world.until_done(&["create", VM, "tch-001"], "after the deadline");
+    assert_eq!(world.places(), ["tch-001"]);
+    world.is_tidy("after the deadline");
+}
+
+#[test]
+fn the_own_daemon_restarted_while_the_task_runs_loses_nothing() {
+    let world = World::new(Engine::OpenSvc);
+    // virt-install's `start` is the act after list and the pools' two.
+    fs::write(world.of("tch-001", "hold"), "before 4\n").unwrap();
+    assert_eq!(world.ips.shell("mkfifo nodes/tch-001/fifo").code, 0);
+    let create = world
+        .ips
+        .command("o_vm")
+        .args(["create", VM, "tch-001"])
+        .spawn()
+        .unwrap();
+    wait_for("virt-install", || {
+        world.of("tch-001", "held").exists().then_some(())
+    });
+    world.ips.cluster(&["stop", "ips"]);
+    world.ips.cluster(&["start", "ips"]);
+    assert_eq!(
+        world
+            .ips
+            .shell("timeout 5 sh -c 'echo go >nodes/tch-001/fifo'")
+            .code,
+        0
+    );
+    let done = crate::harness::Done::of(create);
+    assert!(matches!(done.code, 0 | 8 | 11), "{done:?}");
+    fs::remove_file(world.of("tch-001", "hold")).unwrap();
+    mend(&world);
+    world.until_done(&["create", VM, "tch-001"], "afterwards");
+    wait_for("a tidy end", || {
+        world.ips.o_vm(&["sweep"]);
+        world.ips.services().is_empty().then_some(())
+    });
+    world.is_tidy("afterwards");
+}
+
+/// Ctrl-C, then -9, then everything again.
+#[test]
+fn an_interrupted_then_killed_o_vm_is_followed_to_its_true_end() {
+    let world = World::new(Engine::OpenSvc);
+    fs::write(world.of("tch-001", "hold"), "before 4\n").unwrap();
+    assert_eq!(world.ips.shell("mkfifo nodes/tch-001/fifo").code, 0);
+    let create = world
+        .ips
+        .command("o_vm")
+        .args(["create", VM, "tch-001"])
+        .spawn()
+        .unwrap();
+    wait_for("virt-install", || {
+        world.of("tch-001", "held").exists().then_some(())
+    });
+    kill(create.id(), "INT");
+    let done = crate::harness::Done::of(create);
+    assert_eq!(done.code, 130, "{done:?}");
+    let again = world
+        .ips
+        .command("o_vm")
+        .args(["create", VM, "tch-001"])
+        .spawn()
+        .unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    kill(again.id(), "KILL");
+    let _ = crate::harness::Done::of(again);
+    assert_eq!(
+        world
+            .ips
+            .shell("timeout 5 sh -c 'echo go >nodes/tch-001/fifo'")
+            .code,
+        0
+    );
+    fs::remove_file(world.of("tch-001", "hold")).unwrap();
+    world.until_done(&["create", VM, "tch-001"], "the third");
+    world.ips.ok(&["sweep"]);
+    assert_eq!(world.places(), ["tch-001"]);
+    world.is_tidy("the third");
+}

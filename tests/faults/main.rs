@@ -1,0 +1,19 @@
+//! Under fault: the real `o_vm`, `ips-server` and `n_vm` together, over a fake `om` and a
+//! fake libvirt for each node. Every verb, both engines, a fault at every step; then the
+//! same command again and a sweep, and registry, libvirt and OpenSVC are what they must be.
+//!
+//! `HPS_TORTURE=1` tries all cases; without it a fixed sample of them (see `sample`).
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failed expectation is a test's result"
+)]
+
+mod cluster;
+#[path = "../ips/harness.rs"]
+#[expect(dead_code, reason = "shared with the tests of o_vm")]
+mod harness;
+mod matrix;
+mod sample;
+mod world;

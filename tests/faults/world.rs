@@ -1,0 +1,253 @@
+//! An IPS and its nodes: everything real but `om`, libvirt and the machines.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::harness::{Done, Ips, wait_for};
+
+/// Which engine carries the verbs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Engine {
+    Local,
+    OpenSvc,
+}
+
+/// The VM of all these tests.
+pub(crate) const VM: &str = "a";
+
+/// One IPS with one VM defined, its nodes, and a neighbour's VM on each.
+pub(crate) struct World {
+    pub(crate) ips: Ips,
+    pub(crate) engine: Engine,
+    nodes: Vec<&'static str>,
+}
+
+impl World {
+    pub(crate) fn new(engine: Engine) -> Self {
+        let (mut ips, nodes) = match engine {
+            Engine::Local => (Ips::new(), vec!["box"]),
+            Engine::OpenSvc => (Ips::in_cluster(), vec!["tch-001", "tch-002"]),
+        };
+        use_the_real_n_vm(&ips);
+        for node in &nodes {
+            make_node(&ips, node);
+        }
+        match engine {
+            Engine::Local => {
+                let list = environment(&ips, "box");
+                for (key, value) in list {
+                    ips.set(key, &value);
+                }
+                ips.serve();
+            }
+            Engine::OpenSvc => {
+                ips.set("IPS_VERB_TIMEOUT", "6")
+                    .set("IPS_TASK_MARGIN", "1")
+                    .set("IPS_WAIT_MARGIN", "2");
+                for node in &nodes {
+                    let path = format!("PATH={}:/usr/bin:/bin", ips.dir.join("bin").display());
+                    let list = environment(&ips, node);
+                    let pairs: Vec<_> = list
+                        .iter()
+                        .map(|(key, value)| format!("{key}={value}"))
+                        .collect();
+                    let words = ["env", node, &path]
+                        .into_iter()
+                        .chain(pairs.iter().map(String::as_str));
+                    ips.cluster(&words.collect::<Vec<_>>());
+                }
+            }
+        }
+        let world = Self { ips, engine, nodes };
+        let disk = world.disk();
+        world.make_disk();
+        world.ips.ok(&[
+            "define",
+            "--id",
+            VM,
+            "--name",
+            VM,
+            "--cpus",
+            "1",
+            "--ram",
+            "64",
+            "--disk",
+            disk.to_str().unwrap(),
+        ]);
+        world
+    }
+
+    /// The node the VM is created on.
+    pub(crate) fn node(&self) -> &'static str {
+        self.nodes[0]
+    }
+
+    fn disk(&self) -> PathBuf {
+        self.ips.dir.join("disks/own.img")
+    }
+
+    /// The VM's disk, which `destroy` takes away.
+    pub(crate) fn make_disk(&self) {
+        fs::create_dir_all(self.disk().parent().unwrap()).unwrap();
+        fs::write(self.disk(), "data").unwrap();
+    }
+
+    /// A folder of a node.
+    pub(crate) fn of(&self, node: &str, file: &str) -> PathBuf {
+        self.ips.dir.join("nodes").join(node).join(file)
+    }
+
+    /// `running yes`: the state of the VM's domain on a node, and whether it is persistent.
+    pub(crate) fn domain(&self, node: &str) -> Option<String> {
+        let uuid = hps_core::identity::uuid_of_id(&VM.parse().unwrap());
+        let folder = self.of(node, &format!("domains/{uuid}"));
+        let read = |file: &str| fs::read_to_string(folder.join(file)).ok();
+        Some(format!(
+            "{} {}",
+            read("state")?.trim(),
+            read("persistent")?.trim()
+        ))
+    }
+
+    /// The nodes that have a domain of the VM.
+    pub(crate) fn places(&self) -> Vec<&'static str> {
+        let mut nodes = self.nodes.clone();
+        nodes.retain(|node| self.domain(node).is_some());
+        nodes
+    }
+
+    /// Never two of one VM, never one that nobody owns, never a neighbour's disk.
+    pub(crate) fn holds(&self, when: &str) {
+        let places = self.places();
+        assert!(places.len() <= 1, "{when}: it is on {places:?}");
+        if let [place] = places[..] {
+            let vm = self.ips.vm(VM);
+            assert_eq!(vm["node"], place, "{when}: a domain without an owner: {vm}");
+        }
+        for node in &self.nodes {
+            assert!(
+                self.of(node, "others/other.img").exists(),
+                "{when}: the neighbour's disk on {node}"
+            );
+            assert!(
+                self.of(node, "domains").join(NEIGHBOUR).exists(),
+                "{when}: the neighbour on {node}"
+            );
+        }
+    }
+
+    /// Nothing is left: no open operation, no token, no service.
+    pub(crate) fn is_tidy(&self, when: &str) {
+        let open: Vec<_> = self
+            .ips
+            .operations()
+            .into_iter()
+            .filter(|operation| operation["ended_at"].is_null())
+            .collect();
+        assert!(open.is_empty(), "{when}: {open:?}");
+        let tokens = self
+            .ips
+            .shell("sqlite3 registry.db 'select count(*) from token'");
+        assert_eq!(tokens.out, "0\n", "{when}: tokens: {tokens:?}");
+        if self.engine == Engine::OpenSvc {
+            assert!(
+                self.ips.services().is_empty(),
+                "{when}: {:?}",
+                self.ips.services()
+            );
+        }
+    }
+
+    /// Runs `o_vm` until it is done with what an earlier one left.
+    pub(crate) fn until_done(&self, args: &[&str], when: &str) -> Done {
+        wait_for(&format!("{when}: o_vm {args:?} to be done"), || {
+            let done = self.ips.o_vm(args);
+            self.holds(when);
+            match done.code {
+                0 => Some(done),
+                // Something of the first one still runs, or cannot be told yet.
+                3 | 5 | 6 | 7 | 10 | 11 => {
+                    eprintln!(
+                        "{when}: {}: {}",
+                        done.code,
+                        done.err.lines().last().unwrap_or_default()
+                    );
+                    None
+                }
+                _ => panic!("{when}: o_vm {args:?}: {done:?}"),
+            }
+        })
+    }
+}
+
+const NEIGHBOUR: &str = "8f14e45f-ceea-467f-a0f6-1a2b3c4d5e6f";
+
+/// The real n_vm and the fakes of libvirt in the place of the fake n_vm.
+fn use_the_real_n_vm(ips: &Ips) {
+    let target = Path::new(env!("CARGO_BIN_EXE_ips-server"))
+        .parent()
+        .unwrap();
+    let program = target.join("n_vm");
+    assert!(
+        program.exists(),
+        "{} is missing: cargo build --workspace",
+        program.display()
+    );
+    let bin = ips.dir.join("bin");
+    let fakes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fakes");
+    let link = |from: &Path, name: &str| {
+        let _ = fs::remove_file(bin.join(name));
+        std::os::unix::fs::symlink(from, bin.join(name)).unwrap();
+    };
+    link(&program, "n_vm");
+    for verb in ["create", "start", "stop", "pause", "unpause", "destroy"] {
+        link(&program, &format!("n_vm_{verb}"));
+    }
+    for fake in ["virsh", "virt-install", "qemu-img", "node-fake.sh"] {
+        link(&fakes.join(fake), fake);
+    }
+}
+
+/// What a node's programs are told.
+fn environment(ips: &Ips, node: &str) -> Vec<(&'static str, String)> {
+    let at = |file: &str| {
+        ips.dir
+            .join("nodes")
+            .join(node)
+            .join(file)
+            .display()
+            .to_string()
+    };
+    vec![
+        ("FAKE_DIR", at("")),
+        ("N_VM_STATE_DIR", at("state")),
+        ("N_VM_CONFIG", at("node.conf")),
+        ("N_VM_POLL_INTERVAL", "0.005".to_owned()),
+        ("N_VM_RESEND_INTERVAL", "0.02".to_owned()),
+        ("N_VM_LOCK_TIMEOUT", "5".to_owned()),
+    ]
+}
+
+fn make_node(ips: &Ips, node: &str) {
+    let dir = ips.dir.join("nodes").join(node);
+    for folder in ["domains", "pools", "answers", "others"] {
+        fs::create_dir_all(dir.join(folder)).unwrap();
+    }
+    fs::write(dir.join("node.conf"), "").unwrap();
+    let disk = dir.join("others/other.img");
+    fs::write(&disk, "other").unwrap();
+    let domain = dir.join("domains").join(NEIGHBOUR);
+    fs::create_dir(&domain).unwrap();
+    let xml = format!(
+        "<domain type='qemu'><name>other</name><uuid>{NEIGHBOUR}</uuid><devices><disk type='file' device='disk'><driver type='raw'/><source file='{}'/><target dev='vda'/></disk></devices></domain>\n",
+        disk.display()
+    );
+    for (file, text) in [
+        ("name", "other\n"),
+        ("state", "running\n"),
+        ("persistent", "yes\n"),
+        ("xml", &xml),
+    ] {
+        fs::write(domain.join(file), text).unwrap();
+    }
+}
