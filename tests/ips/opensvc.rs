@@ -540,3 +540,23 @@ fn a_node_that_goes_away_under_a_task_gives_its_true_result_when_it_is_back() {
         assert_eq!(ips.vm("a")["node"], "tch-001", "{away}");
     }
 }
+
+#[test]
+fn nodes_are_found_by_label_alone_and_by_key_and_value() {
+    let ips = Ips::in_cluster();
+    ips.cluster(&["labels", "tch-001", "ssd=yes", "zone=1"]);
+    ips.cluster(&["labels", "tch-002", "ssd=no"]);
+    let names = |tag: &str| ips.ok(&["nodes", "--names", "--tag", tag]);
+    assert_eq!(names("ssd"), "tch-001 tch-002\n");
+    assert_eq!(names("ssd=yes"), "tch-001\n");
+    assert_eq!(names("zone=2"), "\n");
+    assert_eq!(names("ss"), "\n", "a whole word only");
+    let json: serde_json::Value = serde_json::from_str(&ips.ok(&["nodes", "--json"])).unwrap();
+    let node = json
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|node| node["node"] == "tch-001")
+        .unwrap();
+    assert_eq!(node["labels"]["zone"], "1", "{node}");
+}
