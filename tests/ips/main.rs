@@ -3,6 +3,7 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     reason = "a failed expectation is a test's result"
 )]
 
@@ -16,3 +17,4 @@ mod operations;
 mod readme;
 mod registry;
 mod server;
+mod supervised;

@@ -13,7 +13,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use listenfd::ListenFd;
 use tiny_http::{Listener, Request, Server};
+
+use super::supervisor::Reach;
 
 /// Pause before accepting again, in milliseconds: doubles until a request comes through.
 const MIN_PAUSE_MS: u64 = 50;
@@ -48,7 +51,8 @@ static ACCEPT_DIED: AtomicBool = AtomicBool::new(false);
 
 enum Socket {
     Tcp(TcpListener),
-    Unix(UnixListener, PathBuf),
+    /// The path of its file, where the file is ours to remove.
+    Unix(UnixListener, Option<PathBuf>),
 }
 
 /// A socket with tiny_http on it.
@@ -68,9 +72,10 @@ struct Old {
 
 impl Listening {
     pub(super) fn open(endpoint: &Endpoint) -> std::io::Result<Self> {
-        let socket = match endpoint {
-            Endpoint::Tcp(address) => Socket::Tcp(bind_tcp(address)?),
-            Endpoint::Unix(path) => Socket::Unix(bind_unix(path)?, path.clone()),
+        let socket = match (inherited()?, endpoint) {
+            (Some(socket), _) => socket,
+            (None, Endpoint::Tcp(address)) => Socket::Tcp(bind_tcp(address)?),
+            (None, Endpoint::Unix(path)) => Socket::Unix(bind_unix(path)?, Some(path.clone())),
         };
         watch_panics();
         let server = RwLock::new(Arc::new(start(&socket)?));
@@ -89,7 +94,25 @@ impl Listening {
             Socket::Tcp(listener) => listener
                 .local_addr()
                 .map_or_else(|error| error.to_string(), |at| at.to_string()),
-            Socket::Unix(_, path) => format!("unix:{}", path.display()),
+            Socket::Unix(listener, _) => listener
+                .local_addr()
+                .ok()
+                .and_then(|at| Some(format!("unix:{}", at.as_pathname()?.display())))
+                .unwrap_or_else(|| "a unix socket without a name".to_owned()),
+        }
+    }
+
+    /// Where this machine itself reaches us.
+    pub(super) fn reach(&self) -> std::io::Result<Reach> {
+        match &self.socket {
+            Socket::Tcp(listener) => Ok(Reach::tcp(listener.local_addr()?)),
+            Socket::Unix(listener, _) => {
+                let at = listener.local_addr()?;
+                let path = at.as_pathname().ok_or_else(|| {
+                    std::io::Error::other("a unix socket without a name cannot be served")
+                })?;
+                Ok(Reach::Unix(path.to_owned()))
+            }
         }
     }
 
@@ -184,9 +207,12 @@ impl Listening {
 impl Drop for Listening {
     /// Who finds the file of a unix socket must find somebody listening.
     fn drop(&mut self) {
-        if let Socket::Unix(_, path) = &self.socket {
+        match &self.socket {
+            Socket::Tcp(_) => {}
             // Nothing to be done where it is gone already.
-            let _ = std::fs::remove_file(path);
+            Socket::Unix(_, Some(path)) => drop(std::fs::remove_file(path)),
+            // tiny_http removes the file with its last server; this one is systemd's.
+            Socket::Unix(_, None) => std::mem::forget(self.current()),
         }
     }
 }
@@ -230,10 +256,42 @@ fn start(socket: &Socket) -> std::io::Result<Server> {
 /// client's delayed ACK; without a limit a client that reads nothing keeps a thread.
 fn bind_tcp(address: &str) -> std::io::Result<TcpListener> {
     let listener = TcpListener::bind(address)?;
+    set_tcp_options(&listener)?;
+    Ok(listener)
+}
+
+fn set_tcp_options(listener: &TcpListener) -> std::io::Result<()> {
     let options = TcpStream::from(OwnedFd::from(listener.try_clone()?));
     options.set_nodelay(true)?;
-    options.set_write_timeout(Some(WRITE_LIMIT))?;
-    Ok(listener)
+    options.set_write_timeout(Some(WRITE_LIMIT))
+}
+
+fn set_unix_options(listener: &UnixListener) -> std::io::Result<()> {
+    UnixStream::from(OwnedFd::from(listener.try_clone()?)).set_write_timeout(Some(WRITE_LIMIT))
+}
+
+/// The socket that systemd has opened for us (LISTEN_FDS); `listen` says nothing then.
+fn inherited() -> std::io::Result<Option<Socket>> {
+    let mut given = ListenFd::from_env();
+    match given.len() {
+        0 => return Ok(None),
+        1 => {}
+        count => {
+            let why = format!("socket activation gave {count} sockets; one is served");
+            return Err(std::io::Error::other(why));
+        }
+    }
+    if let Ok(Some(listener)) = given.take_tcp_listener(0) {
+        listener.set_nonblocking(false)?;
+        set_tcp_options(&listener)?;
+        return Ok(Some(Socket::Tcp(listener)));
+    }
+    let Some(listener) = given.take_unix_listener(0)? else {
+        return Err(std::io::Error::other("socket activation gave no socket"));
+    };
+    listener.set_nonblocking(false)?;
+    set_unix_options(&listener)?;
+    Ok(Some(Socket::Unix(listener, None)))
 }
 
 /// A socket file that nobody listens on any more is replaced.
@@ -244,7 +302,7 @@ fn bind_unix(path: &PathBuf) -> std::io::Result<UnixListener> {
         std::fs::remove_file(path)?;
     }
     let listener = UnixListener::bind(path)?;
-    UnixStream::from(OwnedFd::from(listener.try_clone()?)).set_write_timeout(Some(WRITE_LIMIT))?;
+    set_unix_options(&listener)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
     Ok(listener)
 }

@@ -10,6 +10,7 @@ mod listen;
 mod metrics;
 mod query;
 mod reply;
+mod supervisor;
 
 use std::cell::RefCell;
 use std::io::Read;
@@ -106,7 +107,12 @@ pub fn serve(settings: Settings) -> Result<(), ServeError> {
         endpoint: settings.listen.clone(),
         source,
     })?;
-    tracing::info!(listen = %listening.address(), registry = %settings.registry.display(), "serving");
+    let address = listening.address();
+    let reach = listening.reach().map_err(|source| ServeError::Listen {
+        endpoint: address.clone(),
+        source,
+    })?;
+    tracing::info!(listen = %address, registry = %settings.registry.display(), "serving");
     if settings.auth == Auth::Off && settings.allow.is_empty() {
         tracing::warn!(
             "auth is off and allow names no network: no node gets a config without a token"
@@ -127,9 +133,13 @@ pub fn serve(settings: Settings) -> Result<(), ServeError> {
         worker(front),
         helpers.into_iter().map(worker).collect(),
     );
+    supervisor::ready(&address);
+    let watched = Arc::clone(&shared);
+    std::thread::spawn(move || supervisor::feed_watchdog(&watched, &reach));
     while !shared.stop.load(Ordering::Relaxed) {
         std::thread::sleep(TICK);
     }
+    supervisor::stopping();
     crew.drain(DRAIN);
     tracing::info!("ended");
     Ok(())
