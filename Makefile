@@ -3,7 +3,7 @@ CARGO ?= cargo
 SCRIPTS = .ci/run $(shell grep -rlE --exclude-dir=fixtures '^\#!.*(bash|/sh)' packaging tests)
 
 help: ## this list
-	@awk -F': .*## ' '/^[a-z-]+: .*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F': .*## ' '/^[a-z-]+: .*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## one VM from definition to destruction, on this machine
 	tests/setup demo
@@ -27,8 +27,22 @@ bench: ## the benchmark table
 static: ## static musl n_vm and ips-server in dist/static, checked
 	packaging/static/build $(STATIC)
 
+man: ## the manual pages in dist/man
+	packaging/man/build dist/man
+
+packages: ## APKs, RPM and deb in dist/packages
+	tests/setup
+	packaging/build $(PACKAGES)
+
+packages-test: ## install, upgrade and remove those packages in fresh roots
+	tests/setup
+	tests/packages/run
+
+install: ## n_vm, o_vm, ips-server below DESTDIR; WHAT="node" or "ips" for one of them
+	for what in $(or $(WHAT),node ips); do DESTDIR=$(DESTDIR) PREFIX=$(or $(PREFIX),/usr) packaging/install $$what || exit; done
+
 clean: ## remove what was built
 	$(CARGO) clean
 	rm -rf dist
 
-.PHONY: help demo test bench static clean
+.PHONY: help demo test bench static man packages packages-test install clean

@@ -42,13 +42,11 @@ pub fn words(argv: &[String]) -> Option<Vec<&str>> {
     let (program, rest) = argv.split_first()?;
     let name = program.rsplit('/').next().unwrap_or_default();
     if let Some(link) = LINKS.iter().find(|link| link.name == name) {
-        return Some(
-            link.words
-                .iter()
-                .copied()
-                .chain(guarded(link.name, rest))
-                .collect(),
-        );
+        // Behind `--tag` it would be a tag.
+        let is_help = matches!(rest, [word] if word == "--help");
+        let words = link.words.iter().copied();
+        let words = words.filter(|word| !(is_help && word.starts_with("--")));
+        return Some(words.chain(guarded(link.name, rest)).collect());
     }
     match rest {
         [vm, rest @ ..] if vm == "vm" => Some(rest.iter().map(String::as_str).collect()),
@@ -85,6 +83,10 @@ mod tests {
         assert_eq!(
             of(&["/usr/bin/o_vm_create", "a", "n"]),
             some(&["create", "a", "n"])
+        );
+        assert_eq!(
+            of(&["o_vm_get_nodes_by_tag", "--help"]),
+            some(&["nodes", "--help"])
         );
         assert_eq!(
             of(&["o_vm_get_nodes_by_tag", "tch"]),

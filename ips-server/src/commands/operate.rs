@@ -85,9 +85,9 @@ fn nowhere(env: &Env, verb: Verb, vm: &VmId) -> Result<Conclusion, Conclusion> {
     let conflicts = env.registry()?.conflicts();
     let conflicts = conflicts.map_err(|error| super::registry_failed(&error))?;
     if let Some(conflict) = conflicts.into_iter().find(|conflict| conflict.vm == *vm) {
-        let node = conflict.node;
+        let (node, state) = (conflict.node, conflict.state);
         let why = format!(
-            "no node owns {vm}, but {node} has a domain of it; `o_vm create {vm} {node}` takes it over"
+            "no node owns {vm}, but {node} has a domain of it ({state}); `o_vm create {vm} {node}` takes it over"
         );
         return Ok(Conclusion::refused(Exit::Refused, why));
     }

@@ -174,8 +174,8 @@ impl Sweep<'_> {
                 Finding::care(
                     format!("VM {}", conflict.vm),
                     format!(
-                        "node {} has a domain of it, seen {}, while {owner} owns it",
-                        conflict.node, conflict.seen_at
+                        "node {} has a domain of it ({}, seen {}), while {owner} owns it",
+                        conflict.node, conflict.state, conflict.seen_at
                     ),
                 )
             })

@@ -19,6 +19,7 @@ pub struct Conflict {
     pub node: NodeName,
     pub owner: Option<NodeName>,
     pub seen_at: Timestamp,
+    pub state: VmState,
 }
 
 impl Registry {
@@ -58,7 +59,7 @@ impl Registry {
     /// # Errors
     /// The registry cannot be read.
     pub fn conflicts(&self) -> Result<Vec<Conflict>, RegistryError> {
-        let sql = "SELECT c.vm_id, c.node, v.owner, c.seen_at FROM conflict c JOIN vm v USING (vm_id) \
+        let sql = "SELECT c.vm_id, c.node, v.owner, c.seen_at, c.state FROM conflict c JOIN vm v USING (vm_id) \
                    WHERE v.owner IS NOT c.node ORDER BY c.vm_id, c.node";
         self.read(|tx| {
             let mut statement = tx.prepare_cached(sql)?;
@@ -68,6 +69,7 @@ impl Registry {
                     node: column(row, "conflict", 1)?,
                     owner: optional(row, "vm", 2)?,
                     seen_at: row.get(3)?,
+                    state: column(row, "conflict", 4)?,
                 })
             })?;
             rows.collect()
@@ -125,10 +127,10 @@ fn record_conflicts(
 ) -> Result<(), RegistryError> {
     tx.execute("DELETE FROM conflict WHERE node = ?1", [node.as_str()])?;
     let mut insert = tx.prepare_cached(
-        "INSERT INTO conflict (vm_id, node, seen_at) SELECT vm_id, ?2, ?3 FROM vm WHERE uuid = ?1 AND owner IS NOT ?2",
+        "INSERT INTO conflict (vm_id, node, seen_at, state) SELECT vm_id, ?2, ?3, ?4 FROM vm WHERE uuid = ?1 AND owner IS NOT ?2",
     )?;
-    for uuid in domains.keys() {
-        insert.execute(params![uuid, node.as_str(), now])?;
+    for (uuid, domain) in domains {
+        insert.execute(params![uuid, node.as_str(), now, domain.state.as_str()])?;
     }
     Ok(())
 }

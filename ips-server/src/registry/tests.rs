@@ -406,3 +406,19 @@ fn a_row_that_somebody_tampered_with_is_an_error_not_a_value() {
         connection.execute_batch("UPDATE vm SET owner = NULL, owner_since = NULL, state = 'absent', name = 'vm-1'; UPDATE disk SET path = '/dev/a'").unwrap();
     }
 }
+
+#[test]
+fn a_registry_of_schema_1_is_migrated_with_all_it_has() {
+    let path = std::env::temp_dir().join(format!("hps-schema-1-{}.db", std::process::id()));
+    let _ = std::fs::remove_file(&path);
+    let old = include_str!("../../../tests/fixtures/registry/schema_1.sql");
+    Connection::open(&path).unwrap().execute_batch(old).unwrap();
+    let registry = Registry::open(&path).unwrap();
+    let vm = registry.vm(&"of-old".parse().unwrap()).unwrap().unwrap();
+    assert_eq!(vm.config.disks.len(), 1);
+    let conflicts = registry.conflicts().unwrap();
+    assert_eq!(conflicts[0].state, VmState::Unknown, "nobody wrote it down");
+    drop(registry);
+    Registry::open(&path).unwrap().check().unwrap();
+    std::fs::remove_file(&path).unwrap();
+}

@@ -1,0 +1,22 @@
+"""packaging/*.files, as the tests compare with them."""
+
+import os
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def rows(name, section=None):
+    """(kind, mode, owner, path, source) of each line; of one [section] only, if named."""
+    found, current = [], None
+    with open(os.path.join(TOP, "packaging", name)) as file:
+        for line in file:
+            if line.startswith("["):
+                current = line.strip("[]\n")
+            elif line.strip() and not line.startswith("#") and section in (None, current):
+                found.append((line.split() + [""])[:5])
+    return found
+
+
+def sections(name):
+    with open(os.path.join(TOP, "packaging", name)) as file:
+        return [line.strip("[]\n") for line in file if line.startswith("[")]
