@@ -109,6 +109,8 @@ impl Error {
             | Self::NoNodeName
             | Self::Lock(LockError::Unusable { .. })
             | Self::File { .. } => 1,
+            #[cfg(feature = "tls")]
+            Self::Fetch(IpsError::Tls { .. }) => 1,
             Self::Fetch(
                 IpsError::NoGateway | IpsError::NoAnswer { .. } | IpsError::Status { .. },
             )

@@ -28,6 +28,8 @@ pub(crate) struct Ips {
     address: Option<SocketAddr>,
     token: Option<String>,
     connect_timeout: Duration,
+    #[cfg(feature = "tls")]
+    tls: ureq::tls::TlsConfig,
 }
 
 /// What the IPS answered, whatever the status.
@@ -56,6 +58,12 @@ pub(crate) enum IpsError {
     },
     #[error("fetching was ended by a signal")]
     Interrupted,
+    #[cfg(feature = "tls")]
+    #[error("TLS file {}: {reason}", path.display())]
+    Tls {
+        path: std::path::PathBuf,
+        reason: String,
+    },
 }
 
 impl Ips {
@@ -73,6 +81,8 @@ impl Ips {
             address,
             token: task.token.clone(),
             connect_timeout: settings.connect_timeout,
+            #[cfg(feature = "tls")]
+            tls: crate::tls::config(&settings.tls)?,
         })
     }
 
@@ -118,8 +128,10 @@ impl Ips {
             .http_status_as_error(false)
             .timeout_connect(Some(self.connect_timeout.min(within)))
             .timeout_global(Some(within))
-            .user_agent(concat!("n_vm/", env!("CARGO_PKG_VERSION")))
-            .build();
+            .user_agent(concat!("n_vm/", env!("CARGO_PKG_VERSION")));
+        #[cfg(feature = "tls")]
+        let config = config.tls_config(self.tls.clone());
+        let config = config.build();
         let resolver = Known(self.address, DefaultResolver::default());
         Agent::with_parts(config, DefaultConnector::default(), resolver)
     }

@@ -23,6 +23,8 @@ mod show;
 mod signals;
 mod sysfs;
 mod task;
+#[cfg(feature = "tls")]
+mod tls;
 mod verbs;
 mod virsh;
 mod virt_install;

@@ -39,6 +39,18 @@ pub(crate) struct Settings {
     pub poll_interval: Duration,
     /// Between two ACPI requests to it.
     pub resend_interval: Duration,
+    /// For an IPS behind https.
+    pub tls: TlsFiles,
+}
+
+/// PEM files for https.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct TlsFiles {
+    /// Whom to believe, instead of the world's certificate authorities.
+    pub ca: Option<PathBuf>,
+    /// This node's certificate and its key, for servers that ask for one.
+    pub cert: Option<PathBuf>,
+    pub key: Option<PathBuf>,
 }
 
 /// Settings that cannot be used.
@@ -79,13 +91,14 @@ impl Default for Settings {
             lock_timeout: Duration::from_secs(120),
             poll_interval: Duration::from_millis(500),
             resend_interval: Duration::from_secs(10),
+            tls: TlsFiles::default(),
         }
     }
 }
 
 impl Settings {
     /// Every key, for the environment's `N_VM_<KEY>`.
-    const KEYS: [&str; 14] = [
+    const KEYS: [&str; 17] = [
         "ips",
         "connect",
         "virt_type",
@@ -100,6 +113,9 @@ impl Settings {
         "lock_timeout",
         "poll_interval",
         "resend_interval",
+        "tls_ca",
+        "tls_cert",
+        "tls_key",
     ];
 
     /// Reads file and environment. A file that was named must be there.
@@ -167,6 +183,9 @@ impl Settings {
             "lock_timeout" => self.lock_timeout = seconds(value)?,
             "poll_interval" => self.poll_interval = seconds(value)?,
             "resend_interval" => self.resend_interval = seconds(value)?,
+            "tls_ca" => self.tls.ca = Some(tls_file(value)?),
+            "tls_cert" => self.tls.cert = Some(tls_file(value)?),
+            "tls_key" => self.tls.key = Some(tls_file(value)?),
             _ => return Err(format!("no such key; there are {}", Self::KEYS.join(" "))),
         }
         Ok(())
@@ -201,6 +220,14 @@ fn uri(value: &str) -> Result<String, String> {
     let good = value.contains(':') && !value.starts_with('-');
     good.then(|| value.to_owned())
         .ok_or_else(|| "want a libvirt URI such as qemu:///system".to_owned())
+}
+
+fn tls_file(value: &str) -> Result<PathBuf, String> {
+    if cfg!(feature = "tls") {
+        absolute(value)
+    } else {
+        Err("this n_vm was built without TLS (feature `tls`)".to_owned())
+    }
 }
 
 fn absolute(value: &str) -> Result<PathBuf, String> {

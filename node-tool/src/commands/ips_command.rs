@@ -23,6 +23,8 @@ pub(crate) fn ips_command(
 pub(crate) fn exit_code(error: &IpsError) -> u8 {
     match error {
         IpsError::NoGateway => 1,
+        #[cfg(feature = "tls")]
+        IpsError::Tls { .. } => 1,
         IpsError::NoAnswer { .. } | IpsError::TooLong { .. } | IpsError::Interrupted => 2,
         IpsError::Status { .. } => 3,
     }
