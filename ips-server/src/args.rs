@@ -14,7 +14,7 @@ use crate::commands::{
 use crate::error::chain;
 use crate::exit::Exit;
 use crate::settings::{Settings, endpoint};
-use crate::{links, logging, server};
+use crate::{links, logging, nginx, server};
 
 /// Runs VMs on thin KVM hosts: definitions, operations, and the truth about them.
 /// A VM is named by its vm_id or its name. Exit codes: see README.md.
@@ -101,6 +101,24 @@ struct IpsServer {
 #[argh(subcommand)]
 enum ServerCommand {
     Serve(Serve),
+    Nginx(Nginx),
+}
+
+/// Print the lines that nginx needs; or look whether it has them. Changes nothing.
+#[derive(FromArgs, Debug)]
+#[argh(
+    subcommand,
+    name = "nginx",
+    error_code(1, "a line is missing, or stands in a wrong place"),
+    error_code(2, "nobody can tell: nginx does not give its configuration")
+)]
+struct Nginx {
+    /// look whether they are there
+    #[argh(switch)]
+    check: bool,
+    /// nginx's main configuration file (default: nginx's own)
+    #[argh(positional)]
+    configuration: Option<PathBuf>,
 }
 
 /// Answer nodes and people until told to end.
@@ -180,8 +198,10 @@ fn ips_server(args: IpsServer) -> ExitCode {
     if args.version {
         return version("ips-server");
     }
-    let Some(ServerCommand::Serve(serve)) = args.command else {
-        return usage("ips-server", "a command is missing");
+    let serve = match args.command {
+        Some(ServerCommand::Serve(serve)) => serve,
+        Some(ServerCommand::Nginx(asked)) => return nginx(&asked),
+        None => return usage("ips-server", "a command is missing"),
     };
     let mut settings = match Settings::load(args.config.as_deref()) {
         Ok(settings) => settings,
@@ -194,6 +214,23 @@ fn ips_server(args: IpsServer) -> ExitCode {
         Ok(()) => Exit::Success.into(),
         Err(error) => usage_free("ips-server", &chain(&error)),
     }
+}
+
+fn nginx(asked: &Nginx) -> ExitCode {
+    if !asked.check {
+        println(nginx::advice().trim_end());
+        return ExitCode::SUCCESS;
+    }
+    let configuration = match nginx::configuration(asked.configuration.as_deref()) {
+        Ok(configuration) => configuration,
+        Err(why) => {
+            usage_free("ips-server", &format!("nginx: cannot tell: {why}"));
+            return ExitCode::from(2);
+        }
+    };
+    let (report, complete) = nginx::report(&nginx::found(&configuration));
+    println(report.trim_end());
+    ExitCode::from(u8::from(!complete))
 }
 
 fn version(program: &str) -> ExitCode {

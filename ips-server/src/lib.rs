@@ -9,6 +9,7 @@ pub mod error;
 pub mod exit;
 pub mod links;
 pub mod logging;
+pub mod nginx;
 pub mod om;
 pub mod operation;
 pub mod registry;

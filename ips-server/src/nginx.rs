@@ -1,0 +1,330 @@
+//! `ips-server nginx`: the lines that a live nginx needs, and whether it has them. Looks at
+//! what nginx itself says that it would load (`nginx -T`); changes nothing.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use hps_core::exec::Command;
+
+use crate::error::chain;
+
+/// How long `nginx -T` may take.
+const LIMIT: Duration = Duration::from_secs(30);
+/// The configuration of a large site is a few MB.
+const KEEP_BYTES: usize = 64 * 1024 * 1024;
+
+/// What has to stand in nginx's configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Line {
+    /// The upstream and the zones.
+    Http,
+    /// Where requests go that the location lets out, and the paths for people.
+    Server,
+    /// What lets `cmd=vm` out of the site's own location.
+    Location,
+}
+
+impl Line {
+    /// In the order in which they are told.
+    pub const ALL: [Self; 3] = [Self::Http, Self::Server, Self::Location];
+
+    /// The file that is included.
+    #[must_use]
+    pub fn file(self) -> &'static str {
+        match self {
+            Self::Http => "http.conf",
+            Self::Server => "server.conf",
+            Self::Location => "location.conf",
+        }
+    }
+
+    /// Where the line belongs.
+    #[must_use]
+    pub fn place(self) -> &'static str {
+        match self {
+            Self::Http => "inside http { }",
+            Self::Server => "inside the server { } of the IPS",
+            Self::Location => {
+                "inside its location of /cgi-bin/boot_manager.sh, before anything else"
+            }
+        }
+    }
+
+    /// Whether it works in a block that begins with this word.
+    fn may_stand_in(self, block: Option<&str>) -> bool {
+        let right = match self {
+            Self::Http => "http",
+            Self::Server => "server",
+            Self::Location => "location",
+        };
+        block.is_none_or(|block| block == right)
+    }
+
+    /// What only this file of ours has, for whoever linked or copied it instead.
+    fn mark(self) -> &'static [&'static str] {
+        match self {
+            Self::Http => &["upstream", "hps_ips"],
+            Self::Server => &["location", "@hps_ips"],
+            Self::Location => &["error_page", "418", "=", "@hps_ips"],
+        }
+    }
+}
+
+/// A line that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Found {
+    pub line: Line,
+    pub file: String,
+    pub number: usize,
+    pub is_in_place: bool,
+}
+
+/// What to put where.
+#[must_use]
+pub fn advice() -> String {
+    let mut text = String::from("nginx needs three lines; nothing was changed.\n");
+    for line in Line::ALL {
+        let _ = write!(
+            text,
+            "\n{}:\n    include /etc/hps/nginx/{};\n",
+            line.place(),
+            line.file()
+        );
+    }
+    text.push_str(
+        "\nThen: nginx -t && nginx -s reload && ips-server nginx --check\n\
+         SELinux enforcing: setsebool -P httpd_can_network_connect 1\n",
+    );
+    text
+}
+
+/// Asks nginx for its configuration.
+///
+/// # Errors
+/// Why nobody can tell: there is no nginx, or it does not take its own configuration.
+pub fn configuration(file: Option<&Path>) -> Result<String, String> {
+    let mut args = vec!["-T".to_owned(), "-q".to_owned()];
+    if let Some(file) = file {
+        args.extend(["-c".to_owned(), file.display().to_string()]);
+    }
+    // A shell without sbin on its PATH is no reason not to find it.
+    let usual = Path::new("/usr/sbin/nginx");
+    let program = if usual.exists() {
+        usual
+    } else {
+        Path::new("nginx")
+    };
+    let output = Command::new(program, LIMIT)
+        .args(&args)
+        .keep(KEEP_BYTES)
+        .run()
+        .and_then(hps_core::exec::Output::success)
+        .map_err(|error| chain(&error))?;
+    Ok(output.text().to_owned())
+}
+
+/// The lines that a configuration has, as `nginx -T` prints it: file after file, each
+/// behind a line of its own that names it.
+#[must_use]
+pub fn found(configuration: &str) -> Vec<Found> {
+    let mut all = Vec::new();
+    let mut files = vec![(String::new(), String::new())];
+    for text in configuration.lines() {
+        match text.strip_prefix("# configuration file ") {
+            Some(name) => files.push((name.trim_end_matches(':').to_owned(), String::new())),
+            None => files
+                .iter_mut()
+                .last()
+                .into_iter()
+                .for_each(|(_, whole)| *whole += &format!("{text}\n")),
+        }
+    }
+    for (file, text) in &files {
+        for statement in statements(text) {
+            let line = Line::ALL
+                .into_iter()
+                .find(|line| is_line(*line, &statement.words));
+            all.extend(line.map(|line| Found {
+                line,
+                file: file.clone(),
+                number: statement.number,
+                is_in_place: line.may_stand_in(statement.block.as_deref()),
+            }));
+        }
+    }
+    // The include is what an operator looks for; the file that it includes is not.
+    let is_own = |found: &Found| {
+        found
+            .file
+            .ends_with(&format!("/hps/nginx/{}", found.line.file()))
+    };
+    let included: Vec<_> = all
+        .iter()
+        .filter(|found| !is_own(found))
+        .map(|found| found.line)
+        .collect();
+    all.retain(|found| !is_own(found) || !included.contains(&found.line));
+    all
+}
+
+/// What was found of each line, and whether that is all.
+#[must_use]
+pub fn report(all: &[Found]) -> (String, bool) {
+    let mut text = String::new();
+    let mut complete = true;
+    for line in Line::ALL {
+        let mut of_it = all.iter().filter(|found| found.line == line);
+        let said = match of_it.clone().find(|found| found.is_in_place) {
+            Some(found) => format!("there: {}:{}", found.file, found.number),
+            None => {
+                complete = false;
+                let wrong = of_it.next().map_or_else(String::new, |found| {
+                    format!(" ({}:{} is a wrong place)", found.file, found.number)
+                });
+                format!("missing{wrong}: put it {}", line.place())
+            }
+        };
+        let _ = writeln!(text, "include /etc/hps/nginx/{}; {said}", line.file());
+    }
+    (text, complete)
+}
+
+/// One statement of a configuration file.
+struct Statement {
+    words: Vec<String>,
+    number: usize,
+    /// The first word of the block it stands in; none at the top of its file, wherever
+    /// that may be included.
+    block: Option<String>,
+}
+
+/// Splits a file at `;`, `{` and `}`, past comments and quotes.
+fn statements(text: &str) -> Vec<Statement> {
+    let mut all = Vec::new();
+    let mut blocks: Vec<String> = Vec::new();
+    let (mut words, mut word, mut began) = (Vec::new(), String::new(), 0);
+    let (mut quote, mut comment) = (None, false);
+    for (number, line) in (1..).zip(text.lines()) {
+        for c in line.chars().chain(['\n']) {
+            if comment {
+                comment = c != '\n';
+            } else if let Some(open) = quote {
+                if c == open {
+                    quote = None;
+                } else {
+                    word.push(c);
+                }
+            } else if matches!(c, '"' | '\'') && word.is_empty() {
+                quote = Some(c);
+            } else if c == '#' && word.is_empty() {
+                comment = true;
+            } else if c.is_whitespace() || matches!(c, ';' | '{' | '}') {
+                if !word.is_empty() {
+                    began = if words.is_empty() { number } else { began };
+                    words.push(std::mem::take(&mut word));
+                }
+                if matches!(c, ';' | '{' | '}') {
+                    let block = blocks.last().cloned();
+                    let first = words.first().cloned().unwrap_or_default();
+                    if !words.is_empty() {
+                        all.push(Statement {
+                            words: std::mem::take(&mut words),
+                            number: began,
+                            block,
+                        });
+                    }
+                    match c {
+                        '{' => blocks.push(first),
+                        '}' => drop(blocks.pop()),
+                        _ => {}
+                    }
+                }
+            } else {
+                word.push(c);
+            }
+        }
+    }
+    all
+}
+
+fn is_line(line: Line, words: &[String]) -> bool {
+    let includes = match words {
+        [include, path] if include == "include" => path
+            .strip_suffix(line.file())
+            .is_some_and(|folder| folder.ends_with("/hps/nginx/")),
+        _ => false,
+    };
+    includes || words == line.mark()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SITE: &str = "# configuration file /etc/nginx/nginx.conf:
+http {
+    # include /etc/hps/nginx/http.conf;
+    include /etc/nginx/conf.d/*.conf;
+}
+# configuration file /etc/nginx/conf.d/site.conf:
+include /etc/hps/nginx/http.conf;
+server {
+    include \"/etc/hps/nginx/server.conf\"; # ours
+    location = /cgi-bin/boot_manager.sh { include /etc/hps/nginx/location.conf;
+    }
+}
+# configuration file /etc/hps/nginx/http.conf:
+upstream hps_ips {
+";
+
+    fn told(configuration: &str) -> Vec<(Line, String)> {
+        let all = found(configuration).into_iter();
+        all.filter(|found| found.is_in_place)
+            .map(|found| (found.line, format!("{}:{}", found.file, found.number)))
+            .collect()
+    }
+
+    #[test]
+    fn the_lines_are_found_with_their_places() {
+        assert_eq!(
+            told(SITE),
+            [
+                (Line::Http, "/etc/nginx/conf.d/site.conf:1".to_owned()),
+                (Line::Server, "/etc/nginx/conf.d/site.conf:3".to_owned()),
+                (Line::Location, "/etc/nginx/conf.d/site.conf:4".to_owned()),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_line_in_a_wrong_block_is_found_and_not_in_place() {
+        let text = "server { include /etc/hps/nginx/location.conf; }";
+        assert_eq!(
+            (found(text)[0].line, found(text)[0].is_in_place),
+            (Line::Location, false)
+        );
+    }
+
+    #[test]
+    fn a_file_that_was_linked_counts_by_what_is_in_it() {
+        let linked = "# configuration file /etc/nginx/conf.d/hps-ips.conf:\nupstream hps_ips {\n";
+        assert_eq!(
+            told(linked),
+            [(Line::Http, "/etc/nginx/conf.d/hps-ips.conf:1".to_owned())]
+        );
+    }
+
+    #[test]
+    fn comments_and_other_names_are_no_lines() {
+        for text in [
+            "#include /etc/hps/nginx/server.conf;",
+            "include /etc/other/server.conf;",
+            "upstream hps_ips_old {",
+            "error_page 418 = @other;",
+        ] {
+            assert_eq!(found(text), [], "{text}");
+        }
+    }
+}

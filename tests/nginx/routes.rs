@@ -1,0 +1,205 @@
+//! Who answers what.
+
+use std::fs;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crate::harness::{Done, Ips};
+use crate::site::{Site, main_file};
+
+const BOOT: &str = "/cgi-bin/boot_manager.sh";
+
+/// The token of a create that is held while `use_it` runs.
+fn with_token(site: &Site, use_it: impl FnOnce(&str)) {
+    site.ips.block();
+    let create = site
+        .ips
+        .command("o_vm")
+        .args(["create", "a", "box"])
+        .spawn()
+        .unwrap();
+    site.ips.wait_started();
+    let token = site.ips.given("N_VM_TOKEN").unwrap();
+    use_it(&token);
+    site.ips.unblock();
+    assert_eq!(Done::of(create).code, 0);
+}
+
+#[test]
+fn a_config_goes_through_to_who_has_the_token_and_reports_come_back() {
+    let site = Site::new();
+    let fetch = format!("{BOOT}?cmd=vm&get_config=get_config&vm_id=a");
+    with_token(&site, |token| {
+        let bearer = format!("Authorization: Bearer {token}");
+        let (status, body) = site.curl(&["-H", &bearer], &fetch);
+        assert_eq!(status, 200, "{body}");
+        assert!(body.contains("name=a\n"), "{body}");
+        assert_eq!(
+            site.curl(&["-X", "POST", "-H", &bearer], &fetch).0,
+            200,
+            "as n_vm asks"
+        );
+        assert_eq!(
+            site.curl(&["-H", "Authorization: Bearer no"], &fetch).0,
+            401
+        );
+        assert_eq!(site.curl(&[], &fetch).0, 401);
+        let operation = site.ips.given("N_VM_OPERATION").unwrap();
+        let report = format!(
+            "operation={operation}\nvm_id=a\nverb=create\nnode=box\nexit_code=0\nstate=running\nmessage=it runs\n"
+        );
+        let to = format!("{BOOT}?cmd=vm&report=report");
+        assert_eq!(
+            site.curl(&["-H", &bearer, "--data-binary", &report], &to).0,
+            204
+        );
+    });
+    assert_eq!(site.ips.operations()[0]["reason"], "it runs");
+}
+
+#[test]
+fn every_other_command_stays_with_the_old_cgi() {
+    let site = Site::new();
+    for query in [
+        "",
+        "?",
+        "?cmd=log_message&message=x",
+        "?cmd=VM",
+        "?CMD=x",
+        "?cmd=%76m",
+        "?cmd=x&cmd=vm",
+        "?cmd=vmx",
+        "?cmd=",
+    ] {
+        let target = format!("{BOOT}{query}");
+        let (status, body) = site.curl(&[], &target);
+        assert_eq!((status, body), (200, format!("old CGI: GET {target}")));
+    }
+    let (_, body) = site.curl(&["-d", "cmd=vm"], &format!("{BOOT}?cmd=other"));
+    assert_eq!(body, format!("old CGI: POST {BOOT}?cmd=other"));
+    let (_, body) = site.curl(&[], "/index.html");
+    assert_eq!(body, "old CGI: GET /index.html");
+}
+
+#[test]
+fn what_nginx_and_the_server_would_read_differently_is_refused() {
+    let site = Site::new();
+    for query in [
+        "cmd=vm&cmd=x",
+        "cmd=vm&c%6dd=x",
+        "cmd=vm&CMD=x",
+        "cmd=vm&vm_id=a&vm_id=b",
+    ] {
+        let (status, body) = site.curl(&[], &format!("{BOOT}?{query}"));
+        assert_eq!(status, 400, "{query}: {body}");
+        assert!(body.starts_with("error="), "{query}: {body}");
+    }
+    // nginx takes cmd's name in any case: the server refuses what is not the very word.
+    let (status, body) = site.curl(&[], &format!("{BOOT}?CMD=vm&get_config=get_config&vm_id=a"));
+    assert!(
+        status == 400 || body.starts_with("old CGI"),
+        "{status} {body}"
+    );
+}
+
+#[test]
+fn nobody_lends_himself_another_address() {
+    let mut ips = Ips::new();
+    ips.define("a");
+    ips.set("IPS_NODES_AUTH", "off")
+        .set("IPS_NODES_ALLOW", "10.9.9.0/24,127.0.0.2");
+    ips.serve();
+    let site = Site::of(ips, &str::to_owned, "");
+    let fetch = format!("{BOOT}?cmd=vm&get_config=get_config&vm_id=a");
+    for header in [
+        "X-Forwarded-For: 10.9.9.9",
+        "X-Real-IP: 10.9.9.9",
+        "Forwarded: for=10.9.9.9",
+    ] {
+        assert_eq!(site.curl(&["-H", header], &fetch).0, 403, "{header}");
+    }
+    assert_eq!(
+        site.curl(&["--interface", "127.0.0.2"], &fetch).0,
+        200,
+        "its own address counts"
+    );
+}
+
+#[test]
+fn people_read_and_metrics_stay_on_this_machine() {
+    let site = Site::new();
+    assert_eq!(site.curl(&[], "/healthz").0, 200);
+    assert_eq!(site.curl(&[], "/v1/vms/a").0, 200);
+    assert_eq!(site.curl(&[], "/metrics").0, 200);
+    assert_eq!(site.curl(&["--interface", "127.0.0.2"], "/metrics").0, 403);
+}
+
+#[test]
+fn a_server_that_is_down_is_said_at_once_and_the_site_goes_on() {
+    let mut site = Site::new();
+    site.ips.end_server();
+    let began = Instant::now();
+    assert_eq!(site.curl(&[], "/healthz").0, 502);
+    assert!(began.elapsed() < Duration::from_secs(5));
+    assert_eq!(site.curl(&[], "/x").1, "old CGI: GET /x");
+}
+
+#[test]
+fn the_connection_to_the_server_is_kept() {
+    let site = Site::new();
+    for _ in 0..20 {
+        assert_eq!(site.curl(&[], "/healthz").0, 200);
+    }
+    let opened = site.upstream.load(Ordering::Relaxed);
+    assert!(opened <= 3, "{opened} connections for 20 requests");
+}
+
+#[test]
+fn the_check_says_which_line_is_missing() {
+    let site = Site::new();
+    let path = main_file(&site.ips.dir);
+    let check = |path: &str| site.ips.run("ips-server", &["nginx", "--check", path]);
+    let path = path.to_str().unwrap();
+    let done = check(path);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert_eq!(
+        done.out.matches(&format!("; there: {path}:")).count(),
+        3,
+        "{done:?}"
+    );
+    let whole = fs::read_to_string(path).unwrap();
+    let other = site.ips.dir.join("other.conf");
+    for (file, place) in [
+        ("location.conf", "boot_manager.sh"),
+        ("server.conf", "server { }"),
+    ] {
+        // Without the named location the other line is no configuration: both go.
+        let without: String = whole
+            .lines()
+            .filter(|line| !line.contains(file) && !line.contains("location.conf"))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        fs::write(&other, without).unwrap();
+        let done = check(other.to_str().unwrap());
+        assert_eq!(done.code, 1, "{done:?}");
+        let said = done.out.lines().find(|line| line.contains(file)).unwrap();
+        assert!(
+            said.contains("missing: put it inside") && said.contains(place),
+            "{said}"
+        );
+    }
+    fs::write(&other, "server {").unwrap();
+    let done = check(other.to_str().unwrap());
+    assert!(
+        done.code == 2 && done.err.contains("nginx: cannot tell: "),
+        "{done:?}"
+    );
+    let advice = site.ips.run("ips-server", &["nginx"]);
+    assert_eq!(
+        (
+            advice.code,
+            advice.out.matches("include /etc/hps/nginx/").count()
+        ),
+        (0, 3)
+    );
+}
