@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use argh::{EarlyExit, FromArgs};
 
 use crate::commands::{
-    Env, config, console, create, define, destroy, export, healthy_nodes, import, list, log, nodes,
-    operations, pause, release, set, show, start, status, stop, sweep, task, undefine, unpause,
-    validate_node,
+    Env, complete, config, console, create, define, destroy, export, healthy_nodes, import, list,
+    log, nodes, operations, pause, release, set, show, start, status, stop, sweep, task, undefine,
+    unpause, validate_node,
 };
 use crate::error::chain;
 use crate::exit::Exit;
@@ -143,6 +143,8 @@ pub fn run(argv: impl Iterator<Item = OsString>) -> ExitCode {
 
 fn run_words(argv: &[String]) -> ExitCode {
     match links::words(argv) {
+        // Before the settings are read: nothing may be said about them here.
+        Some(words) if words.first() == Some(&complete::VERB) => complete::run(&words[1..]),
         Some(words) => match OVm::from_args(&["o_vm"], &with_stdin(words)) {
             Ok(args) => o_vm(&args),
             Err(early) => leave("o_vm", &early),

@@ -9,6 +9,7 @@ pub mod inventory;
 pub mod nodes;
 mod open;
 pub mod operations;
+pub mod peek;
 pub mod tokens;
 pub mod vms;
 
