@@ -97,7 +97,7 @@ struct Given {
 }
 
 /// All keys; those of `[nodes]` joined by `_`, as in the environment.
-const KEYS: [&str; 19] = [
+pub const KEYS: [&str; 19] = [
     "listen",
     "registry",
     "engine",

@@ -264,6 +264,42 @@ mod tests {
         }
     }
 
+    /// `(key, what it takes, default)` of each entry of node.conf(5).
+    fn page() -> Vec<(&'static str, &'static str, &'static str)> {
+        let page = include_str!("../../packaging/man/node.conf.5.scd");
+        let entries = page.split("\n*").filter_map(|entry| {
+            let (head, text) = entry.split_once("\n\tDefault: ")?;
+            let (key, takes) = head.split_once("* = ")?;
+            Some((key, takes, text.split_once(". ")?.0))
+        });
+        entries.collect()
+    }
+
+    #[test]
+    fn the_manual_page_has_every_key_with_its_unit_and_default() {
+        let page = page();
+        assert_eq!(
+            page.iter().map(|entry| entry.0).collect::<Vec<_>>(),
+            Settings::KEYS
+        );
+        let unset = format!("{:?}", Settings::default());
+        for (key, takes, default) in page {
+            let mut settings = Settings::default();
+            if default == "unset" {
+                assert!(unset.contains(&format!("{key}: None")), "{key}");
+            } else {
+                settings.set(key, default).unwrap();
+            }
+            assert_eq!(format!("{settings:?}"), unset, "{key}");
+            let told = settings.set(key, "?").err().unwrap_or_default();
+            assert_eq!(
+                told.starts_with("want seconds"),
+                takes == "_seconds_",
+                "{key}"
+            );
+        }
+    }
+
     #[test]
     fn an_error_names_file_line_and_key() {
         assert_eq!(

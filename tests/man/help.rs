@@ -1,0 +1,128 @@
+//! What a program says of itself: its `--help`, verb by verb, as a table.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// One command line: the program itself (no words), or a verb.
+#[derive(Debug)]
+pub(crate) struct Verb {
+    /// The words behind the program: none, `create`, `task run`.
+    pub(crate) words: Vec<String>,
+    /// As help has it, without the program, `<>` and the `[--]`.
+    pub(crate) usage: String,
+    /// The whole help.
+    pub(crate) text: String,
+    pub(crate) options: Vec<Opt>,
+    /// Verbs below it.
+    pub(crate) verbs: Vec<Entry>,
+}
+
+/// A word and what it is.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) name: String,
+    pub(crate) text: String,
+}
+
+/// An option.
+#[derive(Debug)]
+pub(crate) struct Opt {
+    /// `-n, --dry-run`
+    pub(crate) head: String,
+    /// The name of its value, where it takes one.
+    pub(crate) value: Option<String>,
+    pub(crate) text: String,
+}
+
+/// The program and every verb, verbs of verbs too.
+pub(crate) fn tree(program: &Path, name: &str) -> Vec<Verb> {
+    let mut all = vec![verb(program, name, &[])];
+    let mut next = 0;
+    while next < all.len() {
+        let below: Vec<_> = all[next]
+            .verbs
+            .iter()
+            .map(|below| [all[next].words.as_slice(), &[below.name.clone()]].concat())
+            .collect();
+        all.extend(below.iter().map(|words| verb(program, name, words)));
+        next += 1;
+    }
+    assert!(all.len() > 1, "{name} --help names no verb");
+    all
+}
+
+impl Verb {
+    /// What it does, in a sentence or two.
+    pub(crate) fn about(&self) -> String {
+        let about = self.text.split("\n\n").nth(1).unwrap();
+        about.replace('`', "").trim().to_owned()
+    }
+}
+
+fn verb(program: &Path, name: &str, words: &[String]) -> Verb {
+    let text = help(program, words);
+    let usage = text.lines().next().unwrap();
+    let called = [&[name.to_owned()], words].concat().join(" ");
+    let usage = usage.strip_prefix("Usage: ").unwrap();
+    let rest = usage.strip_prefix(&called).unwrap_or_else(|| {
+        // A verb's own usage text stands behind the program and the verb all the same.
+        unreachable!("{called}: {usage}")
+    });
+    let options = section(&text, "Options:").into_iter();
+    Verb {
+        words: words.to_vec(),
+        usage: rest
+            .replace("[--] ", "")
+            .replace(['<', '>'], "")
+            .trim()
+            .to_owned(),
+        options: options
+            .filter(|entry| !entry.name.starts_with("--help"))
+            .map(|entry| option(entry, rest))
+            .collect(),
+        verbs: section(&text, "Commands:"),
+        text,
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the real program, as a user starts it"
+)]
+fn help(program: &Path, words: &[String]) -> String {
+    let mut command = Command::new(program);
+    command.args(words).arg("--help").stdin(Stdio::null());
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{words:?} --help: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn option(entry: Entry, usage: &str) -> Opt {
+    let long = entry.name.rsplit(", ").next().unwrap();
+    let value = usage.split(&format!("{long} <")).nth(1);
+    Opt {
+        value: value.map(|rest| rest.split('>').next().unwrap().to_owned()),
+        head: entry.name,
+        text: entry.text,
+    }
+}
+
+/// The entries below a heading of a help text: two spaces, the name, and the text further right, on
+/// this and the following lines.
+pub(crate) fn section(text: &str, heading: &str) -> Vec<Entry> {
+    let lines = text.lines().skip_while(|line| *line != heading).skip(1);
+    let mut entries: Vec<Entry> = Vec::new();
+    for line in lines.take_while(|line| !line.is_empty()) {
+        let more = line.trim_start();
+        if line.len() - more.len() > 2 {
+            let last = &mut entries.last_mut().unwrap().text;
+            last.push_str(if last.is_empty() { "" } else { " " });
+            last.push_str(&more.replace('`', ""));
+            continue;
+        }
+        let (name, text) = more.split_once("  ").unwrap_or((more, ""));
+        let (name, text) = (name.to_owned(), text.trim_start().replace('`', ""));
+        entries.push(Entry { name, text });
+    }
+    entries
+}
