@@ -11,7 +11,7 @@ pub(crate) fn verbs(page: &Page, tree: &[Verb]) {
     let entries = page.entries("# VERBS");
     let found: Vec<_> = entries.iter().map(|entry| entry.head.clone()).collect();
     let wanted = || tree.iter().filter(|verb| !verb.words.is_empty());
-    same(found, wanted().map(|verb| head(verb)).collect());
+    same(found, wanted().map(head).collect());
     for verb in wanted() {
         let entry = find(&entries, &head(verb));
         begins(&entry.text, &verb.about());

@@ -42,7 +42,13 @@ pub(crate) fn tree(program: &Path, name: &str) -> Vec<Verb> {
         let below: Vec<_> = all[next]
             .verbs
             .iter()
-            .map(|below| [all[next].words.as_slice(), &[below.name.clone()]].concat())
+            .map(|below| {
+                [
+                    all[next].words.as_slice(),
+                    std::slice::from_ref(&below.name),
+                ]
+                .concat()
+            })
             .collect();
         all.extend(below.iter().map(|words| verb(program, name, words)));
         next += 1;

@@ -78,7 +78,7 @@ fn plain(text: &str) -> String {
     let chars: Vec<_> = text.chars().collect();
     let is_word = |at: Option<usize>| {
         at.and_then(|at| chars.get(at))
-            .is_some_and(|c| c.is_ascii_alphanumeric())
+            .is_some_and(char::is_ascii_alphanumeric)
     };
     let mut plain = String::new();
     let mut at = 0;
