@@ -31,12 +31,12 @@ impl Peek {
         Ok(Self(connection))
     }
 
-    /// Every VM, by name.
+    /// Every VM, in the order in which the rows lie: shells sort by themselves.
     ///
     /// # Errors
     /// The registry cannot be read now.
     pub fn vms(&self) -> rusqlite::Result<Vec<(VmId, VmName)>> {
-        self.rows("SELECT vm_id, name FROM vm ORDER BY name", |row| {
+        self.rows("SELECT vm_id, name FROM vm", |row| {
             Some((word(row, 0)?, word(row, 1)?))
         })
     }
