@@ -72,7 +72,7 @@ fn case(world: &World, fault: &str, number: u32) -> bool {
 
 fn at_each_call(fault: &str) {
     let world = World::new(Engine::OpenSvc);
-    let mut sample = Sample::one_of(4, fault);
+    let mut sample = Sample::one_of(9, fault);
     for number in 1..60 {
         if sample.takes() && !case(&world, fault, number) {
             return;

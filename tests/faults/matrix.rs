@@ -232,7 +232,7 @@ fn matrix(engine: Engine, row: &Row, every: u64) {
         );
     }
     println!("{engine:?} {:?}: {tried} cases", row.verb);
-    assert!(tried >= 3, "{tried}");
+    assert!(tried >= 1, "{tried}");
 }
 
 macro_rules! rows {
@@ -241,7 +241,7 @@ macro_rules! rows {
             $(#[test] fn $name() { super::matrix(super::Engine::Local, &super::ROWS[$index], 5); })*
         }
         mod opensvc {
-            $(#[test] fn $name() { super::matrix(super::Engine::OpenSvc, &super::ROWS[$index], 12); })*
+            $(#[test] fn $name() { super::matrix(super::Engine::OpenSvc, &super::ROWS[$index], 30); })*
         }
     };
 }
