@@ -128,7 +128,7 @@ impl VmConfig {
     pub fn parse(bytes: &[u8]) -> Result<Parsed, ConfigError> {
         let pairs = kv::parse(bytes)?;
         if let Some(refusal) = pairs.iter().find(|pair| pair.key == "error") {
-            return Err(ConfigError::Refused(refusal.value.to_owned()));
+            return Err(ConfigError::Refused(beginning(refusal.value)));
         }
         let mut draft = Draft::default();
         for pair in &pairs {
@@ -252,7 +252,7 @@ impl Draft {
         }
         Err(ConfigError::Method {
             line: pair.line,
-            method: pair.value.chars().take(80).collect(),
+            method: kv::shown(pair.value),
         })
     }
 
@@ -341,10 +341,15 @@ fn join_paths(
     }
 }
 
+/// As much of a refusal as a log line and a report can bear.
+fn beginning(refusal: &str) -> String {
+    refusal.chars().take(500).collect()
+}
+
 fn wrong(pair: &Pair<'_>, reason: &impl ToString) -> ConfigError {
     ConfigError::Value {
         line: pair.line,
-        key: pair.key.to_owned(),
+        key: kv::shown(pair.key),
         reason: reason.to_string(),
     }
 }

@@ -91,6 +91,12 @@ pub fn one_line(text: &str) -> String {
         .collect()
 }
 
+/// As much of a text as an error shows.
+#[must_use]
+pub fn shown(text: &str) -> String {
+    text.chars().take(80).collect()
+}
+
 fn text(bytes: &[u8]) -> Result<&str, KvError> {
     if bytes.len() > MAX_BYTES {
         return Err(KvError::TooLong(bytes.len()));
@@ -115,20 +121,20 @@ fn pair(line: usize, text: &str) -> Result<Pair<'_>, KvError> {
     let Some((key, value)) = text.split_once('=') else {
         return Err(KvError::NoEquals {
             line,
-            text: text.chars().take(80).collect(),
+            text: shown(text),
         });
     };
     let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
     if key.is_empty() || !key.bytes().all(good) {
         return Err(KvError::BadKey {
             line,
-            key: key.chars().take(80).collect(),
+            key: shown(key),
         });
     }
     if let Some(character) = value.chars().find(|c| c.is_control()) {
         return Err(KvError::Control {
             line,
-            key: key.to_owned(),
+            key: shown(key),
             character,
         });
     }
@@ -146,7 +152,7 @@ fn no_repeats(pairs: &[Pair<'_>]) -> Result<(), KvError> {
         .map_or(0, |pair| pair.line);
     Err(KvError::Repeated {
         line: again.line,
-        key: again.key.to_owned(),
+        key: shown(again.key),
         first,
     })
 }

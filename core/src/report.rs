@@ -11,6 +11,10 @@ use crate::names::{NodeName, VmId, VmName};
 use crate::state::VmState;
 use crate::verb::Verb;
 
+/// Longest message on the wire, in bytes: a body above `kv::MAX_BYTES` is not taken at all,
+/// and a destroy names every file it removed.
+const MAX_MESSAGE: usize = 8 * 1024;
+
 /// The result of one verb of one operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields are the keys of the format")]
@@ -69,7 +73,7 @@ pub enum ReportError {
 }
 
 impl Report {
-    /// The body that reports it.
+    /// The body that reports it; a message that is too long loses its end.
     #[must_use]
     pub fn to_text(&self) -> String {
         [
@@ -79,7 +83,7 @@ impl Report {
             kv::line("node", self.node.as_str()),
             kv::line("exit_code", &self.exit_code.to_string()),
             kv::line("state", self.state.as_str()),
-            kv::line("message", &self.message),
+            kv::line("message", beginning(&self.message)),
         ]
         .concat()
     }
@@ -173,6 +177,14 @@ impl DomainReport {
             vnc: (!vnc.is_empty()).then(|| vnc.to_owned()),
         })
     }
+}
+
+fn beginning(message: &str) -> &str {
+    let mut end = message.len().min(MAX_MESSAGE);
+    while !message.is_char_boundary(end) {
+        end -= 1;
+    }
+    &message[..end]
 }
 
 fn find<'a>(pairs: &'a [Pair<'a>], key: &'static str) -> Result<&'a Pair<'a>, ReportError> {
