@@ -13,6 +13,9 @@ const NAMES: [&str; 4] = [
     "backing-filename",
 ];
 
+/// Deepest JSON that is read: the parser calls itself for each level, until the stack ends.
+const DEEPEST: usize = 200;
+
 /// The files of the image's chain, itself first. `format` is what the domain says: a
 /// raw disk's content belongs to the VM, and must not be probed for a format.
 pub(crate) fn backing_chain(
@@ -41,7 +44,10 @@ pub(crate) fn backing_chain(
     }
 }
 
-fn files(text: &str) -> Result<Vec<String>, String> {
+pub(crate) fn files(text: &str) -> Result<Vec<String>, String> {
+    if depth(text) > DEEPEST {
+        return Err(format!("JSON that is more than {DEEPEST} deep"));
+    }
     let json: JsonValue = text.parse().map_err(|error| format!("no JSON: {error}"))?;
     let mut found = Vec::new();
     collect(&json, &mut found);
@@ -49,6 +55,32 @@ fn files(text: &str) -> Result<Vec<String>, String> {
         return Err("no file name in it".to_owned());
     }
     Ok(found)
+}
+
+/// How deep the text is as JSON.
+fn depth(text: &str) -> usize {
+    let (mut level, mut deepest) = (0_usize, 0);
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'[' | b'{' => level += 1,
+            b']' | b'}' => level = level.saturating_sub(1),
+            b'"' => skip_string(&mut bytes),
+            _ => {}
+        }
+        deepest = deepest.max(level);
+    }
+    deepest
+}
+
+fn skip_string(bytes: &mut std::str::Bytes<'_>) {
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => return,
+            b'\\' => drop(bytes.next()),
+            _ => {}
+        }
+    }
 }
 
 fn collect(value: &JsonValue, found: &mut Vec<String>) {
@@ -88,5 +120,15 @@ mod tests {
     fn an_answer_without_a_file_is_no_answer() {
         assert!(files("[]").is_err());
         assert!(files("qemu-img: no").is_err());
+    }
+
+    #[test]
+    fn an_answer_of_any_depth_ends_well() {
+        for level in ["[", "{\"a\":", "[\"]\",", "[\"\\\"]\","] {
+            let error = files(&level.repeat(300_000)).unwrap_err();
+            assert_eq!(error, "JSON that is more than 200 deep", "{level}");
+        }
+        let chain = "[".repeat(199) + "{\"filename\":\"/a\"}" + &"]".repeat(199);
+        assert_eq!(files(&chain).unwrap(), ["/a"]);
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use hps_core::kv::{self, KvError};
 use hps_core::names::{NameError, Word};
 use tracing::Level;
+use ureq::http::Uri;
 
 /// Where the settings are unless `--config` or `N_VM_CONFIG` says otherwise.
 const DEFAULT_FILE: &str = "/etc/hps/node.conf";
@@ -145,7 +146,7 @@ impl Settings {
         }
     }
 
-    fn read(&mut self, path: &Path, bytes: &[u8]) -> Result<(), SettingsError> {
+    pub(crate) fn read(&mut self, path: &Path, bytes: &[u8]) -> Result<(), SettingsError> {
         let path = path.to_owned();
         let pairs = match kv::parse(bytes) {
             Ok(pairs) => pairs,
@@ -204,12 +205,24 @@ fn base_url(value: &str) -> Result<String, String> {
             .strip_prefix("https://")
             .filter(|_| cfg!(feature = "tls"))
     });
-    let plain = |rest: &str| !rest.is_empty() && !rest.contains(['?', '#', ' ', '@']);
-    match rest.map(|rest| rest.trim_end_matches('/')) {
-        Some(rest) if plain(rest) => Ok(value.trim_end_matches('/').to_owned()),
+    let plain = |rest: &str| !rest.contains(['?', '#', '@']);
+    let base = value.trim_end_matches('/');
+    match rest {
+        Some(rest) if plain(rest) && base.parse().is_ok_and(|uri| is_url(&uri)) => {
+            Ok(base.to_owned())
+        }
         _ if cfg!(feature = "tls") => Err("want http://HOST or https://HOST".to_owned()),
         _ => Err("want http://HOST[:PORT]".to_owned()),
     }
+}
+
+/// Without a host there would be nobody to ask; without a port that can be one, port 80.
+fn is_url(uri: &Uri) -> bool {
+    let authority = uri.authority().filter(|_| uri.scheme().is_some());
+    authority.is_some_and(|authority| {
+        let host = authority.host();
+        !host.is_empty() && (authority.port().is_some() || authority.as_str() == host)
+    })
 }
 
 fn word(value: &str) -> Result<Word, String> {
@@ -243,6 +256,8 @@ pub(crate) fn seconds(value: &str) -> Result<Duration, String> {
     number
         .filter(|seconds| *seconds > 0.0 && *seconds <= LONGEST)
         .map(Duration::from_secs_f64)
+        // Less than half a nanosecond.
+        .filter(|time| !time.is_zero())
         .ok_or_else(|| "want seconds, more than 0 and at most 86400".to_owned())
 }
 
@@ -315,6 +330,10 @@ mod tests {
             "ips=https://ips",
             "ips=http://",
             "ips=http://ips?x",
+            "ips=http:///x",
+            "ips=http://:80",
+            "ips=http://a b",
+            "ips=http://ips:99999",
             "connect=-x",
             "vnc_listen=localhost,port=1",
             "virt_type=kvm --debug",
@@ -322,6 +341,7 @@ mod tests {
             "fetch_timeout=-1",
             "fetch_timeout=inf",
             "fetch_timeout=NaN",
+            "fetch_timeout=1e-300",
             "state_dir=here",
         ] {
             assert!(

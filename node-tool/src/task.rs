@@ -59,7 +59,7 @@ impl Task {
 }
 
 /// One that cannot be read would be one that is not kept: an error.
-fn paths(text: &str) -> Result<Vec<PathBuf>, TaskError> {
+pub(crate) fn paths(text: &str) -> Result<Vec<PathBuf>, TaskError> {
     let words = text.split([':', '\n']).filter(|word| !word.is_empty());
     words
         .map(|word| match decoded(word) {
@@ -75,7 +75,9 @@ fn decoded(text: &str) -> Option<Vec<u8>> {
     let mut bytes = parts.next()?.as_bytes().to_vec();
     for part in parts {
         let (hex, rest) = part.split_at_checked(2)?;
-        bytes.push(u8::from_str_radix(hex, 16).ok()?);
+        // `from_str_radix` alone would take "+f".
+        let digits = hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+        bytes.push(u8::from_str_radix(hex, 16).ok().filter(|_| digits)?);
         bytes.extend_from_slice(rest.as_bytes());
     }
     Some(bytes)
@@ -126,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_kept_path_that_cannot_be_read_is_an_error_not_a_loss() {
-        for bad in ["srv/a", "/srv/%4", "/srv/%zz"] {
+        for bad in ["srv/a", "/srv/%4", "/srv/%zz", "/srv/%+f"] {
             assert!(paths(bad).is_err(), "{bad}");
         }
     }
