@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use hps_core::kv::{self, shown};
 use hps_core::names::NodeName;
 
 pub use network::{Network, NetworkError};
@@ -91,8 +92,8 @@ pub enum SettingsError {
 
 /// A value and where it came from.
 #[derive(Debug, Clone)]
-struct Given {
-    value: String,
+pub(crate) struct Given {
+    pub(crate) value: String,
     origin: String,
 }
 
@@ -153,7 +154,7 @@ impl Settings {
         Self::from_given(&given, || default_engine(has_file))
     }
 
-    fn from_given(
+    pub(crate) fn from_given(
         given: &BTreeMap<String, Given>,
         engine: impl FnOnce() -> Result<EngineKind, SettingsError>,
     ) -> Result<Self, SettingsError> {
@@ -162,7 +163,7 @@ impl Settings {
             listen: all
                 .parsed("listen", endpoint)?
                 .unwrap_or_else(|| "127.0.0.1:8068".to_owned()),
-            registry: all.text("registry", "/var/lib/hps-ips/registry.db").into(),
+            registry: all.path("registry", "/var/lib/hps-ips/registry.db")?,
             engine: match given.get("engine") {
                 None => engine()?,
                 Some(_) => all.word(
@@ -177,7 +178,7 @@ impl Settings {
                 text.parse::<NodeName>().map_err(|e| e.to_string())
             })?,
             advertise: all.parsed("advertise", url)?,
-            lock_dir: all.text("lock_dir", "/run/hps/locks").into(),
+            lock_dir: all.path("lock_dir", "/run/hps/locks")?,
             om_timeout: all.seconds("om_timeout", 30.0)?,
             instance_timeout: all.seconds("instance_timeout", 30.0)?,
             verb_timeout: all.seconds("verb_timeout", 540.0)?,
@@ -220,12 +221,20 @@ fn read_file(path: &Path, given: &mut BTreeMap<String, Given>) -> Result<(), Set
         path: path.to_owned(),
         source,
     })?;
-    let table: toml::Table = toml::from_str(&text).map_err(|error| {
+    read_text(&text, path, given)
+}
+
+pub(crate) fn read_text(
+    text: &str,
+    path: &Path,
+    given: &mut BTreeMap<String, Given>,
+) -> Result<(), SettingsError> {
+    let table: toml::Table = toml::from_str(text).map_err(|error| {
         let before = error.span().and_then(|span| text.get(..span.start));
         SettingsError::Toml {
             path: path.to_owned(),
             line: 1 + before.unwrap_or_default().matches('\n').count(),
-            reason: hps_core::kv::one_line(error.message()),
+            reason: kv::one_line(error.message()),
         }
     })?;
     let origin = path.display().to_string();
@@ -250,20 +259,21 @@ fn read_file(path: &Path, given: &mut BTreeMap<String, Given>) -> Result<(), Set
 fn take(
     given: &mut BTreeMap<String, Given>,
     key: &str,
-    shown: &str,
+    written: &str,
     value: &toml::Value,
     origin: &str,
 ) -> Result<(), SettingsError> {
-    let joined = shown.starts_with('[') == key.starts_with("nodes_");
+    let name = kv::one_line(&shown(written));
+    let joined = written.starts_with('[') == key.starts_with("nodes_");
     if !KEYS.contains(&key) || !joined {
         return Err(SettingsError::UnknownKey {
             origin: origin.to_owned(),
-            key: shown.to_owned(),
+            key: name,
         });
     }
     let text = plain(value).ok_or_else(|| SettingsError::Value {
         origin: origin.to_owned(),
-        key: shown.to_owned(),
+        key: name,
         reason: "want a string, a number or a list of strings".to_owned(),
     })?;
     given.insert(
@@ -303,10 +313,13 @@ pub fn endpoint(text: &str) -> Result<String, String> {
             .rsplit_once(':')
             .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok()),
     };
-    if good {
+    if good && !text.contains(char::is_control) {
         Ok(text.to_owned())
     } else {
-        Err(format!("{text:?}: want ADDRESS:PORT or unix:/path"))
+        Err(format!(
+            "{:?}: want ADDRESS:PORT or unix:/path",
+            shown(text)
+        ))
     }
 }
 
@@ -315,13 +328,15 @@ fn url(text: &str) -> Result<String, String> {
         .strip_prefix("http://")
         .or_else(|| text.strip_prefix("https://"));
     let good = rest.is_some_and(|rest| {
-        !rest.is_empty() && !rest.ends_with('/') && !rest.contains(char::is_whitespace)
+        let odd = |c: char| c.is_whitespace() || c.is_control();
+        !rest.is_empty() && !rest.ends_with('/') && !rest.contains(odd)
     });
     if good {
         Ok(text.to_owned())
     } else {
         Err(format!(
-            "{text:?}: want http://HOST[:PORT] or https://HOST[:PORT]"
+            "{:?}: want http://HOST[:PORT] or https://HOST[:PORT]",
+            shown(text)
         ))
     }
 }
@@ -352,6 +367,16 @@ impl Values<'_> {
             })
     }
 
+    /// A relative one would be another registry in each folder, and `:memory:` none at all.
+    fn path(&self, key: &str, default: &str) -> Result<PathBuf, SettingsError> {
+        let parse = |text: &str| {
+            let good = text.starts_with('/') && !text.contains(char::is_control);
+            good.then(|| PathBuf::from(text))
+                .ok_or_else(|| format!("{:?}: want an absolute path", shown(text)))
+        };
+        Ok(self.parsed(key, parse)?.unwrap_or_else(|| default.into()))
+    }
+
     fn seconds(&self, key: &str, default: f64) -> Result<Duration, SettingsError> {
         let parse = |text: &str| {
             let seconds = text
@@ -360,7 +385,12 @@ impl Values<'_> {
                 .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
             seconds
                 .filter(|seconds| !seconds.is_zero() && *seconds <= Duration::from_secs(86_400))
-                .ok_or_else(|| format!("{text:?}: want seconds, more than 0 and at most 86400"))
+                .ok_or_else(|| {
+                    format!(
+                        "{:?}: want seconds, more than 0 and at most 86400",
+                        shown(text)
+                    )
+                })
         };
         Ok(self
             .parsed(key, parse)?
@@ -374,7 +404,7 @@ impl Values<'_> {
                 .find(|(word, _)| *word == text)
                 .map(|(_, value)| *value);
             let all: Vec<_> = words.iter().map(|(word, _)| *word).collect();
-            found.ok_or_else(|| format!("{text:?}: want {}", all.join(" or ")))
+            found.ok_or_else(|| format!("{:?}: want {}", shown(text), all.join(" or ")))
         };
         self.parsed(key, parse)?
             .ok_or_else(|| SettingsError::UnknownKey {
@@ -446,6 +476,12 @@ mod tests {
             ("listen", "8068"),
             ("listen", "unix:ips.sock"),
             ("listen", "127.0.0.1:65536"),
+            ("listen", "unix:/run/a\nb"),
+            ("advertise", "http://ips\u{7f}"),
+            ("registry", ""),
+            ("registry", ":memory:"),
+            ("registry", "file:/a?mode=memory"),
+            ("lock_dir", "locks"),
         ] {
             let error = load(&[(key, value)]).unwrap_err().to_string();
             assert!(error.starts_with(&format!("here: {key}: ")), "{error}");
@@ -471,6 +507,7 @@ mod tests {
             ("lisen = 1", "lisen"),
             ("[nodes]\nlisten = \"x\"", "[nodes] listen"),
             ("nodes_auth = \"off\"", "nodes_auth"),
+            ("\"a\\nb\" = 1", "a b"),
         ] {
             std::fs::write(&path, text).unwrap();
             let error = read_file(&path, &mut given).unwrap_err().to_string();

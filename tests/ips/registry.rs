@@ -282,7 +282,7 @@ fn a_registry_that_cannot_be_used_is_named_with_what_to_do() {
 fn a_full_disk_is_said_and_nothing_is_half_done() {
     let ips = Ips::new();
     ips.define("a");
-    let pages = ips.shell("ulimit -f 0; trap '' XFSZ; PATH=$PWD/bin IPS_ENGINE=local IPS_REGISTRY=registry.db IPS_LOCK_DIR=locks bin/o_vm define --id b --name b --cpus 1 --ram 64");
+    let pages = ips.shell("ulimit -f 0; trap '' XFSZ; PATH=$PWD/bin IPS_ENGINE=local IPS_REGISTRY=$PWD/registry.db IPS_LOCK_DIR=$PWD/locks bin/o_vm define --id b --name b --cpus 1 --ram 64");
     assert_ne!(pages.code, 0, "{pages:?}");
     assert!(pages.err.contains("registry"), "{}", pages.err);
     assert_eq!(ips.o_vm(&["show", "b"]).code, 1);

@@ -4,13 +4,15 @@
 
 use std::collections::BTreeMap;
 
+use hps_core::kv;
+
 /// Decoded parameters.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Query(BTreeMap<String, String>);
+pub(crate) struct Query(BTreeMap<String, String>);
 
 /// A query string that is not understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum QueryError {
+pub(crate) enum QueryError {
     #[error("a '%' without two hex digits")]
     Percent,
     #[error("not UTF-8")]
@@ -19,6 +21,8 @@ pub(super) enum QueryError {
     Control,
     #[error("parameter {0:?} is given twice")]
     Repeated(String),
+    #[error("a '#': what follows it is not part of a query")]
+    Fragment,
     #[error("cmd and its value must be written without %XX")]
     DisguisedCommand,
 }
@@ -28,7 +32,10 @@ impl Query {
     ///
     /// # Errors
     /// What is not understood.
-    pub(super) fn parse(text: &str) -> Result<Self, QueryError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, QueryError> {
+        if text.contains('#') {
+            return Err(QueryError::Fragment);
+        }
         let mut parameters = BTreeMap::new();
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -38,7 +45,7 @@ impl Query {
                 return Err(QueryError::DisguisedCommand);
             }
             if parameters.insert(name.clone(), decode(value)?).is_some() {
-                return Err(QueryError::Repeated(name));
+                return Err(QueryError::Repeated(kv::shown(&name)));
             }
         }
         Ok(Self(parameters))
@@ -46,7 +53,7 @@ impl Query {
 
     /// The value of a parameter; empty where it stands without one.
     #[must_use]
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 }
@@ -102,6 +109,8 @@ mod tests {
             ("c%6dd=vm", QueryError::DisguisedCommand),
             ("cmd=%76m", QueryError::DisguisedCommand),
             ("CMD=vm&cmd=vm", QueryError::DisguisedCommand),
+            ("cmd=vm#", QueryError::Fragment),
+            ("a#&cmd=vm", QueryError::Fragment),
             ("a=1&a=2", QueryError::Repeated("a".to_owned())),
             ("a=%4", QueryError::Percent),
             ("a=%zz", QueryError::Percent),
