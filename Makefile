@@ -1,6 +1,6 @@
 # Everything a person runs. `make` alone says what there is.
 CARGO ?= cargo
-SCRIPTS = .ci/run $(shell grep -rlE --exclude-dir=fixtures '^\#!.*(bash|/sh)' packaging tests)
+SCRIPTS = .ci/run $(shell grep -rlE --exclude-dir=fixtures '^\#!.*(bash|/sh)' packaging tests fuzz/run)
 
 help: ## this list
 	@awk -F': .*## ' '/^[a-z-]+: .*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ bench: ## the benchmark table
 	$(CARGO) build --profile node --locked -p node-tool
 	tests/bench/run
 
+fuzz: ## all fuzz targets, MINUTES=10 each (fuzz/README.md)
+	fuzz/run $(or $(MINUTES),10)
+
 static: ## static musl n_vm and ips-server in dist/static, checked
 	packaging/static/build $(STATIC)
 
@@ -45,4 +48,4 @@ clean: ## remove what was built
 	$(CARGO) clean
 	rm -rf dist
 
-.PHONY: help demo test bench static man packages packages-test install clean
+.PHONY: help demo test bench fuzz static man packages packages-test install clean

@@ -7,6 +7,9 @@ pub mod exec;
 pub mod identity;
 pub mod kv;
 pub mod names;
+#[cfg(any(test, fuzzing))]
+#[path = "../../tests/properties/core.rs"]
+pub mod properties;
 pub mod report;
 pub mod state;
 pub mod verb;

@@ -12,6 +12,9 @@ pub mod logging;
 pub mod nginx;
 pub mod om;
 pub mod operation;
+#[cfg(any(test, fuzzing))]
+#[path = "../../tests/properties/ips.rs"]
+pub mod properties;
 pub mod registry;
 pub mod server;
 pub mod settings;

@@ -15,6 +15,9 @@ mod lock;
 mod log;
 mod notify;
 mod pools;
+#[cfg(any(test, fuzzing))]
+#[path = "../../tests/properties/node.rs"]
+pub mod properties;
 mod qemu_img;
 mod removal;
 mod route;

@@ -2,7 +2,7 @@
 //! `list --all` as proof that a domain is not there. Domains are named by UUID, since
 //! `virsh start 7` means the domain with ID 7.
 
-mod parse;
+pub(crate) mod parse;
 
 use std::cell::Cell;
 use std::fs::File;

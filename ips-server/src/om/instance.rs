@@ -14,7 +14,7 @@ use super::service::ServiceName;
 use super::{NO_INSTANCE, NO_OBJECT, Om, answer};
 
 #[derive(Deserialize)]
-struct List {
+pub(crate) struct List {
     items: Vec<Item>,
 }
 
@@ -35,7 +35,7 @@ struct Meta {
 }
 
 #[derive(Deserialize)]
-struct Instance {
+pub(crate) struct Instance {
     status: Option<Status>,
 }
 
@@ -77,10 +77,7 @@ impl Om<'_> {
             return Ok(false);
         }
         let list: List = answer(output)?;
-        Ok(list
-            .items
-            .iter()
-            .any(|item| item.meta.node == node.as_str() && item.data.status.is_some()))
+        Ok(is_on(&list, node))
     }
 
     /// The exit code recorded for this very session, where there is one yet.
@@ -114,7 +111,12 @@ impl Om<'_> {
     }
 }
 
-fn exit_of(instances: Vec<Instance>, rid: &str, session: Uuid) -> Option<i32> {
+pub(crate) fn is_on(list: &List, node: &NodeName) -> bool {
+    let here = |item: &Item| item.meta.node == node.as_str() && item.data.status.is_some();
+    list.items.iter().any(here)
+}
+
+pub(crate) fn exit_of(instances: Vec<Instance>, rid: &str, session: Uuid) -> Option<i32> {
     let status = instances.into_iter().next()?.status?;
     let info = status.resources?.remove(rid)?.info?;
     (info.last_run_session_id == Some(session))

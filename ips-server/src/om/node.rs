@@ -53,7 +53,7 @@ impl Om<'_> {
 
 /// The parts of `om daemon status` that count; serde skips the rest.
 #[derive(Debug, Deserialize)]
-struct Status {
+pub(crate) struct Status {
     cluster: ClusterStatus,
     daemon: Daemon,
 }
@@ -100,7 +100,7 @@ struct Config {
 }
 
 /// Joins the two answers.
-fn cluster(configured: &[String], mut status: Status) -> Result<Cluster, String> {
+pub(crate) fn cluster(configured: &[String], mut status: Status) -> Result<Cluster, String> {
     let parse = |name: &str| name.parse::<NodeName>().map_err(|error| error.to_string());
     let mut nodes = configured
         .iter()

@@ -25,7 +25,7 @@ pub enum Run {
 }
 
 #[derive(Deserialize)]
-struct Item {
+pub(crate) struct Item {
     nodename: String,
     data: Option<Data>,
 }
@@ -137,7 +137,7 @@ impl Om<'_> {
 }
 
 /// Started exactly when one item has the node's name and our session id.
-fn taken(items: &[Item], run: &RunRequest<'_>) -> Run {
+pub(crate) fn taken(items: &[Item], run: &RunRequest<'_>) -> Run {
     let own: Vec<_> = items
         .iter()
         .filter(|item| item.nodename == run.node.as_str())

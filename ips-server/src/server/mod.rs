@@ -8,7 +8,7 @@ mod crew;
 mod limiter;
 mod listen;
 mod metrics;
-mod query;
+pub(crate) mod query;
 mod reply;
 mod supervisor;
 

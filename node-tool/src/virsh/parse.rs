@@ -29,7 +29,7 @@ pub(crate) struct Stats {
 }
 
 /// `virsh list --all --uuid --name`.
-pub(super) fn listing(text: &str) -> Result<Vec<Listed>, String> {
+pub(crate) fn listing(text: &str) -> Result<Vec<Listed>, String> {
     let lines = text.lines().filter(|line| !line.trim().is_empty());
     lines.map(listed).collect()
 }
@@ -48,7 +48,7 @@ fn listed(line: &str) -> Result<Listed, String> {
 }
 
 /// One UUID a line, with spaces around it.
-pub(super) fn uuids(text: &str) -> Result<Vec<Uuid>, String> {
+pub(crate) fn uuids(text: &str) -> Result<Vec<Uuid>, String> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     lines
         .map(|line| identity::hyphenated(line).ok_or_else(|| format!("no UUID in {line:?}")))
@@ -56,7 +56,7 @@ pub(super) fn uuids(text: &str) -> Result<Vec<Uuid>, String> {
 }
 
 /// `virsh dominfo UUID`.
-pub(super) fn info(text: &str) -> Result<Info, String> {
+pub(crate) fn info(text: &str) -> Result<Info, String> {
     // State:          shut off
     let value = |key: &str| {
         let found = text
@@ -104,7 +104,7 @@ fn state_of_number(number: &str) -> VmState {
 }
 
 /// `virsh 'list --all --uuid --name; domstats …'`: the listing, then one block a domain.
-pub(super) fn stats(text: &str) -> Result<Vec<(Listed, Stats)>, String> {
+pub(crate) fn stats(text: &str) -> Result<Vec<(Listed, Stats)>, String> {
     let begin = text.find("\nDomain: '").unwrap_or(text.len());
     let (listing_text, blocks) = text.split_at(begin);
     let blocks: Vec<_> = blocks.split("\nDomain: '").map(block).collect();
@@ -139,7 +139,7 @@ fn block(text: &str) -> (&str, Stats) {
 }
 
 /// `UUID`, then `127.0.0.1:0` where it has a screen: display n is port 5900 + n.
-pub(super) fn screens(text: &str) -> Vec<(Uuid, String)> {
+pub(crate) fn screens(text: &str) -> Vec<(Uuid, String)> {
     let mut found = Vec::new();
     let mut of = None;
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {

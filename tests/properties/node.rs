@@ -1,0 +1,226 @@
+//! What must hold for any bytes that reach the parsers of `n_vm`: what virsh, qemu-img and
+//! the settings file say. The fuzz targets and the tests call these same functions.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a failed expectation is a property's result"
+)]
+
+mod argv;
+mod common;
+#[cfg(test)]
+mod node_round_trips;
+mod xml;
+
+use std::path::Path;
+use std::time::Duration;
+
+use hps_core::kv;
+use ureq::http::Uri;
+use uuid::Uuid;
+
+use crate::qemu_img;
+use crate::settings::Settings;
+use crate::virsh::parse;
+use common::said_well;
+
+pub use argv::virt_install;
+pub use xml::domain_xml;
+
+#[cfg(test)]
+common::replayed!(virsh, domain_xml, qemu_img_json, node_conf, virt_install);
+
+/// virsh: a listing has a domain for each line and none besides; numbers, states and
+/// screens are those of domains that are listed.
+pub fn virsh(bytes: &[u8]) {
+    let text = &String::from_utf8_lossy(bytes);
+    let lines: Vec<_> = text
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
+    match parse::listing(text) {
+        Ok(listed) => {
+            let again = listed
+                .iter()
+                .map(|one| format!("{} {}", one.uuid, one.name));
+            let again: Vec<_> = again.collect();
+            same_but_for_case(&again, &lines);
+        }
+        Err(what) => said_well(&what),
+    }
+    match parse::uuids(text) {
+        Ok(uuids) => {
+            let again: Vec<_> = uuids.iter().map(Uuid::to_string).collect();
+            same_but_for_case(
+                &again,
+                &lines.iter().map(|line| line.trim()).collect::<Vec<_>>(),
+            );
+        }
+        Err(what) => said_well(&what),
+    }
+    match parse::info(text) {
+        Ok(info) => {
+            assert_eq!(info.persistent, said(text, "Persistent") == Some("yes"));
+            let memory = said(text, "Max memory").unwrap();
+            assert!(
+                memory.starts_with(|c: char| c.is_ascii_digit() || c == '+'),
+                "{memory}"
+            );
+        }
+        Err(what) => said_well(&what),
+    }
+    stats(text);
+    screens(text);
+}
+
+fn stats(text: &str) {
+    let head = text.split("\nDomain: '").next().unwrap_or_default();
+    match (parse::stats(text), parse::listing(head)) {
+        (Ok(all), Ok(listed)) => {
+            for (one, stats) in &all {
+                // Of a domain that domstats does not name, nothing is said.
+                let named = text.contains(&format!("\nDomain: '{}", one.name));
+                let nothing = (stats.vcpus, stats.memory_mb) == (0, 0);
+                assert!(named || nothing, "{one:?} {stats:?}");
+            }
+            let names: Vec<_> = all.into_iter().map(|(one, _)| one).collect();
+            assert_eq!(names, listed);
+        }
+        (Err(what), Err(_)) => said_well(&what),
+        (one, other) => unreachable!("{one:?} and {other:?} of one listing"),
+    }
+}
+
+fn screens(text: &str) {
+    let screens = parse::screens(text);
+    for (uuid, address) in &screens {
+        let (host, port) = address.rsplit_once(':').unwrap();
+        let display = port.parse::<u32>().unwrap() - 5900;
+        assert!(text.contains(&format!("{host}:")), "{address}");
+        assert!(
+            text.contains(&display.to_string()) || port == u32::MAX.to_string(),
+            "{address}"
+        );
+        let lower = text.to_ascii_lowercase();
+        assert!(lower.contains(&uuid.to_string()), "{uuid}");
+    }
+    let uuids = text
+        .lines()
+        .filter(|line| hps_core::identity::hyphenated(line.trim()).is_some());
+    assert!(screens.len() <= uuids.count());
+}
+
+/// What `virsh dominfo` says under a key.
+fn said<'a>(text: &'a str, key: &str) -> Option<&'a str> {
+    let of_key = |line: &'a str| line.strip_prefix(key)?.strip_prefix(':');
+    text.lines().find_map(of_key).map(str::trim)
+}
+
+fn same_but_for_case(found: &[String], lines: &[&str]) {
+    assert_eq!(found.len(), lines.len());
+    for (found, line) in found.iter().zip(lines) {
+        let (uuid, name) = found.split_at(36);
+        let (given_uuid, given_name) = line.split_at(36);
+        assert!(
+            uuid.eq_ignore_ascii_case(given_uuid),
+            "{found:?} of {line:?}"
+        );
+        assert_eq!(name, given_name);
+    }
+}
+
+/// qemu-img: at least one file, each of them a string of the answer.
+pub fn qemu_img_json(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    match qemu_img::files(&text) {
+        Ok(files) => {
+            assert!(!files.is_empty());
+            let plain = |c: &char| c.is_ascii_alphanumeric();
+            for file in files {
+                // Whatever is escaped in it, its plain characters stand there in their order.
+                let mut given = text.chars();
+                assert!(
+                    file.chars()
+                        .filter(plain)
+                        .all(|c| given.any(|one| one == c)),
+                    "{file:?}"
+                );
+            }
+        }
+        Err(what) => said_well(&what),
+    }
+}
+
+/// `node.conf`: what is taken can be used as it is, and is read the same when written.
+pub fn node_conf(bytes: &[u8]) {
+    let read = |bytes: &[u8]| {
+        let mut settings = Settings::default();
+        settings
+            .read(Path::new("node.conf"), bytes)
+            .map(|()| settings)
+    };
+    let settings = match read(bytes) {
+        Ok(settings) => settings,
+        Err(error) => return said_well(&error),
+    };
+    usable(&settings);
+    let again = read(written(&settings).as_bytes()).unwrap();
+    assert_eq!(format!("{again:?}"), format!("{settings:?}"));
+}
+
+fn usable(settings: &Settings) {
+    let good =
+        |(_, time): &(&str, Duration)| !time.is_zero() && *time <= Duration::from_secs(86_400);
+    assert!(times(settings).iter().all(good), "{:?}", times(settings));
+    assert!(settings.state_dir.is_absolute());
+    // It is an argument of its own, but must not be taken for an option.
+    assert!(!settings.connect.starts_with('-') && !settings.connect.is_empty());
+    if let Some(ips) = &settings.ips {
+        let url = format!("{ips}/cgi-bin/boot_manager.sh?cmd=vm");
+        let uri: Uri = url.parse().unwrap();
+        assert!(uri.host().is_some_and(|host| !host.is_empty()), "{url}");
+        assert_eq!(uri.query(), Some("cmd=vm"));
+        let authority = uri.authority().unwrap().as_str();
+        let named = authority
+            .rsplit(']')
+            .next()
+            .unwrap_or_default()
+            .contains(':');
+        assert_eq!(uri.port_u16().is_some(), named, "{authority}");
+    }
+}
+
+fn times(settings: &Settings) -> [(&'static str, Duration); 8] {
+    [
+        ("connect_timeout", settings.connect_timeout),
+        ("fetch_timeout", settings.fetch_timeout),
+        ("virsh_timeout", settings.virsh_timeout),
+        ("virt_install_timeout", settings.virt_install_timeout),
+        ("report_timeout", settings.report_timeout),
+        ("lock_timeout", settings.lock_timeout),
+        ("poll_interval", settings.poll_interval),
+        ("resend_interval", settings.resend_interval),
+    ]
+}
+
+fn written(settings: &Settings) -> String {
+    let mut pairs = vec![
+        ("connect", settings.connect.clone()),
+        ("vnc_listen", settings.vnc_listen.to_string()),
+        ("log", settings.log.to_string()),
+        ("state_dir", settings.state_dir.display().to_string()),
+    ];
+    pairs.extend(settings.ips.clone().map(|ips| ("ips", ips)));
+    pairs.extend(
+        settings
+            .virt_type
+            .as_ref()
+            .map(|word| ("virt_type", word.to_string())),
+    );
+    let seconds = |(key, time): (&'static str, Duration)| (key, time.as_secs_f64().to_string());
+    pairs.extend(times(settings).map(seconds));
+    pairs
+        .iter()
+        .map(|(key, value)| kv::line(key, value))
+        .collect()
+}
