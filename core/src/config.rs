@@ -343,6 +343,9 @@ fn join_paths(
 
 /// As much of a refusal as a log line and a report can bear.
 fn beginning(refusal: &str) -> String {
+    if refusal.trim().is_empty() {
+        return "refused, without a reason".to_owned();
+    }
     refusal.chars().take(500).collect()
 }
 
@@ -492,6 +495,7 @@ mod tests {
             VmConfig::parse(b"error=no such VM\n"),
             Err(ConfigError::Refused("no such VM".into()))
         );
+        assert_eq!(error("error=\n"), "refused, without a reason");
     }
 
     proptest::proptest! {

@@ -237,11 +237,12 @@ impl Output {
         }
     }
 
-    /// The error that says its answer could not be understood.
+    /// The error that says its answer could not be understood. A parser's own error may
+    /// quote the answer: of `what` the beginning is kept, on one line.
     #[must_use]
-    pub fn nonsense(self, what: impl Into<String>) -> ExecError {
+    pub fn nonsense(self, what: impl AsRef<str>) -> ExecError {
         ExecError::Nonsense {
-            what: what.into(),
+            what: error::one_line_begin(what.as_ref()),
             context: self.context,
         }
     }

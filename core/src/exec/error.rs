@@ -114,6 +114,11 @@ fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
+/// The first characters of a text, control characters made spaces.
+pub(super) fn one_line_begin(text: &str) -> String {
+    crate::kv::one_line(text).chars().take(SHOWN).collect()
+}
+
 /// The last characters of a text, its lines joined by " | ", control characters made spaces.
 fn one_line_end(text: &str) -> String {
     let lines: Vec<_> = text

@@ -131,6 +131,17 @@ fn an_inherited_lock_outlives_us_in_the_child() {
 }
 
 #[test]
+fn nonsense_is_told_on_one_short_line() {
+    let what = format!("no such\n\u{1b}[1m{}", "x".repeat(1_000_000));
+    let error = sh("exit 0").run().unwrap().nonsense(what).to_string();
+    let want = format!(
+        "sh answered what cannot be understood: no such  [1m{}",
+        "x".repeat(588)
+    );
+    assert_eq!(error, want);
+}
+
+#[test]
 fn argv_is_shown_as_a_shell_takes_it() {
     assert_eq!(
         argv_text(&["a", "b c", "it's", "", "x=1,y"]),
