@@ -1,5 +1,6 @@
 //! The few facts of libvirt's domain XML that decide whether a file may be removed.
 
+use hps_core::kv;
 use roxmltree::{Document, Node};
 
 /// One disk of a domain.
@@ -68,7 +69,11 @@ pub(crate) fn pool(xml: &str) -> Result<(String, String), String> {
 }
 
 fn parse(xml: &str) -> Result<Document<'_>, String> {
-    Document::parse(xml).map_err(|error| format!("no XML: {error}"))
+    // The error may quote a tag of any length, and control characters.
+    Document::parse(xml).map_err(|error| {
+        let error: String = kv::one_line(&error.to_string()).chars().take(200).collect();
+        format!("no XML: {error}")
+    })
 }
 
 fn is(node: &Node<'_, '_>, name: &str) -> bool {
@@ -233,5 +238,7 @@ mod tests {
     fn what_is_no_xml_is_said_to_be_none() {
         assert!(disks("error: no domain").is_err());
         assert!(disks("").is_err());
+        let long = disks(&format!("<a b=\0><{}></c>", "x".repeat(9999))).unwrap_err();
+        assert!(long.len() < 300 && !long.contains('\0'), "{long}");
     }
 }

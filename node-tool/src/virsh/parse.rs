@@ -1,7 +1,7 @@
 //! What virsh prints, parsed. The samples in `tests/fixtures/virsh` are what counts.
 
-use hps_core::identity;
 use hps_core::state::VmState;
+use hps_core::{identity, kv};
 use uuid::Uuid;
 
 /// A domain of the listing.
@@ -41,7 +41,7 @@ fn listed(line: &str) -> Result<Listed, String> {
         Some((uuid, rest.strip_prefix(' ')?))
     });
     let Some((uuid, name)) = parts else {
-        return Err(format!("no UUID and name in {line:?}"));
+        return Err(format!("no UUID and name in {:?}", kv::shown(line)));
     };
     let name = name.to_owned();
     Ok(Listed { uuid, name })
@@ -51,7 +51,9 @@ fn listed(line: &str) -> Result<Listed, String> {
 pub(crate) fn uuids(text: &str) -> Result<Vec<Uuid>, String> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     lines
-        .map(|line| identity::hyphenated(line).ok_or_else(|| format!("no UUID in {line:?}")))
+        .map(|line| {
+            identity::hyphenated(line).ok_or_else(|| format!("no UUID in {:?}", kv::shown(line)))
+        })
         .collect()
 }
 
@@ -68,7 +70,7 @@ pub(crate) fn info(text: &str) -> Result<Info, String> {
     };
     let number = |text: &str| {
         text.parse::<u64>()
-            .map_err(|_| format!("no number: {text:?}"))
+            .map_err(|_| format!("no number: {:?}", kv::shown(text)))
     };
     let memory = value("Max memory")?.trim_end_matches(" KiB");
     Ok(Info {
