@@ -13,19 +13,20 @@ pub(crate) fn said_well(error: &dyn std::fmt::Display) {
     assert_eq!(control, None, "in {text:?}");
 }
 
-/// Runs the property on each line of `fuzz/corpus/NAME.txt`.
+/// Runs the property on each line of `fuzz/seeds/NAME.txt`, written by hand, and of
+/// `fuzz/corpus/NAME.txt`.
 #[cfg(test)]
 pub(crate) fn replay(name: &str, property: fn(&[u8])) {
-    let path = format!("{}/../fuzz/corpus/{name}.txt", env!("CARGO_MANIFEST_DIR"));
-    let text = std::fs::read_to_string(&path).unwrap();
-    let mut count = 0;
-    for (number, line) in (1..).zip(text.lines()) {
-        // Shown when the property fails.
-        println!("fuzz/corpus/{name}.txt:{number}");
-        property(&unescaped(line));
-        count += 1;
+    for folder in ["seeds", "corpus"] {
+        let path = format!("{}/../fuzz/{folder}/{name}.txt", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.lines().count() >= 5, "{path} holds next to nothing");
+        for (number, line) in (1..).zip(text.lines()) {
+            // Shown when the property fails.
+            println!("fuzz/{folder}/{name}.txt:{number}");
+            property(&unescaped(line));
+        }
     }
-    assert!(count >= 5, "{path} holds {count} inputs");
 }
 
 /// The bytes of a line as `<[u8]>::escape_ascii` writes them.
