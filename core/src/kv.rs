@@ -230,7 +230,7 @@ mod tests {
         }
 
         #[test]
-        fn a_written_line_is_read_back(key in "[a-z0-9_]{1,20}", value: String) {
+        fn a_written_line_is_read_back(key in "[a-z0-9_]{1,20}", value in "[\\x00-\\u{9f}]{0,20}|\\PC{0,20}") {
             let written = line(&key, &value);
             let pairs = parse(written.as_bytes()).unwrap();
             let want = one_line(&value);

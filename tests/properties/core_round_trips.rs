@@ -100,7 +100,8 @@ fn config() -> impl Strategy<Value = VmConfig> {
 
 fn message() -> impl Strategy<Value = String> {
     prop_oneof![
-        any::<String>(),
+        "[\\x00-\\u{9f}]{0,40}",
+        "\\PC{0,200}",
         Just(String::new()),
         // A destroy lists every file it removed.
         (0..200_000_usize).prop_map(|length| "é/".repeat(length / 2)),

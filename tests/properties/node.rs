@@ -16,6 +16,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use hps_core::kv;
+use hps_core::state::VmState;
 use ureq::http::Uri;
 use uuid::Uuid;
 
@@ -78,10 +79,20 @@ fn stats(text: &str) {
     match (parse::stats(text), parse::listing(head)) {
         (Ok(all), Ok(listed)) => {
             for (one, stats) in &all {
-                // Of a domain that domstats does not name, nothing is said.
-                let named = text.contains(&format!("\nDomain: '{}", one.name));
-                let nothing = (stats.vcpus, stats.memory_mb) == (0, 0);
-                assert!(named || nothing, "{one:?} {stats:?}");
+                let block = block_of(text, &one.name);
+                let number = |key| said_with(block?, key)?.parse::<u64>().ok();
+                let vcpus = number("vcpu.current=").and_then(|n| u32::try_from(n).ok());
+                let memory = number("balloon.maximum=").map(|kib| kib / 1024);
+                assert_eq!(
+                    (stats.vcpus, stats.memory_mb),
+                    (vcpus.unwrap_or(0), memory.unwrap_or(0))
+                );
+                let state = block.and_then(|block| said_with(block, "state.state="));
+                assert_eq!(
+                    stats.state == VmState::ShutOff,
+                    state == Some("5"),
+                    "{one:?}"
+                );
             }
             let names: Vec<_> = all.into_iter().map(|(one, _)| one).collect();
             assert_eq!(names, listed);
@@ -89,6 +100,22 @@ fn stats(text: &str) {
         (Err(what), Err(_)) => said_well(&what),
         (one, other) => unreachable!("{one:?} and {other:?} of one listing"),
     }
+}
+
+/// What `virsh domstats` says of a domain.
+fn block_of<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let mut blocks = text.split("\nDomain: '").skip(1);
+    blocks.find(|block| {
+        let head = block.split('\n').next().unwrap_or_default();
+        head.strip_suffix('\'').unwrap_or(head) == name
+    })
+}
+
+fn said_with<'a>(block: &'a str, key: &str) -> Option<&'a str> {
+    block
+        .lines()
+        .skip(1)
+        .find_map(|line| line.trim().strip_prefix(key))
 }
 
 fn screens(text: &str) {

@@ -109,7 +109,7 @@ fn state_of_number(number: &str) -> VmState {
 pub(crate) fn stats(text: &str) -> Result<Vec<(Listed, Stats)>, String> {
     let begin = text.find("\nDomain: '").unwrap_or(text.len());
     let (listing_text, blocks) = text.split_at(begin);
-    let blocks: Vec<_> = blocks.split("\nDomain: '").map(block).collect();
+    let blocks: Vec<_> = blocks.split("\nDomain: '").skip(1).map(block).collect();
     let all = listing(listing_text)?.into_iter().map(|listed| {
         let found = blocks.iter().find(|(name, _)| *name == listed.name);
         // One that came or went between the two commands.
