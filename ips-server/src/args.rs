@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use argh::{EarlyExit, FromArgs};
 
 use crate::commands::{
-    Env, complete, config, console, create, define, destroy, export, healthy_nodes, import, list,
-    log, nodes, operations, pause, release, set, show, start, status, stop, sweep, task, undefine,
-    unpause, validate_node,
+    Env, backup, complete, config, console, create, define, destroy, export, healthy_nodes, import,
+    list, log, nodes, operations, pause, release, set, show, start, status, stop, sweep, task,
+    undefine, unpause, validate_node,
 };
 use crate::error::chain;
 use crate::exit::Exit;
@@ -63,6 +63,8 @@ verbs!(
     list::List,
     import::Import,
     export::Export,
+    backup::Backup,
+    backup::Restore,
     create::Create,
     start::Start,
     stop::Stop,

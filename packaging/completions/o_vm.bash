@@ -9,7 +9,7 @@ _o_vm_verb() { # PATH: sets verbs, options, words
     verbs='' options='' words=()
     case $1 in
         '')
-            verbs='define set undefine show config list import export create start stop pause unpause destroy status console operations sweep release nodes validate-node healthy-nodes log task' options='--version -v --verbose --config --help'
+            verbs='define set undefine show config list import export backup restore create start stop pause unpause destroy status console operations sweep release nodes validate-node healthy-nodes log task' options='--version -v --verbose --config --help'
             words=()
             ;;
         'define')
@@ -43,6 +43,14 @@ _o_vm_verb() { # PATH: sets verbs, options, words
         'export')
             verbs='' options='--help'
             words=()
+            ;;
+        'backup')
+            verbs='' options='--help'
+            words=('@files')
+            ;;
+        'restore')
+            verbs='' options='--help'
+            words=('@files')
             ;;
         'create')
             verbs='' options='--json --reason --help'

@@ -45,6 +45,8 @@ complete -c o_vm -n '__o_vm_at "" 0' -a config -d 'Print a VM\'s config, or a to
 complete -c o_vm -n '__o_vm_at "" 0' -a list -d 'List VMs, as the registry knows them.'
 complete -c o_vm -n '__o_vm_at "" 0' -a import -d 'Define many VMs at once, all or none.'
 complete -c o_vm -n '__o_vm_at "" 0' -a export -d 'Print all definitions, for o_vm import.'
+complete -c o_vm -n '__o_vm_at "" 0' -a backup -d 'Write a copy of the registry, as of one moment, while everything goes on.'
+complete -c o_vm -n '__o_vm_at "" 0' -a restore -d 'Put a backup in the registry\'s place; the old registry is kept beside it.'
 complete -c o_vm -n '__o_vm_at "" 0' -a create -d 'Create and start a VM on a node.'
 complete -c o_vm -n '__o_vm_at "" 0' -a start -d 'Start a VM.'
 complete -c o_vm -n '__o_vm_at "" 0' -a stop -d 'Shut a VM down; force pulls the plug.'
@@ -99,6 +101,10 @@ complete -c o_vm -n '__o_vm_in "import"' -l reason -d 'why, for the audit' -x
 complete -c o_vm -n '__o_vm_in "import"' -l help -d 'display usage information'
 complete -c o_vm -n '__o_vm_at "import" 0' -F
 complete -c o_vm -n '__o_vm_in "export"' -l help -d 'display usage information'
+complete -c o_vm -n '__o_vm_in "backup"' -l help -d 'display usage information'
+complete -c o_vm -n '__o_vm_at "backup" 0' -F
+complete -c o_vm -n '__o_vm_in "restore"' -l help -d 'display usage information'
+complete -c o_vm -n '__o_vm_at "restore" 0' -F
 complete -c o_vm -n '__o_vm_in "create"' -l json -d 'print the operation record as JSON'
 complete -c o_vm -n '__o_vm_in "create"' -l reason -d 'why, for the audit' -x
 complete -c o_vm -n '__o_vm_in "create"' -l help -d 'display usage information'

@@ -377,7 +377,32 @@ fn a_burnt_node_is_released_and_its_return_is_a_conflict() {
         "{}",
         destroy.err
     );
+    let elsewhere = ips.o_vm(&["create", "a", "tch-002"]);
+    assert!(
+        elsewhere.code == 10
+            && elsewhere
+                .err
+                .contains("tch-001 has a domain of a (running)"),
+        "never two of one VM: {elsewhere:?}"
+    );
+    // It burns again, and for good: a person says so, or nobody does.
+    ips.cluster(&["cut", "tch-001"]);
+    wait_for("the node to be gone", || {
+        (ips.o_vm(&["validate-node", "-q", "tch-001"]).code == 3).then_some(())
+    });
+    ips.ok(&[
+        "release",
+        "a",
+        "--node-is-off",
+        "tch-001",
+        "--reason",
+        "again",
+    ]);
     assert_eq!(ips.o_vm(&["create", "a", "tch-002"]).code, 0);
+    ips.cluster(&["heal", "tch-001"]);
+    wait_for("the node to be back", || {
+        (ips.o_vm(&["validate-node", "-q", "tch-001"]).code == 0).then_some(())
+    });
     let said = ips.ok(&["sweep"]);
     assert!(
         said.contains("care: VM a: node tch-001 has a domain of it")

@@ -3,6 +3,7 @@
 //! types again: a taken-over server user must not make root believe anything.
 
 mod audit;
+pub mod backup;
 mod definitions;
 mod error;
 pub mod inventory;

@@ -62,6 +62,30 @@ impl Registry {
         Ok(registry)
     }
 
+    /// Opens a file as it is, and makes, migrates and turns nothing.
+    pub(super) fn look_at(path: &Path) -> Result<Self, RegistryError> {
+        let connection = connect(path).map_err(|error| RegistryError::from(error).at(path))?;
+        Ok(Self {
+            connection,
+            path: path.to_owned(),
+            file: identity(path),
+        })
+    }
+
+    /// Writes what stands in the log into the file itself, so that the log can go.
+    pub(super) fn fold(&self) -> Result<(), RegistryError> {
+        let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
+        let busy: i64 = self
+            .connection
+            .query_row(sql, [], |row| row.get(0))
+            .map_err(|error| RegistryError::from(error).at(&self.path))?;
+        if busy == 0 {
+            Ok(())
+        } else {
+            Err(RegistryError::Refused("the registry is in use".to_owned()))
+        }
+    }
+
     fn migrate(&mut self) -> Result<(), RegistryError> {
         let tx = self
             .connection
@@ -81,7 +105,7 @@ impl Registry {
     }
 
     /// The schema version of a file that is ours and not from the future.
-    fn check_version(&self) -> Result<u32, RegistryError> {
+    pub(super) fn check_version(&self) -> Result<u32, RegistryError> {
         let found = version(&self.connection)?;
         self.check_ours(found)?;
         if found > KNOWN {
@@ -180,7 +204,7 @@ fn make(path: &Path) -> std::io::Result<()> {
     }
 }
 
-fn give_away(file: &File, path: &Path) -> std::io::Result<()> {
+pub(super) fn give_away(file: &File, path: &Path) -> std::io::Result<()> {
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())

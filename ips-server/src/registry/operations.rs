@@ -304,6 +304,12 @@ impl Registry {
     ) -> Result<Begun, RegistryError> {
         self.write(|tx| {
             let owner = owner(tx, vm)?;
+            let forget = "DELETE FROM conflict WHERE vm_id = ?1 AND node = ?2";
+            let forgotten = tx.execute(forget, [vm.as_str(), node.as_str()])?;
+            if owner.as_deref() != Some(node.as_str()) && forgotten > 0 {
+                audit::record(tx, author, "release", Some(vm), &format!("stray on node={node}"))?;
+                return Ok(Begun::Journaled);
+            }
             if owner.as_deref() != Some(node.as_str()) {
                 let owner = owner.unwrap_or_else(|| "no node".to_owned());
                 return Ok(Begun::Refused(format!("{vm} is owned by {owner}, not by {node}")));
@@ -361,8 +367,29 @@ fn refusal(tx: &Transaction<'_>, new: &Beginning<'_>) -> Result<Option<String>, 
             Some(format!("{owner} owns {}, or may own it", new.vm))
         }
         None if new.verb != Verb::Create => Some(format!("no node owns {}", new.vm)),
-        Some(_) | None => None,
+        None => elsewhere(tx, new.vm, new.node)?,
+        Some(_) => None,
     })
+}
+
+/// A node that was seen to have a domain of it, and that a create on another would double.
+fn elsewhere(
+    tx: &Transaction<'_>,
+    vm: &VmId,
+    node: &NodeName,
+) -> Result<Option<String>, RegistryError> {
+    let sql = "SELECT node, state FROM conflict WHERE vm_id = ?1 AND node <> ?2";
+    let found: Option<(String, String)> = tx
+        .query_row(sql, [vm.as_str(), node.as_str()], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()?;
+    Ok(found.map(|(other, state)| {
+        format!(
+            "{other} has a domain of {vm} ({state}); `o_vm create {vm} {other}` takes it over, \
+             `o_vm release {vm} --node-is-off {other}` says that it is gone"
+        )
+    }))
 }
 
 fn owner(tx: &Transaction<'_>, vm: &VmId) -> Result<Option<String>, RegistryError> {

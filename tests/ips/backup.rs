@@ -1,0 +1,161 @@
+//! `o_vm backup` and `o_vm restore`: there and back, and what is refused.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use crate::harness::{Ips, wait_for};
+
+fn path(ips: &Ips, name: &str) -> String {
+    ips.dir.join(name).display().to_string()
+}
+
+/// The registries that a restore has put aside.
+fn kept(ips: &Ips) -> Vec<String> {
+    let names = fs::read_dir(&ips.dir).unwrap().flatten();
+    names
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .filter(|name| name.starts_with("registry.db.before-"))
+        .collect()
+}
+
+#[test]
+fn a_backup_is_taken_while_the_server_runs_and_restored_when_it_does_not() {
+    let mut ips = Ips::new();
+    ips.define("a");
+    ips.serve();
+    let file = path(&ips, "copy");
+    ips.ok(&["backup", &file]);
+    assert_eq!(
+        fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    ips.define("b");
+    let refused = ips.o_vm(&["restore", &file]);
+    assert!(
+        refused.code == 1 && refused.err.contains("in use; stop ips-server.service"),
+        "{refused:?}"
+    );
+    assert!(kept(&ips).is_empty(), "nothing was changed");
+    ips.end_server();
+    let said = ips.ok(&["restore", &file]);
+    assert!(said.contains("`o_vm sweep`"), "{said}");
+    assert_eq!(ips.vm("a")["name"], "a");
+    assert_eq!(ips.o_vm(&["show", "b"]).code, 1, "defined after the backup");
+    // The old one is whole too.
+    let [old] = &kept(&ips)[..] else {
+        panic!("{:?}", kept(&ips))
+    };
+    ips.ok(&["restore", &path(&ips, old)]);
+    assert_eq!(ips.vm("b")["name"], "b");
+    ips.serve();
+    assert_eq!(ips.get("/healthz").status, 200);
+}
+
+#[test]
+fn a_backup_that_is_damaged_newer_or_another_programs_is_refused() {
+    let ips = Ips::new();
+    ips.define("a");
+    let file = path(&ips, "copy");
+    ips.ok(&["backup", &file]);
+    let whole = fs::read(&file).unwrap();
+    let newer = path(&ips, "newer");
+    fs::copy(&file, &newer).unwrap();
+    assert_eq!(
+        ips.shell("sqlite3 newer 'pragma user_version = 99'").code,
+        0
+    );
+    let mut cut = whole.clone();
+    cut.truncate(whole.len() / 2);
+    let mut scratched = whole.clone();
+    let middle = scratched.len() / 2;
+    scratched[middle..middle + 3000].fill(0x5a);
+    for (name, bytes, says) in [
+        ("cut", &cut, "damaged"),
+        ("scratched", &scratched, ""),
+        (
+            "letter",
+            &b"Dear Sir or Madam, this is no database at all.".to_vec(),
+            "no registry",
+        ),
+        ("empty", &Vec::new(), ""),
+    ] {
+        fs::write(ips.dir.join(name), bytes).unwrap();
+        let done = ips.o_vm(&["restore", &path(&ips, name)]);
+        assert!(
+            done.code == 1 && done.err.contains(says),
+            "{name}: {done:?}"
+        );
+    }
+    let done = ips.o_vm(&["restore", &newer]);
+    assert!(done.code == 1 && done.err.contains("schema 99"), "{done:?}");
+    assert_eq!(ips.o_vm(&["restore", &path(&ips, "nosuch")]).code, 1);
+    assert!(kept(&ips).is_empty());
+    assert_eq!(ips.vm("a")["name"], "a");
+}
+
+#[test]
+fn a_damaged_registry_is_replaced_and_kept_with_its_log() {
+    let ips = Ips::new();
+    ips.define("a");
+    let file = path(&ips, "copy");
+    ips.ok(&["backup", &file]);
+    fs::write(ips.dir.join("registry.db"), "burnt").unwrap();
+    assert_eq!(ips.o_vm(&["list"]).code, 1);
+    ips.ok(&["restore", &file]);
+    assert_eq!(ips.vm("a")["name"], "a");
+    let [old] = &kept(&ips)[..] else {
+        panic!("{:?}", kept(&ips))
+    };
+    assert_eq!(fs::read(ips.dir.join(old)).unwrap(), b"burnt");
+}
+
+#[test]
+fn a_backup_goes_through_no_link_and_replaces_only_when_it_is_whole() {
+    let ips = Ips::new();
+    ips.define("a");
+    let file = path(&ips, "copy");
+    fs::write(&file, "the backup of yesterday").unwrap();
+    let other = ips.dir.join("other");
+    fs::write(&other, "somebody's").unwrap();
+    std::os::unix::fs::symlink(&other, ips.dir.join("copy.new")).unwrap();
+    ips.ok(&["backup", &file]);
+    assert_eq!(fs::read(&other).unwrap(), b"somebody's");
+    let done = ips.o_vm(&["backup", "/nosuch/folder/copy"]);
+    assert!(
+        done.code == 1 && done.err.contains("/nosuch/folder/copy"),
+        "{done:?}"
+    );
+    ips.ok(&["restore", &file]);
+}
+
+/// Killed at any rename, link, sync or unlink: there always is a registry, and it is whole.
+#[test]
+fn a_restore_killed_anywhere_leaves_a_whole_registry() {
+    let ips = Ips::new();
+    ips.define("a");
+    let file = path(&ips, "copy");
+    ips.ok(&["backup", &file]);
+    ips.define("b");
+    let _ = std::os::unix::fs::symlink("/bin/sh", ips.dir.join("bin/sh"));
+    for call in ["/^rename", "/^link", "fsync,fdatasync", "/^unlink"] {
+        for number in 1..30 {
+            let script = format!(
+                "exec strace -f -qq -o /dev/null -e trace={call} -e inject={call}:signal=KILL:when={number} o_vm restore {file}"
+            );
+            let done = ips.run("sh", &["-c", &script]);
+            assert!(
+                Path::new(&ips.dir.join("registry.db")).exists(),
+                "{call} {number}"
+            );
+            assert_eq!(ips.vm("a")["name"], "a", "{call} {number}: {done:?}");
+            if done.code == 0 {
+                break;
+            }
+            assert!(number < 29, "{call}: no end");
+        }
+    }
+    wait_for("the new one", || {
+        (ips.o_vm(&["show", "b"]).code == 1).then_some(())
+    });
+}
