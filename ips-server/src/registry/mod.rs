@@ -149,4 +149,6 @@ fn optional<T: FromStr<Err: ToString>>(
 }
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;

@@ -286,8 +286,13 @@ impl Registry {
                 return Ok(());
             }
             tx.execute("DELETE FROM token WHERE operation = ?1", [operation.to_string()])?;
-            let vm: String =
-                tx.query_row("SELECT vm_id FROM operation WHERE operation = ?1", [operation.to_string()], |row| row.get(0))?;
+            let sql = "SELECT vm_id, node FROM operation WHERE operation = ?1";
+            let (vm, node): (String, String) =
+                tx.query_row(sql, [operation.to_string()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            if ending.ends_claim {
+                // Proved to be gone there: neither owned nor astray any more.
+                tx.execute("DELETE FROM conflict WHERE vm_id = ?1 AND node = ?2", [&vm, &node])?;
+            }
             apply(tx, &vm, ending)
         })
     }
