@@ -18,6 +18,11 @@ test: ## all tests
 	$(CARGO) build --workspace --locked
 	$(CARGO) test --workspace --locked
 
+torture: ## every case of the fault matrix: about two hours
+	tests/setup
+	$(CARGO) build --workspace --locked
+	HPS_TORTURE=1 $(CARGO) test --locked -p ips-server --test faults -- --nocapture
+
 bench: ## the benchmark table
 	tests/setup
 	$(CARGO) build --release --locked -p ips-server
@@ -48,4 +53,4 @@ clean: ## remove what was built
 	$(CARGO) clean
 	rm -rf dist
 
-.PHONY: help demo test bench fuzz static man packages packages-test install clean
+.PHONY: help demo test torture bench fuzz static man packages packages-test install clean
