@@ -239,6 +239,14 @@ fn written(settings: &Settings) -> String {
             .as_ref()
             .map(|word| ("virt_type", word.to_string())),
     );
+    let tls = &settings.tls;
+    for (key, file) in [
+        ("tls_ca", &tls.ca),
+        ("tls_cert", &tls.cert),
+        ("tls_key", &tls.key),
+    ] {
+        pairs.extend(file.iter().map(|file| (key, file.display().to_string())));
+    }
     let seconds = |(key, time): (&'static str, Duration)| (key, time.as_secs_f64().to_string());
     pairs.extend(times(settings).map(seconds));
     pairs
