@@ -48,10 +48,10 @@ pub(crate) struct Settings {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct TlsFiles {
     /// Whom to believe, instead of the world's certificate authorities.
-    pub ca: Option<PathBuf>,
+    pub tls_ca: Option<PathBuf>,
     /// This node's certificate and its key, for servers that ask for one.
-    pub cert: Option<PathBuf>,
-    pub key: Option<PathBuf>,
+    pub tls_cert: Option<PathBuf>,
+    pub tls_key: Option<PathBuf>,
 }
 
 /// Settings that cannot be used.
@@ -184,9 +184,9 @@ impl Settings {
             "lock_timeout" => self.lock_timeout = seconds(value)?,
             "poll_interval" => self.poll_interval = seconds(value)?,
             "resend_interval" => self.resend_interval = seconds(value)?,
-            "tls_ca" => self.tls.ca = Some(tls_file(value)?),
-            "tls_cert" => self.tls.cert = Some(tls_file(value)?),
-            "tls_key" => self.tls.key = Some(tls_file(value)?),
+            "tls_ca" => self.tls.tls_ca = Some(tls_file(value)?),
+            "tls_cert" => self.tls.tls_cert = Some(tls_file(value)?),
+            "tls_key" => self.tls.tls_key = Some(tls_file(value)?),
             _ => return Err(format!("no such key; there are {}", Self::KEYS.join(" "))),
         }
         Ok(())

@@ -11,11 +11,11 @@ use crate::settings::TlsFiles;
 /// certificate for servers that ask for one.
 pub(crate) fn config(files: &TlsFiles) -> Result<TlsConfig, IpsError> {
     let mut config = TlsConfig::builder();
-    if let Some(path) = &files.ca {
+    if let Some(path) = &files.tls_ca {
         let roots = certificates(path)?;
         config = config.root_certs(RootCerts::new_with_certs(&roots));
     }
-    match (&files.cert, &files.key) {
+    match (&files.tls_cert, &files.tls_key) {
         (Some(cert), Some(key)) => {
             let chain = certificates(cert)?;
             let key = PrivateKey::from_pem(&read(key)?).map_err(|error| unusable(key, &error))?;

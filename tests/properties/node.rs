@@ -241,9 +241,9 @@ fn written(settings: &Settings) -> String {
     );
     let tls = &settings.tls;
     for (key, file) in [
-        ("tls_ca", &tls.ca),
-        ("tls_cert", &tls.cert),
-        ("tls_key", &tls.key),
+        ("tls_ca", &tls.tls_ca),
+        ("tls_cert", &tls.tls_cert),
+        ("tls_key", &tls.tls_key),
     ] {
         pairs.extend(file.iter().map(|file| (key, file.display().to_string())));
     }
