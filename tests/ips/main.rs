@@ -12,6 +12,7 @@ mod connections;
 mod damage;
 mod edges;
 mod harness;
+mod hostile;
 mod kills;
 mod opensvc;
 mod operations;

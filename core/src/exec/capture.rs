@@ -11,6 +11,9 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+/// How much of the end of stderr is kept at most, in bytes: it is read by people only.
+const LAST_WORDS: usize = 256 * 1024;
+
 /// What was captured.
 pub(super) struct Streams {
     pub(super) stdout: Vec<u8>,
@@ -96,7 +99,7 @@ impl Capture {
         })?;
         read_into(&mut self.stderr, |bytes| {
             err.extend(bytes);
-            err.drain(..err.len().saturating_sub(keep));
+            err.drain(..err.len().saturating_sub(keep.min(LAST_WORDS)));
         })?;
         self.feed();
         Ok(())

@@ -66,7 +66,9 @@ impl Context {
     }
 
     pub(super) fn set_stderr(&mut self, bytes: &[u8]) {
-        self.stderr = one_line_end(&String::from_utf8_lossy(bytes));
+        // A child may have said megabytes; only its last words are looked at.
+        let last = bytes.len().saturating_sub(8 * SHOWN);
+        self.stderr = one_line_end(&String::from_utf8_lossy(&bytes[last..]));
     }
 
     /// `: its last words`, or nothing.

@@ -17,8 +17,9 @@ use serde::de::DeserializeOwned;
 const NO_OBJECT: i32 = 2;
 /// Exit code of `om` when the object has no instance there.
 const NO_INSTANCE: i32 = 3;
-/// `om daemon status` of 40 nodes with 20 services each is 0.9 MB.
-const KEEP_BYTES: usize = 32 * 1024 * 1024;
+/// `om daemon status` of 40 nodes with 20 services each is 0.9 MB. More than ten times that
+/// is no answer, and must not fill the memory either.
+const KEEP_BYTES: usize = 12 * 1024 * 1024;
 
 /// How `om` is called.
 #[derive(Debug, Clone, Copy)]
