@@ -228,7 +228,10 @@ fn nginx(asked: &Nginx) -> ExitCode {
     let configuration = match nginx::configuration(asked.configuration.as_deref()) {
         Ok(configuration) => configuration,
         Err(why) => {
-            usage_free("ips-server", &format!("nginx: cannot tell: {why}"));
+            usage_free(
+                "ips-server",
+                &format!("nginx: cannot tell: {why}; as root, does `nginx -t` pass?"),
+            );
             return ExitCode::from(2);
         }
     };

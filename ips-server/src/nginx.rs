@@ -79,6 +79,8 @@ pub struct Found {
     pub file: String,
     pub number: usize,
     pub is_in_place: bool,
+    /// Which `server { }` of its file it stands in; none where another file may have it.
+    pub server: Option<usize>,
 }
 
 /// What to put where.
@@ -151,6 +153,7 @@ pub fn found(configuration: &str) -> Vec<Found> {
                 file: file.clone(),
                 number: statement.number,
                 is_in_place: line.may_stand_in(statement.block.as_deref()),
+                server: statement.server,
             }));
         }
     }
@@ -176,9 +179,18 @@ pub fn report(all: &[Found]) -> (String, bool) {
     let mut complete = true;
     for line in Line::ALL {
         let mut of_it = all.iter().filter(|found| found.line == line);
-        let said = match of_it.clone().find(|found| found.is_in_place) {
-            Some(found) => format!("there: {}:{}", found.file, found.number),
-            None => {
+        let good = of_it.clone().find(|found| found.is_in_place);
+        let lonely = lonely(all).filter(|_| line == Line::Server);
+        let said = match (good, lonely) {
+            (Some(_), Some(lonely)) => {
+                complete = false;
+                format!(
+                    "missing in the server {{ }} that has {}:{}: cmd=vm gets a 500 there",
+                    lonely.file, lonely.number
+                )
+            }
+            (Some(found), None) => format!("there: {}:{}", found.file, found.number),
+            (None, _) => {
                 complete = false;
                 let wrong = of_it.next().map_or_else(String::new, |found| {
                     format!(" ({}:{} is a wrong place)", found.file, found.number)
@@ -191,6 +203,21 @@ pub fn report(all: &[Found]) -> (String, bool) {
     (text, complete)
 }
 
+/// A location's line in a `server { }` without the named location. nginx takes that, and
+/// answers 500. Where an include may hide the answer, it is believed to be there.
+fn lonely(all: &[Found]) -> Option<&Found> {
+    let has_named = |of: &Found| {
+        all.iter()
+            .filter(|found| found.line == Line::Server && found.is_in_place)
+            .any(|found| {
+                found.server.is_none() || (&found.file, found.server) == (&of.file, of.server)
+            })
+    };
+    all.iter()
+        .filter(|found| found.line == Line::Location && found.is_in_place)
+        .find(|found| found.server.is_some() && !has_named(found))
+}
+
 /// One statement of a configuration file.
 struct Statement {
     words: Vec<String>,
@@ -198,12 +225,14 @@ struct Statement {
     /// The first word of the block it stands in; none at the top of its file, wherever
     /// that may be included.
     block: Option<String>,
+    /// Its `server { }`: how many statements the file had before that.
+    server: Option<usize>,
 }
 
 /// Splits a file at `;`, `{` and `}`, past comments and quotes.
 fn statements(text: &str) -> Vec<Statement> {
     let mut all = Vec::new();
-    let mut blocks: Vec<String> = Vec::new();
+    let mut blocks: Vec<(String, usize)> = Vec::new();
     let (mut words, mut word, mut began) = (Vec::new(), String::new(), 0);
     let (mut quote, mut comment) = (None, false);
     for (number, line) in (1..).zip(text.lines()) {
@@ -226,17 +255,21 @@ fn statements(text: &str) -> Vec<Statement> {
                     words.push(std::mem::take(&mut word));
                 }
                 if matches!(c, ';' | '{' | '}') {
-                    let block = blocks.last().cloned();
+                    let block = blocks.last().map(|(name, _)| name.clone());
+                    let mut outer = blocks.iter().rev();
+                    let server = outer.find(|(name, _)| name == "server").map(|(_, at)| *at);
+                    let before = all.len();
                     let first = words.first().cloned().unwrap_or_default();
                     if !words.is_empty() {
                         all.push(Statement {
                             words: std::mem::take(&mut words),
                             number: began,
                             block,
+                            server,
                         });
                     }
                     match c {
-                        '{' => blocks.push(first),
+                        '{' => blocks.push((first, before)),
                         '}' => drop(blocks.pop()),
                         _ => {}
                     }
@@ -305,6 +338,31 @@ upstream hps_ips {
             (found(text)[0].line, found(text)[0].is_in_place),
             (Line::Location, false)
         );
+    }
+
+    #[test]
+    fn a_location_without_the_named_one_in_its_own_server_is_no_success() {
+        let server = "server { include /etc/hps/nginx/server.conf; ";
+        let location = "location /x { include /etc/hps/nginx/location.conf; } ";
+        let http = "include /etc/hps/nginx/http.conf; ";
+        for (text, want) in [
+            (format!("{http}{server}{location}}}"), true),
+            (format!("{http}{server}}} server {{ {location}}}"), false),
+            // Port 80 is as it should be, port 443 is not.
+            (
+                format!("{http}{server}{location}}} server {{ {location}}}"),
+                false,
+            ),
+            // One of them comes from a file of its own: nobody can tell of which server.
+            (
+                format!("{http}{server}}}\n# configuration file x:\n{location}"),
+                true,
+            ),
+        ] {
+            let (said, complete) = report(&found(&text));
+            assert_eq!(complete, want, "{text}: {said}");
+            assert_eq!(said.contains("gets a 500 there"), !want, "{text}: {said}");
+        }
     }
 
     #[test]
