@@ -205,11 +205,16 @@ impl Ips {
 
     /// Starts the server on a free port.
     pub(crate) fn serve(&mut self) -> &mut Self {
+        self.serve_at("127.0.0.1:0")
+    }
+
+    /// Starts the server.
+    pub(crate) fn serve_at(&mut self, endpoint: &str) -> &mut Self {
         let log = self.dir.join("server.log");
         let file = std::fs::File::create(&log).unwrap();
         let mut command = self.command("ips-server");
         let server = command
-            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(["serve", "--listen", endpoint])
             .stderr(file)
             .spawn()
             .unwrap();
@@ -222,7 +227,9 @@ impl Ips {
                 .next()
                 .map(str::to_owned)
         });
-        self.port = address.rsplit(':').next().unwrap().parse().unwrap();
+        if !address.starts_with("unix:") {
+            self.port = address.rsplit(':').next().unwrap().parse().unwrap();
+        }
         self.set("IPS_LISTEN", &address);
         self
     }

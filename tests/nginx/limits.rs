@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use crate::harness::wait_for;
 use crate::site::Site;
 
 const BOOT: &str = "/cgi-bin/boot_manager.sh?cmd=vm&report=report";
@@ -84,6 +85,29 @@ fn a_flood_from_one_address_is_cut_and_another_address_is_served() {
     let cut: usize = floods.into_iter().map(|flood| flood.join().unwrap()).sum();
     assert!(cut > 0, "480 requests at once are more than 50 a second");
     assert_eq!(other, 200);
+}
+
+#[test]
+fn one_address_holds_so_many_connections_and_another_is_served() {
+    let site = Site::new();
+    let target = "/v1/vms";
+    // Each is counted from its headers on; the body never comes.
+    let held: Vec<_> = (0..32)
+        .map(|_| {
+            let mut stream = TcpStream::connect(("127.0.0.1", site.port)).unwrap();
+            let head = format!("POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n");
+            stream.write_all(head.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    wait_for("the limit", || (status(site.port) == 503).then_some(()));
+    assert_eq!(site.curl(&["--interface", "127.0.0.3"], target).0, 200);
+    let log = std::fs::read_to_string(site.ips.dir.join("nginx.err")).unwrap();
+    assert!(log.contains("limiting connections by zone"), "{log}");
+    assert!(!log.contains("limiting requests"), "{log}");
+    assert_eq!(site.curl(&[], "/x").1, "old CGI: GET /x");
+    drop(held);
+    wait_for("its end", || (status(site.port) == 200).then_some(()));
 }
 
 fn status(port: u16) -> u16 {
