@@ -17,6 +17,7 @@ test: ## all tests
 	tests/libvirt-up
 	$(CARGO) build --workspace --locked
 	$(CARGO) test --workspace --locked
+	tests/live/run
 
 torture: ## every case of the fault matrix: about two hours
 	tests/setup
