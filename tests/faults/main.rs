@@ -10,6 +10,7 @@
     reason = "a failed expectation is a test's result"
 )]
 
+mod calls;
 mod cluster;
 #[path = "../ips/harness.rs"]
 #[expect(dead_code, reason = "shared with the tests of o_vm")]

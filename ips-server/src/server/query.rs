@@ -23,7 +23,7 @@ pub(crate) enum QueryError {
     Repeated(String),
     #[error("a '#': what follows it is not part of a query")]
     Fragment,
-    #[error("cmd and its value must be written without %XX")]
+    #[error("cmd must be written in small letters, and it and its value without %XX")]
     DisguisedCommand,
 }
 
