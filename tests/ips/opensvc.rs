@@ -489,6 +489,27 @@ fn a_rebooted_node_has_lost_its_vm_and_the_sweep_makes_it_again_where_asked() {
     assert_eq!(ips.vm("a")["state"], "running");
 }
 
+/// Right after a boot its disks may not be there yet.
+#[test]
+fn a_lost_vm_that_cannot_be_made_again_yet_stays_its_nodes_and_is_tried_again() {
+    let mut ips = with_vm();
+    ips.set("IPS_NODES_RESTART", "on");
+    ips.ok(&["create", "a", "tch-001"]);
+    ips.fake("inventory", &inventory(None)).fake("exit", "5");
+    for _ in 0..2 {
+        let tried = ips.ok(&["sweep"]);
+        assert!(
+            tried.contains("care: VM a: made again on tch-001: ") && tried.contains("(7)"),
+            "{tried}"
+        );
+        assert_eq!(ips.vm("a")["node"], "tch-001", "the claim stands");
+    }
+    ips.fake("exit", "0");
+    assert!(ips.ok(&["sweep"]).contains("create done (0)"));
+    ips.ok(&["destroy", "a"]);
+    assert_eq!(ips.vm("a")["node"].as_str(), None, "a destroy ends it");
+}
+
 #[test]
 fn an_om_that_is_too_old_is_named_and_nothing_runs() {
     let ips = with_vm();

@@ -293,7 +293,7 @@ impl Registry {
                 // Proved to be gone there: neither owned nor astray any more.
                 tx.execute("DELETE FROM conflict WHERE vm_id = ?1 AND node = ?2", [&vm, &node])?;
             }
-            apply(tx, &vm, ending)
+            apply(tx, operation, &vm, ending)
         })
     }
 
@@ -439,8 +439,25 @@ fn add_step(
     Ok(())
 }
 
+/// Ends the claim, but for a VM that should run and whose claim the operation found: it was
+/// to be made again, as after a reboot, and failed, as where its disks are not there yet. The
+/// next start or sweep tries again on the same node; a destroy gives it free.
+fn end_claim_after(tx: &Transaction<'_>, operation: Uuid, vm: &str) -> Result<(), RegistryError> {
+    let sql = "SELECT count(*) FROM vm WHERE vm_id = ?1 AND desired = 'running' \
+         AND NOT EXISTS (SELECT 1 FROM step WHERE operation = ?2 AND step = ?3)";
+    let kept: u32 = tx.query_row(sql, params![vm, operation.to_string(), CLAIMED], |row| {
+        row.get(0)
+    })?;
+    if kept == 0 { end_claim(tx, vm) } else { Ok(()) }
+}
+
 /// What an end says of the VM itself.
-fn apply(tx: &Transaction<'_>, vm: &str, ending: &Ending) -> Result<(), RegistryError> {
+fn apply(
+    tx: &Transaction<'_>,
+    operation: Uuid,
+    vm: &str,
+    ending: &Ending,
+) -> Result<(), RegistryError> {
     if let Some(state) = ending.state {
         let sql = "UPDATE vm SET state = ?2, seen_at = ?3 WHERE vm_id = ?1";
         tx.execute(sql, params![vm, state.as_str(), Timestamp::now()])?;
@@ -452,7 +469,7 @@ fn apply(tx: &Transaction<'_>, vm: &str, ending: &Ending) -> Result<(), Registry
         )?;
     }
     if ending.ends_claim {
-        end_claim(tx, vm)?;
+        end_claim_after(tx, operation, vm)?;
     }
     Ok(())
 }
