@@ -85,7 +85,12 @@ fn begin(registry: &mut Registry, operation: u128, vm: &str, verb: Verb, to: &st
 }
 
 fn end(registry: &mut Registry, operation: u128, exit_code: u8, ends_claim: bool, state: VmState) {
-    let desired = (exit_code == 0).then_some(Desired::Running);
+    let wanted = if state == VmState::Absent {
+        Desired::Off
+    } else {
+        Desired::Running
+    };
+    let desired = (exit_code == 0).then_some(wanted);
     let ending = Ending {
         exit_code,
         reason: "so".into(),
