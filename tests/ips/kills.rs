@@ -60,7 +60,10 @@ fn killed_alone_the_same_create_waits_for_the_orphan_and_ends_right() {
         .args(["create", "a", "box"])
         .spawn()
         .unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(100));
+    wait_for("the second create to wait for the lock", || {
+        let open = ips.shell(&format!("ls -l /proc/{}/fd", again.id()));
+        open.out.contains("/locks/").then_some(())
+    });
     ips.fake("list", &listed("running"));
     ips.unblock();
     let done = Done::of(again);

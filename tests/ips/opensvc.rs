@@ -1,7 +1,9 @@
 //! Engine `opensvc` against the fake cluster: every exit code, every lie of `om` that an
 //! operation must survive, and what is left afterwards.
 
-use crate::harness::{Done, Ips, kill, wait_for};
+use std::io::{BufRead, BufReader};
+
+use crate::harness::{Ips, kill, wait_for};
 
 fn with_vm() -> Ips {
     let ips = Ips::in_cluster();
@@ -264,15 +266,16 @@ fn an_o_vm_killed_while_the_task_runs_is_continued_with_its_true_result() {
     );
     let elsewhere = ips.o_vm(&["create", "a", "tch-002"]);
     assert_eq!(elsewhere.code, 10, "{elsewhere:?}");
-    let again = ips
+    let mut again = ips
         .command("o_vm")
         .args(["create", "a", "tch-001"])
         .spawn()
         .unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    let mut said = BufReader::new(again.stderr.take().unwrap()).lines();
+    assert!(said.any(|line| line.unwrap().contains("step=attached")));
     ips.unblock();
-    let done = Done::of(again);
-    assert_eq!(done.code, 0, "{done:?}");
+    let rest: Vec<_> = said.map(Result::unwrap).collect();
+    assert_eq!(again.wait().unwrap().code(), Some(0), "{rest:?}");
     assert_eq!(ips.calls(), ["create a"], "attached, not run again");
     assert_eq!(ends(&ips), [Some(0)]);
     assert!(ips.services().is_empty());
