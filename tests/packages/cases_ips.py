@@ -1,5 +1,6 @@
 """The RPM and the deb of the IPS in fresh roots: what is there, what runs, what is kept."""
 
+import functools
 import glob
 import json
 import os
@@ -33,10 +34,11 @@ def package(folder, pattern):
     return found[0]
 
 
+@functools.cache
 def next_version():
     """The same programs as the version after this one, with other default settings."""
-    if os.path.isdir(NEXT):
-        return NEXT
+    # One of an earlier run may lack what the list has by now.
+    shutil.rmtree(NEXT, ignore_errors=True)
     with tempfile.TemporaryDirectory() as folder:
         copy = os.path.join(folder, "hps")
         ignore = shutil.ignore_patterns("target", ".git", "packages*")
