@@ -6,6 +6,8 @@ use std::collections::HashSet;
 
 /// Largest text that is parsed, in bytes.
 pub const MAX_BYTES: usize = 64 * 1024;
+/// Largest text of blocks, in bytes: all domains of a node.
+pub const MAX_BLOCKS_BYTES: usize = 1024 * 1024;
 
 /// One `key=value` line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,8 +24,8 @@ pub struct Pair<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "each variant's message says it")]
 pub enum KvError {
-    #[error("{0} bytes are too many: at most {MAX_BYTES} are read")]
-    TooLong(usize),
+    #[error("{length} bytes are too many: at most {most} are read")]
+    TooLong { length: usize, most: usize },
     #[error("line {line}: not UTF-8")]
     NotUtf8 { line: usize },
     #[error("line {line}: no '=' in {text:?}")]
@@ -49,7 +51,7 @@ pub enum KvError {
 /// # Errors
 /// The first line that is no pair, a repeated key, or a text that is too long.
 pub fn parse(bytes: &[u8]) -> Result<Vec<Pair<'_>>, KvError> {
-    let pairs = lines(text(bytes)?)
+    let pairs = lines(text(bytes, MAX_BYTES)?)
         .filter(|(_, line)| !is_skipped(line))
         .map(|(number, line)| pair(number, line))
         .collect::<Result<Vec<_>, _>>()?;
@@ -63,7 +65,7 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<Pair<'_>>, KvError> {
 /// As [`parse`].
 pub fn parse_blocks(bytes: &[u8]) -> Result<Vec<Vec<Pair<'_>>>, KvError> {
     let mut blocks = vec![Vec::new()];
-    for (number, line) in lines(text(bytes)?) {
+    for (number, line) in lines(text(bytes, MAX_BLOCKS_BYTES)?) {
         if line.trim_matches(' ').is_empty() {
             blocks.push(Vec::new());
         } else if !is_skipped(line)
@@ -97,9 +99,10 @@ pub fn shown(text: &str) -> String {
     text.chars().take(80).collect()
 }
 
-fn text(bytes: &[u8]) -> Result<&str, KvError> {
-    if bytes.len() > MAX_BYTES {
-        return Err(KvError::TooLong(bytes.len()));
+fn text(bytes: &[u8], most: usize) -> Result<&str, KvError> {
+    if bytes.len() > most {
+        let length = bytes.len();
+        return Err(KvError::TooLong { length, most });
     }
     std::str::from_utf8(bytes).map_err(|error| {
         let before = &bytes[..error.valid_up_to()];
@@ -212,7 +215,7 @@ mod tests {
         );
         assert!(matches!(
             parse(&vec![b'#'; MAX_BYTES + 1]),
-            Err(KvError::TooLong(_))
+            Err(KvError::TooLong { .. })
         ));
     }
 

@@ -54,6 +54,17 @@ pub struct DomainReport {
     pub memory_mb: u64,
     /// Address and port of its screen, where it has one: `127.0.0.1:5900`.
     pub vnc: Option<String>,
+    /// What it is made of, where that was asked for.
+    pub definition: Option<Definition>,
+}
+
+/// What a node knows of a domain beyond its state, for whoever lost the VM config.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Definition {
+    /// The `vm_id` it was made under, where the node still knows.
+    pub vm_id: Option<VmId>,
+    /// libvirt's XML, on one line.
+    pub xml: String,
 }
 
 /// A body that is no report; names line and key.
@@ -162,6 +173,9 @@ impl DomainReport {
             kv::line("vcpus", &self.vcpus.to_string()),
             kv::line("memory_mb", &self.memory_mb.to_string()),
             kv::line("vnc", vnc),
+            self.definition
+                .as_ref()
+                .map_or_else(String::new, Definition::to_text),
         ]
         .concat()
     }
@@ -175,7 +189,25 @@ impl DomainReport {
             vcpus: get(block, "vcpus")?,
             memory_mb: get(block, "memory_mb")?,
             vnc: (!vnc.is_empty()).then(|| vnc.to_owned()),
+            definition: Definition::of(block)?,
         })
+    }
+}
+
+impl Definition {
+    fn to_text(&self) -> String {
+        let vm_id = self.vm_id.as_ref().map(|id| kv::line("vm_id", id.as_str()));
+        vm_id.unwrap_or_default() + &kv::line("xml", &self.xml)
+    }
+
+    fn of(block: &[Pair<'_>]) -> Result<Option<Self>, ReportError> {
+        let Ok(xml) = find(block, "xml") else {
+            return Ok(None);
+        };
+        let is_known = block.iter().any(|pair| pair.key == "vm_id");
+        let vm_id = is_known.then(|| get(block, "vm_id")).transpose()?;
+        let xml = xml.value.to_owned();
+        Ok(Some(Self { vm_id, xml }))
     }
 }
 
@@ -248,6 +280,10 @@ mod tests {
             vcpus: 2,
             memory_mb: 512,
             vnc: vnc.map(str::to_owned),
+            definition: vnc.map(|_| Definition {
+                vm_id: Some("vm-9".parse().unwrap()),
+                xml: "<domain type='kvm'/>".to_owned(),
+            }),
         };
         let inventory = Inventory {
             node: "tch-001".parse().unwrap(),

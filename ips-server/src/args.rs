@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use argh::{EarlyExit, FromArgs};
 
 use crate::commands::{
-    Env, backup, complete, config, console, create, define, destroy, export, healthy_nodes, import,
-    list, log, nodes, operations, pause, release, set, show, start, status, stop, sweep, task,
-    undefine, unpause, validate_node,
+    Env, adopt, backup, complete, config, console, create, define, destroy, export, healthy_nodes,
+    import, list, log, nodes, operations, pause, release, set, show, start, status, stop, sweep,
+    task, undefine, unpause, validate_node,
 };
 use crate::error::chain;
 use crate::exit::Exit;
@@ -76,6 +76,7 @@ verbs!(
     operations::Operations,
     sweep::Sweep,
     release::Release,
+    adopt::Adopt,
     nodes::Nodes,
     validate_node::ValidateNode,
     healthy_nodes::HealthyNodes,
@@ -161,14 +162,15 @@ fn run_words(argv: &[String]) -> ExitCode {
     }
 }
 
-/// argh takes a lone `-` for an option; as the file of define or import it names standard
-/// input. Behind an option it is that option's value.
+/// argh takes a lone `-` for an option; as the file of define, import or adopt it names
+/// standard input. Behind any other option it is that option's value.
 fn with_stdin(mut words: Vec<&str>) -> Vec<&str> {
     let reads = words
         .iter()
-        .any(|word| matches!(*word, "define" | "import"));
+        .any(|word| matches!(*word, "define" | "import" | "adopt"));
     for at in 1..words.len() {
-        if reads && words[at] == "-" && !words[at - 1].starts_with("--") {
+        let is_value = words[at - 1].starts_with("--") && words[at - 1] != "--take";
+        if reads && words[at] == "-" && !is_value {
             words[at] = "/dev/stdin";
         }
     }

@@ -2,6 +2,7 @@
 //! that carry verbs to them. `ips-server` and `o_vm` are one program under two names.
 
 pub mod access;
+pub mod adoption;
 pub mod args;
 pub mod commands;
 pub mod engine;

@@ -213,6 +213,9 @@ pub(crate) struct List {
     /// send them to the IPS instead
     #[argh(switch)]
     pub report: bool,
+    /// with the XML of each, in the form that is sent
+    #[argh(switch)]
+    pub definitions: bool,
 }
 
 /// Fetch a VM's config and print it; change nothing.

@@ -93,6 +93,18 @@ impl Lock {
 /// The rest of the names of those locks that begin with `prefix` and that somebody holds,
 /// be it a child whose n_vm is gone.
 pub(crate) fn held(dir: &Path, prefix: &str) -> Result<Vec<String>, LockError> {
+    let held = |rest: String| {
+        let file = open(&dir.join("locks").join(format!("{prefix}{rest}")))?;
+        let is_free = try_lock(&file, &rest, Mode::Shared)?;
+        Ok((!is_free).then_some(rest))
+    };
+    let all = known(dir, prefix)?.into_iter();
+    all.map(held).filter_map(Result::transpose).collect()
+}
+
+/// The rest of the names of all locks that begin with `prefix`, held or not: they were
+/// taken once since the node was started.
+pub(crate) fn known(dir: &Path, prefix: &str) -> Result<Vec<String>, LockError> {
     let folder = private_dir(&dir.join("locks"))?;
     let unusable = |source| LockError::Unusable {
         path: folder.clone(),
@@ -101,13 +113,11 @@ pub(crate) fn held(dir: &Path, prefix: &str) -> Result<Vec<String>, LockError> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(&folder).map_err(unusable)? {
         let name = entry.map_err(unusable)?.file_name();
-        let Some(rest) = name.to_str().and_then(|name| name.strip_prefix(prefix)) else {
-            continue;
-        };
-        let file = open(&folder.join(&name))?;
-        if !try_lock(&file, rest, Mode::Shared)? {
-            found.push(rest.to_owned());
-        }
+        found.extend(
+            name.to_str()
+                .and_then(|name| name.strip_prefix(prefix))
+                .map(str::to_owned),
+        );
     }
     Ok(found)
 }

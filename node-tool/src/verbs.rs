@@ -38,7 +38,10 @@ pub(crate) fn run(app: &App, verb: &Verb) -> u8 {
         }
         Verb::Destroy(args) => run_destroy(app, args),
         Verb::Status(args) => run_status(app, args),
-        Verb::List(args) if args.report => printed(app, "list", list::report(app)),
+        Verb::List(args) if args.report => {
+            printed(app, "list", list::report(app, args.definitions))
+        }
+        Verb::List(args) if args.definitions => printed(app, "list", list::definitions(app)),
         Verb::List(args) => {
             let show = if args.json {
                 show::json_array

@@ -133,6 +133,15 @@ impl<'a> Virsh<'a> {
         Ok(parse::screens(&self.ask(&[&all])?.text()))
     }
 
+    /// The domain's XML as it will be after the next start, without passwords.
+    pub(crate) fn definition(&self, uuid: Uuid) -> Result<String, ExecError> {
+        let uuid = uuid.to_string();
+        Ok(self
+            .ask(&["dumpxml", "--inactive", &uuid])?
+            .success()?
+            .text())
+    }
+
     /// The domain's XML: as it runs, or as it will be after the next start.
     pub(crate) fn dumpxml(&self, uuid: Uuid, inactive: bool) -> Result<String, ExecError> {
         let uuid = uuid.to_string();

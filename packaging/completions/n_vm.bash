@@ -41,7 +41,7 @@ _n_vm_verb() { # PATH: sets verbs, options, words
             words=('@vms')
             ;;
         'list')
-            verbs='' options='--json --report --help'
+            verbs='' options='--json --report --definitions --help'
             words=()
             ;;
         'config')

@@ -9,7 +9,7 @@ _o_vm_verb() { # PATH: sets verbs, options, words
     verbs='' options='' words=()
     case $1 in
         '')
-            verbs='define set undefine show config list import export backup restore create start stop pause unpause destroy status console operations sweep release nodes validate-node healthy-nodes log task' options='--version -v --verbose --config --help'
+            verbs='define set undefine show config list import export backup restore create start stop pause unpause destroy status console operations sweep release adopt nodes validate-node healthy-nodes log task' options='--version -v --verbose --config --help'
             words=()
             ;;
         'define')
@@ -96,6 +96,10 @@ _o_vm_verb() { # PATH: sets verbs, options, words
             verbs='' options='--node-is-off --reason --help'
             words=('@vms')
             ;;
+        'adopt')
+            verbs='' options='--take --reason --help'
+            words=('@nodes')
+            ;;
         'nodes')
             verbs='' options='--tag --names --json --help'
             words=()
@@ -154,6 +158,7 @@ _o_vm_value() { # OPTION: sets value; fails where it takes none
         --vm) value='@vms' ;;
         --follow) value='@operations' ;;
         --node-is-off) value='@nodes' ;;
+        --take) value='@files' ;;
         --tag) value='' ;;
         *) return 1 ;;
     esac

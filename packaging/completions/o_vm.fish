@@ -18,7 +18,7 @@ function __o_vm_where
         else if test $is_plain = no; and test "$word" = --
             set is_plain yes
         else if test $is_plain = no; and string match -q -- '-*' $word
-            contains -- $word --config --id --name --cpus --ram --disk --net --title --description --reason --node --state --columns --timeout --vm --follow --node-is-off --tag; and set is_value yes
+            contains -- $word --config --id --name --cpus --ram --disk --net --title --description --reason --node --state --columns --timeout --vm --follow --node-is-off --take --tag; and set is_value yes
         else if contains -- "$path" '' 'task'
             set path $path $word
         else
@@ -58,6 +58,7 @@ complete -c o_vm -n '__o_vm_at "" 0' -a console -d 'Tell where a VM\'s screen is
 complete -c o_vm -n '__o_vm_at "" 0' -a operations -d 'List operations, newest first.'
 complete -c o_vm -n '__o_vm_at "" 0' -a sweep -d 'End what dead processes left open, remove what is left over, refresh the inventory.'
 complete -c o_vm -n '__o_vm_at "" 0' -a release -d 'End a VM\'s claim on a node that is off for good.'
+complete -c o_vm -n '__o_vm_at "" 0' -a adopt -d 'Print what a node has that the registry does not know, as definitions; take them.'
 complete -c o_vm -n '__o_vm_at "" 0' -a nodes -d 'List the nodes and whether they can take VMs.'
 complete -c o_vm -n '__o_vm_at "" 0' -a validate-node -d 'Check that a node is in the cluster, reachable and not frozen.'
 complete -c o_vm -n '__o_vm_at "" 0' -a healthy-nodes -d 'Filter a list of nodes to the healthy ones.'
@@ -152,6 +153,10 @@ complete -c o_vm -n '__o_vm_in "release"' -l node-is-off -d 'the node: you say t
 complete -c o_vm -n '__o_vm_in "release"' -l reason -d 'why, for the audit' -x
 complete -c o_vm -n '__o_vm_in "release"' -l help -d 'display usage information'
 complete -c o_vm -n '__o_vm_at "release" 0' -a '(__o_vm_ask vms)'
+complete -c o_vm -n '__o_vm_in "adopt"' -l take -d 'take what this file says, all or none: the stream that was printed, corrected; - is standard input' -r -F
+complete -c o_vm -n '__o_vm_in "adopt"' -l reason -d 'why, for the audit' -x
+complete -c o_vm -n '__o_vm_in "adopt"' -l help -d 'display usage information'
+complete -c o_vm -n '__o_vm_at "adopt" 0' -a '(__o_vm_ask nodes)'
 complete -c o_vm -n '__o_vm_in "nodes"' -l tag -d 'only nodes with this label: TAG or key=value' -x
 complete -c o_vm -n '__o_vm_in "nodes"' -l names -d 'print the names only, parted by spaces'
 complete -c o_vm -n '__o_vm_in "nodes"' -l json -d 'print JSON'

@@ -7,6 +7,7 @@
     reason = "a failed expectation is a test's result"
 )]
 
+mod adopt;
 mod backup;
 mod connections;
 mod damage;

@@ -175,3 +175,43 @@ fn an_inventory_that_was_not_taken_is_1() {
         .code(1)
         .says("answered 403: no token");
 }
+
+#[test]
+fn definitions_are_told_with_the_vm_id_that_this_node_made_them_under() {
+    let world = world();
+    world.domain(OTHER, "my own", "shut off", &[]);
+    world.run(&["create", "vm-1"]).code(0);
+    let done = world.run(&["list", "--definitions"]);
+    done.code(0);
+    let inventory = hps_core::report::Inventory::parse(done.stdout.as_bytes()).unwrap();
+    let told: Vec<_> = inventory
+        .domains
+        .iter()
+        .map(|domain| {
+            let definition = domain.definition.as_ref().unwrap();
+            assert!(definition.xml.starts_with("<domain"), "{definition:?}");
+            (
+                definition.vm_id.as_ref().map(ToString::to_string),
+                domain.name.clone(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (None, "my own".to_owned()),
+            (Some("vm-1".to_owned()), "web".to_owned())
+        ]
+    );
+    assert!(
+        world
+            .ips
+            .requests()
+            .iter()
+            .all(|request| !request.line.contains("inventory"))
+    );
+
+    world.run(&["list", "--report", "--definitions"]).code(0);
+    let requests = world.ips.requests();
+    assert_eq!(requests.last().unwrap().body, inventory.to_text());
+}

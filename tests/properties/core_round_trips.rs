@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::config::{BootDevice, Disk, Firmware, Network, VmConfig};
 use crate::names::{DiskNumber, DiskPath};
-use crate::report::{DomainReport, Inventory, Report};
+use crate::report::{Definition, DomainReport, Inventory, Report};
 use crate::state::VmState;
 use crate::verb::Verb;
 
@@ -128,14 +128,18 @@ fn report() -> impl Strategy<Value = Report> {
 fn domain() -> impl Strategy<Value = DomainReport> {
     let vnc = option::of("[0-9.]{1,12}:[0-9]{1,5}");
     let (state, numbers) = (select(&VmState::ALL[..]), (any::<u32>(), any::<u64>()));
-    ("[^\\p{Cc}]{0,40}", uuid(), state, numbers, vnc).prop_map(
-        |(name, uuid, state, (vcpus, memory_mb), vnc)| DomainReport {
+    let id = option::of(parsed("[a-z0-9][a-z0-9-]{0,39}"));
+    let definition = (id, "[^\\p{Cc}]{0,40}").prop_map(|(vm_id, xml)| Definition { vm_id, xml });
+    let looks = (vnc, option::of(definition));
+    ("[^\\p{Cc}]{0,40}", uuid(), state, numbers, looks).prop_map(
+        |(name, uuid, state, (vcpus, memory_mb), (vnc, definition))| DomainReport {
             name,
             uuid,
             state,
             vcpus,
             memory_mb,
             vnc,
+            definition,
         },
     )
 }

@@ -34,26 +34,57 @@ impl Import {
     }
 
     fn import(&self, env: &Env) -> Result<(), Conclusion> {
-        let bytes = super::define::read_at_most(&self.file, MAX_BYTES + 1)?;
-        if u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_BYTES) {
-            return Err(wrong(format!("{}: more than {MAX_BYTES} bytes", self.file)));
-        }
-        let text =
-            String::from_utf8(bytes).map_err(|_| wrong(format!("{}: not UTF-8", self.file)))?;
-        let blocks = parse(&text).map_err(|why| wrong(format!("{}: {why}", self.file)))?;
+        let stream = Stream::read(&self.file)?;
         let author = env.author(self.reason.as_deref());
-        let (lines, vms): (Vec<_>, Vec<_>) = blocks
+        let defined = env.registry()?.define(&author, &stream.vms);
+        defined.map_err(|error| stream.failed(&error))?;
+        say(&format!("{} VMs defined", stream.vms.len()));
+        Ok(())
+    }
+}
+
+/// A stream of definitions, and where each begins.
+pub(super) struct Stream {
+    file: String,
+    text: String,
+    lines: Vec<usize>,
+    pub(super) vms: Vec<(VmId, VmConfig)>,
+}
+
+impl Stream {
+    /// Reads it from a file.
+    pub(super) fn read(file: &str) -> Result<Self, Conclusion> {
+        let bytes = super::define::read_at_most(file, MAX_BYTES + 1)?;
+        if u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_BYTES) {
+            return Err(wrong(format!("{file}: more than {MAX_BYTES} bytes")));
+        }
+        let text = String::from_utf8(bytes).map_err(|_| wrong(format!("{file}: not UTF-8")))?;
+        let blocks = parse(&text).map_err(|why| wrong(format!("{file}: {why}")))?;
+        let (lines, vms) = blocks
             .into_iter()
             .map(|(line, id, config)| (line, (id, config)))
             .unzip();
-        let defined = env.registry()?.define(&author, &vms);
-        if let Err(RegistryError::InUse { at, key, reason }) = &defined {
-            let line = line_of(&text, lines.get(*at).copied().unwrap_or(1), key);
-            return Err(wrong(format!("{}: line {line}: {reason}", self.file)));
+        let file = file.to_owned();
+        Ok(Self {
+            file,
+            text,
+            lines,
+            vms,
+        })
+    }
+
+    /// What was refused, at its line.
+    pub(super) fn refused(&self, at: usize, key: &str, reason: &str) -> Conclusion {
+        let line = line_of(&self.text, self.lines.get(at).copied().unwrap_or(1), key);
+        wrong(format!("{}: line {line}: {reason}", self.file))
+    }
+
+    /// As [`registry_failed`], with the line where it was one of the definitions.
+    pub(super) fn failed(&self, error: &RegistryError) -> Conclusion {
+        if let RegistryError::InUse { at, key, reason } = error {
+            return self.refused(*at, key, reason);
         }
-        defined.map_err(|error| registry_failed(&error))?;
-        say(&format!("{} VMs defined", vms.len()));
-        Ok(())
+        registry_failed(error)
     }
 }
 

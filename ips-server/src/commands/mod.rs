@@ -1,5 +1,6 @@
 //! One file per verb of `o_vm`, and what they share: settings, registry, engine, output.
 
+pub mod adopt;
 pub mod backup;
 pub mod complete;
 pub mod config;

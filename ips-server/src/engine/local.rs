@@ -12,8 +12,8 @@ use hps_core::report::{DomainReport, Inventory};
 use serde::Deserialize;
 
 use super::{
-    Carrier, Earlier, Ended, Engine, Health, Inventoried, Node, Past, Say, Unanswered, Uncleaned,
-    Unprepared,
+    Carrier, Detail, Earlier, Ended, Engine, Health, Inventoried, Node, Past, Say, Unanswered,
+    Uncleaned, Unprepared,
 };
 use crate::operation::job::Job;
 use crate::operation::lock::VmLock;
@@ -96,15 +96,23 @@ impl Engine for Local<'_> {
         Ok(())
     }
 
-    fn inventory(&self, node: &NodeName, _: &Token) -> Result<Inventoried, Unanswered> {
+    fn inventory(
+        &self,
+        node: &NodeName,
+        _: &Token,
+        detail: Detail,
+    ) -> Result<Inventoried, Unanswered> {
         if *node != self.node {
             return Err(Unanswered(format!(
                 "engine local knows the node {} only",
                 self.node
             )));
         }
-        let domains =
-            listed(self.verb_timeout, self.stop).map_err(|error| Unanswered(chain(&error)))?;
+        let failed = |error: ExecError| Unanswered(chain(&error));
+        if detail == Detail::Definitions {
+            return self.defined().map(Inventoried::Here).map_err(failed);
+        }
+        let domains = listed(self.verb_timeout, self.stop).map_err(failed)?;
         Ok(Inventoried::Here(Inventory {
             node: node.clone(),
             boot_id: boot_id()
@@ -115,6 +123,18 @@ impl Engine for Local<'_> {
             memory_mb: memory_mb().unwrap_or(0),
             domains,
         }))
+    }
+}
+
+impl Local<'_> {
+    fn defined(&self) -> Result<Inventory, ExecError> {
+        let output = Command::new("n_vm", self.verb_timeout)
+            .args(["list", "--definitions"])
+            .env("N_VM_NODE", self.node.as_str())
+            .interrupted_by(self.stop)
+            .run()?
+            .success()?;
+        Inventory::parse(&output.stdout).map_err(|error| output.nonsense(error.to_string()))
     }
 }
 
@@ -160,6 +180,7 @@ fn domain(listed: Listed) -> Result<DomainReport, String> {
         vcpus: listed.vcpus.unwrap_or(0),
         memory_mb: listed.memory_mb.unwrap_or(0),
         vnc: listed.vnc,
+        definition: None,
     })
 }
 

@@ -67,7 +67,21 @@ pub trait Engine: Sync {
     ///
     /// # Errors
     /// Why nobody could say.
-    fn inventory(&self, node: &NodeName, token: &Token) -> Result<Inventoried, Unanswered>;
+    fn inventory(
+        &self,
+        node: &NodeName,
+        token: &Token,
+        detail: Detail,
+    ) -> Result<Inventoried, Unanswered>;
+}
+
+/// How much a node tells of its domains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// What they are called and how they are.
+    States,
+    /// Also what they are made of.
+    Definitions,
 }
 
 /// Something that carried a verb to a node: with OpenSVC, a transient service.

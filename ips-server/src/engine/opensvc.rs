@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use hps_core::names::NodeName;
 
 use super::{
-    Carrier, Earlier, Ended, Engine, Inventoried, Node, Past, Say, Unanswered, Uncleaned,
+    Carrier, Detail, Earlier, Ended, Engine, Inventoried, Node, Past, Say, Unanswered, Uncleaned,
     Unprepared,
 };
 use crate::error::chain;
@@ -232,8 +232,13 @@ impl Engine for OpenSvc<'_> {
         self.delete(&name).map_err(left)
     }
 
-    fn inventory(&self, node: &NodeName, token: &Token) -> Result<Inventoried, Unanswered> {
-        self.take_inventory(node, token)
+    fn inventory(
+        &self,
+        node: &NodeName,
+        token: &Token,
+        detail: Detail,
+    ) -> Result<Inventoried, Unanswered> {
+        self.take_inventory(node, token, detail)
             .map(|()| Inventoried::Reported)
     }
 }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::token::Token;
 use super::verdict::Facts;
 use super::{Conclusion, Request, look};
-use crate::engine::{Earlier, Ended, Engine, Inventoried, Node};
+use crate::engine::{Detail, Earlier, Ended, Engine, Inventoried, Node};
 use crate::error::chain;
 use crate::exit::Exit;
 use crate::registry::Registry;
@@ -138,18 +138,45 @@ pub fn take_inventory(
     engine: &dyn Engine,
     node: &NodeName,
 ) -> Result<(), String> {
+    take(registry, engine, node, Detail::States).map(drop)
+}
+
+/// Asks a node for its domains and what they are made of; records only the former.
+///
+/// # Errors
+/// As [`take_inventory`].
+pub fn take_definitions(
+    registry: &mut Registry,
+    engine: &dyn Engine,
+    node: &NodeName,
+) -> Result<Inventory, String> {
+    let taken = take(registry, engine, node, Detail::Definitions)?;
+    taken.ok_or_else(|| {
+        format!("{node} did not say what its domains are made of: is its n_vm older than this?")
+    })
+}
+
+/// The inventory itself comes back where the node told what the domains are made of, or
+/// where it is here anyway.
+fn take(
+    registry: &mut Registry,
+    engine: &dyn Engine,
+    node: &NodeName,
+    detail: Detail,
+) -> Result<Option<Inventory>, String> {
     let token = Token::new();
     registry
         .grant_inventory(node, token.hash())
         .map_err(|error| chain(&error))?;
-    let taken = engine.inventory(node, &token);
-    let recorded = match &taken {
-        Ok(Inventoried::Here(inventory)) => record(registry, inventory),
-        Ok(Inventoried::Reported) => Ok(()),
-        Err(error) => Err(chain(error)),
+    let recorded = match engine.inventory(node, &token, detail) {
+        Ok(Inventoried::Here(inventory)) => record(registry, &inventory).map(|()| Some(inventory)),
+        Ok(Inventoried::Reported) => registry
+            .kept_inventory(token.hash())
+            .map_err(|error| chain(&error)),
+        Err(error) => Err(chain(&error)),
     };
     let revoked = registry.revoke(token.hash()).map_err(|error| chain(&error));
-    recorded.and(revoked)
+    recorded.and_then(|inventory| revoked.map(|()| inventory))
 }
 
 /// The nodes that may have VMs: hosts, and whoever owns one.

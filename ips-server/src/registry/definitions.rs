@@ -83,14 +83,14 @@ impl Registry {
 }
 
 /// Tells which of many definitions it was.
-fn placed(error: RegistryError, at: usize) -> RegistryError {
+pub(super) fn placed(error: RegistryError, at: usize) -> RegistryError {
     if let RegistryError::InUse { key, reason, .. } = error {
         return RegistryError::InUse { at, key, reason };
     }
     error
 }
 
-fn in_use(key: &str, reason: String) -> RegistryError {
+pub(super) fn in_use(key: &str, reason: String) -> RegistryError {
     RegistryError::InUse {
         at: 0,
         key: key.to_owned(),
@@ -115,7 +115,11 @@ fn open_operation(tx: &Transaction<'_>, id: &VmId) -> Result<Option<String>, Reg
         .optional()?)
 }
 
-fn insert(tx: &Transaction<'_>, id: &VmId, config: &VmConfig) -> Result<(), RegistryError> {
+pub(super) fn insert(
+    tx: &Transaction<'_>,
+    id: &VmId,
+    config: &VmConfig,
+) -> Result<(), RegistryError> {
     let mut taken = tx.prepare_cached("SELECT 1 FROM vm WHERE vm_id = ?1")?;
     if taken.exists([id.as_str()])? {
         let reason = format!("vm_id {id} is defined already; `o_vm set {id} key=value` changes it");

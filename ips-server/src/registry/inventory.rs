@@ -8,7 +8,7 @@ use hps_core::report::{DomainReport, Inventory};
 use hps_core::state::VmState;
 use rusqlite::{Transaction, params};
 
-use super::{Registry, RegistryError, column, optional};
+use super::{Registry, RegistryError, bad, column, optional};
 use crate::time::Timestamp;
 
 /// A node that has a domain of a VM it does not own.
@@ -38,6 +38,42 @@ impl Registry {
                 .collect();
             record_owned(tx, &inventory.node, &domains, now)?;
             record_conflicts(tx, &inventory.node, &domains, now)
+        })
+    }
+
+    /// Keeps all that a node has with the token it showed, for whoever asked the node.
+    ///
+    /// # Errors
+    /// The registry cannot be written.
+    pub fn keep_inventory(
+        &mut self,
+        hash: [u8; 32],
+        inventory: &Inventory,
+    ) -> Result<(), RegistryError> {
+        self.write(|tx| {
+            let sql = "UPDATE token SET inventory = ?2 WHERE hash = ?1";
+            tx.execute(sql, params![hash, inventory.to_text()])?;
+            Ok(())
+        })
+    }
+
+    /// What a node has told under a token that still stands; none where it has not.
+    ///
+    /// # Errors
+    /// The registry cannot be read.
+    pub fn kept_inventory(&self, hash: [u8; 32]) -> Result<Option<Inventory>, RegistryError> {
+        self.read(|tx| {
+            let sql = "SELECT node, inventory FROM token WHERE hash = ?1";
+            let mut statement = tx.prepare_cached(sql)?;
+            let mut rows = statement.query([hash])?;
+            let Some(row) = rows.next()? else {
+                return Ok(None);
+            };
+            let kept: Option<String> = row.get(1)?;
+            let parsed = kept.map(|text| Inventory::parse(text.as_bytes()));
+            parsed
+                .transpose()
+                .map_err(|error| bad(row, "token", 1, &error))
         })
     }
 

@@ -2,6 +2,7 @@
 //! this module's files, a file per family of tables. What is read back is parsed into
 //! types again: a taken-over server user must not make root believe anything.
 
+pub mod adoption;
 mod audit;
 pub mod backup;
 mod definitions;

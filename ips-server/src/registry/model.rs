@@ -105,6 +105,7 @@ fn inventory(node: usize, has: [bool; 3]) -> Inventory {
         vcpus: 1,
         memory_mb: 64,
         vnc: None,
+        definition: None,
     };
     Inventory {
         node: name(node),

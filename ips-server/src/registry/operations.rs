@@ -182,7 +182,7 @@ impl Registry {
     /// The registry cannot be written; then nothing is.
     pub fn begin(&mut self, author: &Author, new: &Beginning<'_>) -> Result<Begun, RegistryError> {
         self.write(|tx| {
-            if let Some(reason) = refusal(tx, new)? {
+            if let Some(reason) = refusal(tx, new.vm, new.verb, new.node)? {
                 return Ok(Begun::Refused(reason));
             }
             let now = Timestamp::now();
@@ -359,20 +359,23 @@ fn steps(tx: &Connection, operation: Uuid) -> Result<Vec<Step>, RegistryError> {
 }
 
 /// Why an operation may not begin.
-fn refusal(tx: &Transaction<'_>, new: &Beginning<'_>) -> Result<Option<String>, RegistryError> {
+pub(super) fn refusal(
+    tx: &Transaction<'_>,
+    vm: &VmId,
+    verb: Verb,
+    node: &NodeName,
+) -> Result<Option<String>, RegistryError> {
     let sql = "SELECT operation || ' (' || verb || ' on ' || node || ')' FROM operation WHERE vm_id = ?1 AND ended_at IS NULL";
     let open: Option<String> = tx
-        .query_row(sql, [new.vm.as_str()], |row| row.get(0))
+        .query_row(sql, [vm.as_str()], |row| row.get(0))
         .optional()?;
     if let Some(open) = open {
         return Ok(Some(format!("operation {open} is open")));
     }
-    Ok(match owner(tx, new.vm)? {
-        Some(owner) if owner != new.node.as_str() => {
-            Some(format!("{owner} owns {}, or may own it", new.vm))
-        }
-        None if new.verb != Verb::Create => Some(format!("no node owns {}", new.vm)),
-        None => elsewhere(tx, new.vm, new.node)?,
+    Ok(match owner(tx, vm)? {
+        Some(owner) if owner != node.as_str() => Some(format!("{owner} owns {vm}, or may own it")),
+        None if verb != Verb::Create => Some(format!("no node owns {vm}")),
+        None => elsewhere(tx, vm, node)?,
         Some(_) => None,
     })
 }
@@ -407,7 +410,11 @@ fn owner(tx: &Transaction<'_>, vm: &VmId) -> Result<Option<String>, RegistryErro
 }
 
 /// Makes the claim; false where it stood already.
-fn claim(tx: &Transaction<'_>, vm: &VmId, node: &NodeName) -> Result<bool, RegistryError> {
+pub(super) fn claim(
+    tx: &Transaction<'_>,
+    vm: &VmId,
+    node: &NodeName,
+) -> Result<bool, RegistryError> {
     let sql = "UPDATE vm SET owner = ?2, owner_since = ?3 WHERE vm_id = ?1 AND owner IS NULL";
     Ok(tx.execute(sql, params![vm.as_str(), node.as_str(), Timestamp::now()])? == 1)
 }

@@ -295,6 +295,7 @@ fn an_inventory_refreshes_states_and_shows_conflicts() {
         vcpus: 1,
         memory_mb: 64,
         vnc: Some("127.0.0.1:5900".into()),
+        definition: None,
     };
     let inventory = Inventory {
         node: node("n1"),

@@ -158,7 +158,11 @@ impl Registry {
 const DISKS: &str = "SELECT vm_id, number, side, path FROM disk";
 const NETWORKS: &str = "SELECT vm_id, vni, bridge FROM network";
 
-fn one(tx: &Connection, clause: &str, params: impl Params) -> Result<Option<Vm>, RegistryError> {
+pub(super) fn one(
+    tx: &Connection,
+    clause: &str,
+    params: impl Params,
+) -> Result<Option<Vm>, RegistryError> {
     let mut statement = tx.prepare_cached(&format!("SELECT {COLUMNS} FROM vm {clause}"))?;
     let mut rows = statement.query(params)?;
     let Some(row) = rows.next()? else {

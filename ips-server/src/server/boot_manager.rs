@@ -3,12 +3,13 @@
 
 use hps_core::kv::one_line;
 use hps_core::names::VmId;
-use hps_core::report::{Inventory, Report};
+use hps_core::report::{DomainReport, Inventory, Report};
 use tiny_http::Method;
 
 use super::query::Query;
 use super::{Asked, Body, Reply, Worker};
 use crate::access::{self, Denied};
+use crate::operation::token;
 use crate::registry::RegistryError;
 use crate::registry::tokens::{Grant, Taken};
 
@@ -114,10 +115,17 @@ impl Command<'_> {
         {
             return Ok(self.deny(Denied::OtherVm));
         }
-        self.worker
-            .registry
-            .borrow_mut()
-            .record_inventory(&inventory)?;
+        let mut registry = self.worker.registry.borrow_mut();
+        registry.record_inventory(&inventory)?;
+        if let Some(shown) = self
+            .asked
+            .client
+            .token
+            .as_deref()
+            .filter(|_| told(&inventory))
+        {
+            registry.keep_inventory(token::hash(shown), &inventory)?;
+        }
         Ok(Reply::nothing())
     }
 
@@ -149,6 +157,12 @@ impl Command<'_> {
         self.worker.log_refusal(self.asked, denied.reason());
         Reply::refusal(denied.status(), denied.reason())
     }
+}
+
+/// Whether it says what the domains are made of.
+fn told(inventory: &Inventory) -> bool {
+    let any = |is: fn(&DomainReport) -> bool| inventory.domains.iter().any(is);
+    any(|domain| domain.definition.is_some()) || !any(|domain| domain.state.is_there())
 }
 
 /// A report belongs to the token's own operation in every respect.

@@ -38,6 +38,8 @@ const BOOT_MANAGER: &str = "/cgi-bin/boot_manager.sh";
 const MAX_TARGET: usize = 8 * 1024;
 /// Longest body, in bytes.
 const MAX_BODY: usize = hps_core::kv::MAX_BYTES;
+/// Longest body of an inventory, in bytes.
+const MAX_INVENTORY: usize = hps_core::kv::MAX_BLOCKS_BYTES;
 /// How long requests under way may take once the server is told to end.
 const DRAIN: Duration = Duration::from_millis(1500);
 /// How often a worker looks up from waiting.
@@ -225,12 +227,17 @@ fn read(request: &mut Request, target: &str, settings: &Settings) -> Asked {
         header("X-Forwarded-For").as_deref(),
         &settings.trusted_proxy,
     );
+    let query = Query::parse(query);
+    let most = match &query {
+        Ok(query) if token.is_some() && query.get("report") == Some("inventory") => MAX_INVENTORY,
+        Ok(_) | Err(_) => MAX_BODY,
+    };
     Asked {
         method: request.method().clone(),
         path: path.to_owned(),
-        query: Query::parse(query),
+        query,
         client: Client { address, token },
-        body: read_body(request),
+        body: read_body(request, most),
     }
 }
 
@@ -241,21 +248,18 @@ fn bearer(header: &str) -> Option<&str> {
         .then_some(token.trim())
 }
 
-fn read_body(request: &mut Request) -> Body {
+fn read_body(request: &mut Request, most: usize) -> Body {
     // tiny_http would give the rest of the connection as the body of an upgrade.
     if wants_upgrade(request) {
         return Body::Broken;
     }
-    if request
-        .body_length()
-        .is_some_and(|length| length > MAX_BODY)
-    {
+    if request.body_length().is_some_and(|length| length > most) {
         return Body::TooLong;
     }
     let mut body = Vec::new();
-    let most = u64::try_from(MAX_BODY).unwrap_or(u64::MAX) + 1;
-    match request.as_reader().take(most).read_to_end(&mut body) {
-        Ok(length) if length > MAX_BODY => Body::TooLong,
+    let limit = u64::try_from(most).unwrap_or(u64::MAX) + 1;
+    match request.as_reader().take(limit).read_to_end(&mut body) {
+        Ok(length) if length > most => Body::TooLong,
         Ok(_) => Body::Read(body),
         Err(_) => Body::Broken,
     }

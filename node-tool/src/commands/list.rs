@@ -2,8 +2,10 @@
 
 use std::fs;
 
+use hps_core::exec::ExecError;
 use hps_core::identity;
-use hps_core::report::{DomainReport, Inventory};
+use hps_core::names::VmId;
+use hps_core::report::{Definition, DomainReport, Inventory};
 use hps_core::state::VmState;
 use uuid::Uuid;
 
@@ -57,17 +59,52 @@ pub(crate) fn screens(
 }
 
 /// Sends every domain and the node itself to the IPS; returns how many there are.
-pub(crate) fn report(app: &App) -> Result<String, Error> {
+pub(crate) fn report(app: &App, definitions: bool) -> Result<String, Error> {
+    let all = everything(app, definitions)?;
+    notify::send(app, "inventory", &all.to_text())?;
+    Ok(format!(
+        "{} domains reported to the IPS\n",
+        all.domains.len()
+    ))
+}
+
+/// The text that would be sent.
+pub(crate) fn definitions(app: &App) -> Result<String, Error> {
+    Ok(everything(app, true)?.to_text())
+}
+
+fn everything(app: &App, definitions: bool) -> Result<Inventory, Error> {
     // Before the listing: a create that ends in between is listed then.
     let made = lock::held(&app.settings.state_dir, "id-")?;
-    let rows = list(app)?;
-    let count = rows.len();
-    let mut inventory = inventory(app, rows)?;
+    let mut inventory = inventory(app, list(app)?)?;
+    if definitions {
+        define(app, &mut inventory.domains)?;
+    }
     inventory
         .domains
         .extend(unfinished(&made, &inventory.domains));
-    notify::send(app, "inventory", &inventory.to_text())?;
-    Ok(format!("{count} domains reported to the IPS\n"))
+    Ok(inventory)
+}
+
+/// Adds what each domain is made of. One that goes away meanwhile is listed without.
+fn define(app: &App, domains: &mut [DomainReport]) -> Result<(), Error> {
+    let doing = "reading the domains' XML";
+    let ids: Vec<VmId> = lock::known(&app.settings.state_dir, "id-")?
+        .iter()
+        .filter_map(|id| id.parse().ok())
+        .collect();
+    for domain in domains {
+        let xml = match app.virsh().definition(domain.uuid) {
+            Ok(xml) => xml,
+            Err(ExecError::Exited { .. }) => continue,
+            Err(source) => return Err(Error::NoAnswer { doing, source }),
+        };
+        let made_as = |id: &&VmId| identity::uuid_of_id(id) == domain.uuid;
+        let vm_id = ids.iter().find(made_as).cloned();
+        let xml = xml.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+        domain.definition = Some(Definition { vm_id, xml });
+    }
+    Ok(())
 }
 
 /// VMs that a create is still at work on, and be it an orphaned virt-install, and that are
@@ -83,6 +120,7 @@ fn unfinished(ids: &[String], listed: &[DomainReport]) -> Vec<DomainReport> {
             vcpus: 0,
             memory_mb: 0,
             vnc: None,
+            definition: None,
         })
     };
     ids.iter().filter_map(report).collect()
@@ -96,6 +134,7 @@ fn inventory(app: &App, rows: Vec<Row>) -> Result<Inventory, Error> {
         vcpus: row.vcpus,
         memory_mb: row.memory_mb,
         vnc: row.vnc,
+        definition: None,
     };
     Ok(Inventory {
         node: app.task.node.clone().ok_or(Error::NoNodeName)?,

@@ -7,7 +7,7 @@ use hps_core::names::NodeName;
 use uuid::Uuid;
 
 use super::OpenSvc;
-use crate::engine::Unanswered;
+use crate::engine::{Detail, Unanswered};
 use crate::error::chain;
 use crate::om::service::{ServiceName, TaskService};
 use crate::om::task::{Run, RunRequest};
@@ -18,7 +18,12 @@ const TASK: &str = "list";
 
 impl OpenSvc<'_> {
     /// Lets a node report its domains; it has done so when this returns.
-    pub(super) fn take_inventory(&self, node: &NodeName, token: &Token) -> Result<(), Unanswered> {
+    pub(super) fn take_inventory(
+        &self,
+        node: &NodeName,
+        token: &Token,
+        detail: Detail,
+    ) -> Result<(), Unanswered> {
         let said = |error: &dyn std::error::Error| Unanswered(chain(error));
         let name = ServiceName::new(&format!("vm-ops-{TASK}-{node}")).map_err(Unanswered)?;
         let busy = self.om.is_busy(node, &name).map_err(|error| said(&error))?;
@@ -28,16 +33,15 @@ impl OpenSvc<'_> {
             )));
         }
         self.delete(&name).map_err(Unanswered)?;
-        let ended = self.list(node, token, &name);
+        let ended = self.list(node, &name, &self.list_ini(node, token, &name, detail)?);
         // Its own failure is the better news; a leftover is swept.
         let cleaned = self.delete(&name).map_err(Unanswered);
         ended.and(cleaned)
     }
 
-    fn list(&self, node: &NodeName, token: &Token, name: &ServiceName) -> Result<(), Unanswered> {
-        let ini = self.list_ini(node, token, name)?;
+    fn list(&self, node: &NodeName, name: &ServiceName, ini: &str) -> Result<(), Unanswered> {
         self.om
-            .create_service(name, &ini, self.limits.instance)
+            .create_service(name, ini, self.limits.instance)
             .map_err(|error| Unanswered(chain(&error)))?;
         self.wait_for_instance(name, node)
             .map_err(|error| Unanswered(chain(&error)))?;
@@ -62,6 +66,7 @@ impl OpenSvc<'_> {
         node: &NodeName,
         token: &Token,
         name: &ServiceName,
+        detail: Detail,
     ) -> Result<String, Unanswered> {
         let mut environment = vec![
             ("N_VM_TOKEN", token.expose().to_owned()),
@@ -73,7 +78,10 @@ impl OpenSvc<'_> {
             name,
             nodes: &nodes,
             task: TASK,
-            command: "n_vm list --report",
+            command: match detail {
+                Detail::States => "n_vm list --report",
+                Detail::Definitions => "n_vm list --report --definitions",
+            },
             environment: &environment,
             timeout: self.om.timeout + self.limits.task_margin,
         };

@@ -1,0 +1,157 @@
+//! A registry that was lost: what the nodes still have, proposed as definitions
+//! (`o_vm adopt`). Pure; nothing is taken here.
+
+mod domain;
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+
+use hps_core::config::VmConfig;
+use hps_core::kv::one_line;
+use hps_core::names::VmId;
+use hps_core::report::{DomainReport, Inventory};
+
+use crate::registry::vms::Vm;
+
+/// What could be done about a domain of a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Proposal {
+    /// It belongs to a VM that the node owns.
+    Owned,
+    /// It can be taken under this id.
+    Take {
+        id: VmId,
+        config: Box<VmConfig>,
+        notes: Vec<String>,
+    },
+    /// It cannot be taken, and why.
+    Cannot(String),
+}
+
+/// Proposals for all domains of a node.
+#[derive(Debug)]
+pub struct Proposals<'a> {
+    inventory: &'a Inventory,
+    each: Vec<(&'a DomainReport, Proposal)>,
+}
+
+impl<'a> Proposals<'a> {
+    /// What could be done, given the VMs that the registry has.
+    #[must_use]
+    pub fn of(inventory: &'a Inventory, vms: &[Vm]) -> Self {
+        let mut taken: HashSet<String> = vms
+            .iter()
+            .flat_map(|vm| [vm.id.to_string(), vm.config.name.as_str().to_lowercase()])
+            .collect();
+        let mut propose = |domain: &'a DomainReport| {
+            let proposal = match vms.iter().find(|vm| vm.uuid == domain.uuid) {
+                Some(vm) => of_defined(vm, inventory),
+                None => of_unknown(domain, &taken),
+            };
+            if let Proposal::Take { id, config, .. } = &proposal {
+                taken.extend([id.to_string(), config.name.as_str().to_lowercase()]);
+            }
+            (domain, proposal)
+        };
+        let each = inventory.domains.iter().map(&mut propose).collect();
+        Self { inventory, each }
+    }
+
+    /// How many belong to VMs that the node owns: nothing is to be done about them.
+    #[must_use]
+    pub fn owned(&self) -> usize {
+        let owned = |(_, proposal): &&(_, Proposal)| *proposal == Proposal::Owned;
+        self.each.iter().filter(owned).count()
+    }
+
+    /// How many can be taken.
+    #[must_use]
+    pub fn takeable(&self) -> usize {
+        let takes = |(_, proposal): &&(_, Proposal)| matches!(proposal, Proposal::Take { .. });
+        self.each.iter().filter(takes).count()
+    }
+
+    /// The stream that `o_vm adopt NODE --take` reads, with what a person should know as
+    /// comments.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for (domain, proposal) in &self.each {
+            // Writing to a String cannot fail.
+            let _ = match proposal {
+                Proposal::Owned => Ok(()),
+                Proposal::Cannot(why) => {
+                    writeln!(text, "{}# cannot be taken: {why}\n", self.head(domain))
+                }
+                Proposal::Take { id, config, notes } => {
+                    let notes: String = notes.iter().map(|note| format!("# {note}\n")).collect();
+                    let head = self.head(domain);
+                    writeln!(text, "{head}{notes}vm_id={id}\n{}", config.to_text())
+                }
+            };
+        }
+        text
+    }
+
+    fn head(&self, domain: &DomainReport) -> String {
+        let (name, node) = (one_line(&domain.name), &self.inventory.node);
+        format!("# {name} ({}), {} on {node}\n", domain.uuid, domain.state)
+    }
+}
+
+/// A domain of a VM that is defined: the registry's own definition counts.
+fn of_defined(vm: &Vm, inventory: &Inventory) -> Proposal {
+    match &vm.owner {
+        Some(owner) if *owner == inventory.node => Proposal::Owned,
+        Some(owner) => Proposal::Cannot(format!(
+            "it is VM {}, and {owner} owns that, or may own it: two of one VM; destroy one of them",
+            vm.id
+        )),
+        None => Proposal::Take {
+            id: vm.id.clone(),
+            config: Box::new(vm.config.clone()),
+            notes: vec!["it is defined already, and no node owns it".to_owned()],
+        },
+    }
+}
+
+fn of_unknown(domain: &DomainReport, taken: &HashSet<String>) -> Proposal {
+    let Some(definition) = &domain.definition else {
+        return Proposal::Cannot(
+            "a create is still at work on it, or it went away meanwhile".to_owned(),
+        );
+    };
+    let name = one_line(&domain.name);
+    if taken.contains(&name.to_lowercase()) && definition.vm_id.is_none() {
+        return Proposal::Cannot(format!(
+            "the name {name} is taken by another VM; rename one of them"
+        ));
+    }
+    let (id, guessed) = match &definition.vm_id {
+        Some(id) => (id.clone(), false),
+        None => match name
+            .parse::<VmId>()
+            .or_else(|_| domain.uuid.to_string().parse())
+        {
+            Ok(id) => (id, true),
+            Err(error) => return Proposal::Cannot(error.to_string()),
+        },
+    };
+    match domain::draft(domain, &id, &definition.xml) {
+        Ok(draft) => {
+            let mut notes = draft.notes;
+            if guessed {
+                notes.insert(
+                    0,
+                    "the node does not know its vm_id any more: this is a guess".to_owned(),
+                );
+            }
+            let config = Box::new(draft.config);
+            Proposal::Take { id, config, notes }
+        }
+        Err(why) => Proposal::Cannot(one_line(&why)),
+    }
+}
+
+#[cfg(test)]
+mod tests;
