@@ -17,6 +17,7 @@ mod hostile;
 mod kills;
 mod opensvc;
 mod operations;
+mod privilege;
 mod readme;
 mod registry;
 mod server;

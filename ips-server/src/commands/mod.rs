@@ -188,6 +188,7 @@ fn say(line: &str) {
 
 /// One line on stderr, as this program's.
 fn complain(line: &str) {
+    let line = hps_core::kv::one_line(line);
     let _ = writeln!(std::io::stderr().lock(), "o_vm: {line}");
 }
 

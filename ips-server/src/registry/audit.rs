@@ -5,7 +5,7 @@ use hps_core::kv::one_line;
 use hps_core::names::VmId;
 use rusqlite::{Transaction, params};
 
-use super::{Registry, RegistryError};
+use super::{Registry, RegistryError, line, optional_line};
 use crate::time::Timestamp;
 
 /// Who makes a change.
@@ -67,12 +67,12 @@ impl Registry {
             let rows = statement.query_and_then([vm.as_str()], |row| {
                 Ok(Entry {
                     at: row.get(0)?,
-                    who: row.get(1)?,
-                    source: row.get(2)?,
-                    what: row.get(3)?,
-                    vm: row.get(4)?,
-                    detail: row.get(5)?,
-                    reason: row.get(6)?,
+                    who: line(row, 1)?,
+                    source: line(row, 2)?,
+                    what: line(row, 3)?,
+                    vm: optional_line(row, 4)?,
+                    detail: line(row, 5)?,
+                    reason: optional_line(row, 6)?,
                 })
             })?;
             rows.collect()

@@ -19,6 +19,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use hps_core::kv::one_line;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, Transaction, TransactionBehavior};
 
@@ -107,6 +108,18 @@ fn column<T: FromStr<Err: ToString>>(
             Err(bad(row, table, index, &"want a text"))
         }
     }
+}
+
+/// Free text, as it may be shown: one line, without what a terminal would act upon.
+fn line(row: &Row<'_>, index: usize) -> rusqlite::Result<String> {
+    let text: String = row.get(index)?;
+    Ok(one_line(&text))
+}
+
+/// As [`line`], for one that may be NULL.
+fn optional_line(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<String>> {
+    let text: Option<String> = row.get(index)?;
+    Ok(text.as_deref().map(one_line))
 }
 
 /// As [`column`], for a number.

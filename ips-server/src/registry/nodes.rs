@@ -3,7 +3,7 @@
 use hps_core::names::NodeName;
 use uuid::Uuid;
 
-use super::{Registry, RegistryError, column, optional};
+use super::{Registry, RegistryError, column, optional, optional_line};
 use crate::time::Timestamp;
 
 /// A node that has reported.
@@ -31,7 +31,7 @@ impl Registry {
                 Ok(NodeRecord {
                     name: column(row, "node", 0)?,
                     boot_id: optional(row, "node", 1)?,
-                    version: row.get(2)?,
+                    version: optional_line(row, 2)?,
                     cpus: row.get(3)?,
                     memory_mb: row.get::<_, Option<u32>>(4)?.map(u64::from),
                     seen_at: row.get(5)?,

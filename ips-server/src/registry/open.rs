@@ -52,6 +52,7 @@ impl Registry {
     }
 
     fn connect(path: &Path) -> Result<Self, RegistryError> {
+        refuse_lent(path)?;
         let mut registry = Self {
             connection: connect(path)?,
             path: path.to_owned(),
@@ -68,6 +69,7 @@ impl Registry {
 
     /// Opens a file as it is, and makes, migrates and turns nothing.
     pub(super) fn look_at(path: &Path) -> Result<Self, RegistryError> {
+        refuse_lent(path)?;
         let connection = connect(path).map_err(|error| RegistryError::from(error).at(path))?;
         Ok(Self {
             connection,
@@ -221,6 +223,29 @@ pub(super) fn give_away(file: &File, path: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
+/// SQLite writes into the log and its index whatever they were before. The folder is the
+/// server's, and what has a second name may be a file of root's. (SQLite itself follows no
+/// symbolic link here.)
+fn refuse_lent(path: &Path) -> Result<(), RegistryError> {
+    for suffix in ["-wal", "-shm", "-journal"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        let name = Path::new(&name);
+        let lent = name
+            .symlink_metadata()
+            .is_ok_and(|found| !found.is_file() || found.nlink() > 1);
+        if lent {
+            return Err(RegistryError::Refused(format!(
+                "registry {}: {} is no file of its own but a link to another; nothing was \
+                 touched, find out who made it and remove it",
+                path.display(),
+                name.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
@@ -232,6 +257,10 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
+    // The file is the server's: a schema that acts by itself must not act for root.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(connection)

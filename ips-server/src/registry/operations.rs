@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use uuid::Uuid;
 
 use super::vms::Desired;
-use super::{Author, Registry, RegistryError, audit, column};
+use super::{Author, Registry, RegistryError, audit, column, line, optional_line};
 use crate::operation::options::Options;
 use crate::time::Timestamp;
 
@@ -350,9 +350,9 @@ fn steps(tx: &Connection, operation: Uuid) -> Result<Vec<Step>, RegistryError> {
     let mut statement = tx.prepare_cached(sql)?;
     let rows = statement.query_and_then([operation.to_string()], |row| {
         Ok(Step {
-            step: row.get(0)?,
+            step: line(row, 0)?,
             at: column(row, "step", 1)?,
-            result: row.get(2)?,
+            result: line(row, 2)?,
         })
     })?;
     rows.collect()
@@ -488,7 +488,7 @@ fn operation(row: &Row<'_>) -> Result<Operation, RegistryError> {
         Some(at) => Some(End {
             at,
             exit_code: row.get(7)?,
-            reason: row.get::<_, Option<_>>(8)?.unwrap_or_default(),
+            reason: optional_line(row, 8)?.unwrap_or_default(),
         }),
     };
     let exit_code: Option<u8> = row.get(9)?;
@@ -497,7 +497,7 @@ fn operation(row: &Row<'_>) -> Result<Operation, RegistryError> {
         Some(exit_code) => Some(Reported {
             exit_code,
             state: column(row, "operation", 10)?,
-            message: row.get::<_, Option<_>>(11)?.unwrap_or_default(),
+            message: optional_line(row, 11)?.unwrap_or_default(),
         }),
     };
     Ok(Operation {

@@ -11,7 +11,7 @@ use rusqlite::fallible_streaming_iterator::FallibleStreamingIterator;
 use rusqlite::{Connection, Params, Row, Rows};
 use uuid::Uuid;
 
-use super::{Registry, RegistryError, bad, column, number, optional};
+use super::{Registry, RegistryError, bad, column, number, optional, optional_line};
 use crate::time::Timestamp;
 
 /// A VM of the registry.
@@ -252,7 +252,7 @@ fn vm(row: &Row<'_>) -> Result<Vm, RegistryError> {
         desired: column(row, "vm", 13)?,
         state: column(row, "vm", 14)?,
         seen_at: optional(row, "vm", 15)?,
-        vnc: row.get(16)?,
+        vnc: optional_line(row, 16)?,
     })
 }
 

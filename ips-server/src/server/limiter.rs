@@ -1,37 +1,82 @@
-//! At most so many lines a minute for each address, so that a stranger cannot flood the log.
+//! At most so many lines a minute for each client, and for all of them together, so that
+//! strangers cannot flood the log. What is held back is counted and told once.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
-use std::sync::Mutex;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Lines a minute and address.
+/// Lines a minute and client.
 const LINES: u32 = 60;
+/// Lines a minute for all clients.
+const ALL_LINES: u32 = 1200;
 const WINDOW: Duration = Duration::from_secs(60);
-/// How many addresses are remembered; past it all are forgotten, and begin anew.
-const ADDRESSES: usize = 4096;
 
-/// Counts lines by address.
-#[derive(Debug, Default)]
-pub(super) struct Limiter(Mutex<HashMap<IpAddr, (Instant, u32)>>);
+/// Counts lines by client.
+#[derive(Debug)]
+pub(super) struct Limiter(Mutex<Window>);
+
+/// The minute that runs.
+#[derive(Debug)]
+struct Window {
+    since: Instant,
+    lines: u32,
+    held_back: u32,
+    by_client: HashMap<IpAddr, u32>,
+}
+
+impl Window {
+    fn new(since: Instant) -> Self {
+        Self {
+            since,
+            lines: 0,
+            held_back: 0,
+            by_client: HashMap::new(),
+        }
+    }
+}
+
+impl Default for Limiter {
+    fn default() -> Self {
+        Self(Mutex::new(Window::new(Instant::now())))
+    }
+}
 
 impl Limiter {
     /// Whether one more line is in bounds.
     pub(super) fn admits(&self, address: IpAddr) -> bool {
-        let mut seen = self
-            .0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if seen.len() >= ADDRESSES && !seen.contains_key(&address) {
-            seen.clear();
+        self.admits_at(address, Instant::now())
+    }
+
+    fn admits_at(&self, address: IpAddr, now: Instant) -> bool {
+        let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.duration_since(window.since) >= WINDOW {
+            if window.held_back > 0 {
+                tracing::warn!(lines = window.held_back, "held back in the last minute");
+            }
+            *window = Window::new(now);
         }
-        let now = Instant::now();
-        let (since, count) = seen.entry(address).or_insert((now, 0));
-        if now.duration_since(*since) >= WINDOW {
-            (*since, *count) = (now, 0);
+        // No more clients than lines are remembered.
+        let in_all = window.lines < ALL_LINES;
+        let count = window.by_client.get(&client(address)).copied().unwrap_or(0);
+        let admitted = in_all && count < LINES;
+        if admitted {
+            window.lines += 1;
+            window.by_client.insert(client(address), count + 1);
+        } else {
+            window.held_back += 1;
         }
-        *count += 1;
-        *count <= LINES
+        admitted
+    }
+}
+
+/// Whoever has one IPv6 address has the other 2^64 of its network, too.
+fn client(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => {
+            Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into()
+        }
     }
 }
 
@@ -39,15 +84,35 @@ impl Limiter {
 mod tests {
     use super::*;
 
+    fn admitted(limiter: &Limiter, addresses: impl Iterator<Item = IpAddr>, at: Instant) -> usize {
+        addresses
+            .filter(|address| limiter.admits_at(*address, at))
+            .count()
+    }
+
+    fn v6(network: u64, host: u64) -> IpAddr {
+        Ipv6Addr::from_bits((u128::from(network) << 64) | u128::from(host)).into()
+    }
+
     #[test]
-    fn one_address_is_cut_off_and_another_is_not() {
-        let (limiter, one, other) = (
-            Limiter::default(),
-            [10, 0, 0, 1].into(),
-            [10, 0, 0, 2].into(),
+    fn one_client_is_cut_off_and_another_is_not() {
+        let (limiter, now) = (Limiter::default(), Instant::now());
+        let one = std::iter::repeat_n([10, 0, 0, 1].into(), 200);
+        assert_eq!(admitted(&limiter, one, now), LINES as usize);
+        assert_eq!(
+            admitted(&limiter, (0..200).map(|host| v6(1, host)), now),
+            LINES as usize,
+            "an IPv6 network is one client"
         );
-        let admitted = (0..LINES * 2).filter(|_| limiter.admits(one)).count();
-        assert_eq!(admitted, LINES as usize);
-        assert!(limiter.admits(other));
+        assert!(limiter.admits_at([10, 0, 0, 2].into(), now));
+    }
+
+    #[test]
+    fn all_clients_together_are_bounded_and_the_next_minute_begins_anew() {
+        let (limiter, now) = (Limiter::default(), Instant::now());
+        let many = || (0..100_000).map(|network| v6(network, 1));
+        assert_eq!(admitted(&limiter, many(), now), ALL_LINES as usize);
+        assert!(limiter.0.lock().unwrap().by_client.len() <= ALL_LINES as usize);
+        assert_eq!(admitted(&limiter, many(), now + WINDOW), ALL_LINES as usize);
     }
 }

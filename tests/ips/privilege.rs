@@ -1,0 +1,361 @@
+//! The folder of the registry is the server's, and root reads what stands there. A server
+//! that was taken over can lie about VMs; it cannot make root run, open or remove anything
+//! of its choosing. And no secret is where others can read it.
+
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+use crate::harness::{Done, Ips, wait_for};
+
+/// Runs `o_vm` as somebody whose umask takes nothing away.
+fn with_no_umask(ips: &Ips, args: &[&str]) -> Done {
+    let _ = symlink("/bin/sh", ips.dir.join("bin/sh"));
+    ips.run(
+        "sh",
+        &[&["-c", "umask 0; exec \"$@\"", "sh", "o_vm"], args].concat(),
+    )
+}
+
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        }
+        found.push(path);
+    }
+    found
+}
+
+#[test]
+fn what_is_made_is_closed_to_others_whatever_the_umask() {
+    let mut ips = Ips::new();
+    let before = files(&ips.dir);
+    ips.fake("list", "[]");
+    let backup = ips.dir.join("copy").display().to_string();
+    let private = ips.dir.join("private");
+    std::fs::create_dir(&private).unwrap();
+    let definition = ["--id", "a", "--name", "a", "--cpus", "1", "--ram", "64"];
+    for args in [
+        &[&["define"][..], &definition].concat()[..],
+        &["create", "a", "box"],
+        &["backup", &backup],
+        &["restore", &backup],
+        &["sweep"],
+        &["list"],
+    ] {
+        let done = with_no_umask(&ips, args);
+        assert_eq!(done.code, 0, "{args:?}: {done:?}");
+    }
+    let socket = private.join("socket");
+    ips.serve_at(&format!("unix:{}", socket.display()));
+    assert_eq!(
+        socket.metadata().unwrap().mode() & 0o777,
+        0o660,
+        "nginx's group may ask"
+    );
+    let ours = |path: &PathBuf| !before.contains(path) && !path.starts_with(ips.dir.join("fake"));
+    let made: Vec<_> = files(&ips.dir).into_iter().filter(ours).collect();
+    assert!(made.len() > 5, "{made:?}");
+    for path in made {
+        let found = path.symlink_metadata().unwrap();
+        let is_test_own =
+            path == private || path.ends_with("server.log") || path.ends_with("bin/sh");
+        if !is_test_own && !found.file_type().is_socket() {
+            assert_eq!(
+                found.mode() & 0o077,
+                0,
+                "{} {:o}",
+                path.display(),
+                found.mode()
+            );
+        }
+    }
+}
+
+/// A program in place of another, which writes down how it was started and then is it, with
+/// the verb that stood in its name.
+fn watched(ips: &Ips, program: &str, verb: &str) {
+    let path = ips.dir.join("bin").join(program);
+    let real = path.canonicalize().unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let script = format!(
+        "#!/bin/sh\n{{ tr '\\0' '\\n' </proc/$$/cmdline; echo; }} >>\"$FAKE_DIR/cmdlines\"\n\
+         {{ tr '\\0' '\\n' </proc/$$/environ; echo; }} >>\"$FAKE_DIR/environs.{program}\"\n\
+         exec {} {verb} \"$@\"\n",
+        real.display()
+    );
+    std::fs::write(&path, script).unwrap();
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn a_token_is_in_no_command_line_and_in_the_environment_of_the_verb_alone() {
+    for in_cluster in [false, true] {
+        let ips = if in_cluster {
+            Ips::in_cluster()
+        } else {
+            Ips::new()
+        };
+        ips.define("a");
+        if in_cluster {
+            watched(&ips, "om", "");
+            watched(&ips, "n_vm_create", "create");
+        } else {
+            watched(&ips, "n_vm", "");
+        }
+        ips.ok(&["create", "a", if in_cluster { "tch-001" } else { "box" }]);
+        let token = ips.given("N_VM_TOKEN").unwrap();
+        assert_eq!(token.len(), 64);
+        let read = |name: &str| {
+            std::fs::read_to_string(ips.dir.join("fake").join(name)).unwrap_or_default()
+        };
+        assert!(read("cmdlines").contains("create"), "it was watched");
+        assert!(!read("cmdlines").contains(&token));
+        let of_verb = if in_cluster { "n_vm_create" } else { "n_vm" };
+        assert!(
+            read(&format!("environs.{of_verb}")).contains(&token),
+            "it was watched"
+        );
+        assert!(!read("environs.om").contains(&token));
+        assert_eq!(read("environs.om").is_empty(), !in_cluster);
+        // What o_vm leaves: registry, log, journal.
+        for path in files(&ips.dir)
+            .iter()
+            .filter(|path| path.is_file() && !path.starts_with(ips.dir.join("fake")))
+        {
+            let bytes = std::fs::read(path).unwrap();
+            let is_there = bytes.windows(64).any(|part| part == token.as_bytes());
+            // The fake cluster keeps the log of its own calls; a real one keeps none.
+            assert!(
+                !is_there || path.starts_with(ips.dir.join("cluster")),
+                "{}",
+                path.display()
+            );
+        }
+    }
+}
+
+/// What a taken-over server might write where root reads.
+const HOSTILE: [&str; 16] = [
+    "",
+    "-rf",
+    "--connect=qemu+ssh://evil/system",
+    "../../../../etc/passwd",
+    "/etc/passwd",
+    "$(touch CANARY)",
+    "`touch CANARY`",
+    "; touch CANARY",
+    "a\nrun_command = touch CANARY",
+    "a\n[task#x]\ncommand = touch CANARY",
+    "{env.PATH}",
+    "\u{1b}[2J\u{1b}]0;owned\u{7}",
+    "a'; DROP TABLE vm; --",
+    "%s%n%x",
+    "a b",
+    "\u{202e}txt",
+];
+
+const VERBS: [&[&str]; 10] = [
+    &["sweep"],
+    &["list"],
+    &["show", "a"],
+    &["config", "a"],
+    &["operations"],
+    &["console", "a"],
+    &["start", "a"],
+    &["destroy", "a"],
+    &["export"],
+    &["nodes"],
+];
+
+/// Every text that root reads back, by the schema itself: a new column is tried as well.
+fn columns(sql: &Connection) -> Vec<(String, String)> {
+    let mut statement = sql
+        .prepare(
+            "SELECT t.name, c.name FROM sqlite_schema t, pragma_table_info(t.name) c \
+             WHERE t.type = 'table' AND c.type = 'TEXT' ORDER BY 1, 2",
+        )
+        .unwrap();
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
+    rows.unwrap().map(Result::unwrap).collect()
+}
+
+/// A registry with a row in every table, and a create that was left open.
+fn furnished() -> Ips {
+    let mut ips = Ips::in_cluster();
+    ips.set("IPS_NODES_RESTART", "on");
+    let made = ips.with_input(
+        &["define", "--id", "a", "-"],
+        "name=a\ncpu_count=1\nram_mb=64\nprovision_method=virt-install\ndisk_1_a=/dev/x\nvxlan_7=br7\n\
+         title=t\ndescription=d\nos_variant=o\nfirmware=uefi\nboot=hd\ncpu_model=m\n",
+    );
+    assert_eq!(made.code, 0, "{made:?}");
+    ips.ok(&["create", "a", "tch-001"]);
+    ips.define("b");
+    Connection::open(ips.dir.join("registry.db"))
+        .unwrap()
+        .execute_batch(
+            "INSERT INTO conflict VALUES ('b', 'tch-002', '2026-01-01T00:00:00.000Z', 'running'); \
+             INSERT INTO node VALUES ('tch-001', 'x', '1', 1, 1, '2026-01-01T00:00:00.000Z'); \
+             INSERT INTO token (hash, vm_id, node, addresses, expires_at, inventory) \
+                VALUES (x'00', 'a', 'tch-001', '10.0.0.1', '2036-01-01T00:00:00.000Z', 'node=tch-001'); \
+             UPDATE operation SET ended_at = NULL, exit_code = NULL; \
+             UPDATE vm SET desired = 'running', state = 'absent', vnc = '127.0.0.1:5900' WHERE vm_id = 'a'; \
+             PRAGMA wal_checkpoint(TRUNCATE);",
+        )
+        .unwrap();
+    ips
+}
+
+/// What a call of the node's program may look like.
+fn is_ours(call: &str) -> bool {
+    let words: Vec<_> = call.split(' ').collect();
+    match words[..] {
+        ["list", ref rest @ ..] => rest
+            .iter()
+            .all(|word| ["--json", "--report", "--definitions"].contains(word)),
+        [verb, id] => {
+            [
+                "create", "start", "stop", "pause", "unpause", "destroy", "status",
+            ]
+            .contains(&verb)
+                && ["a", "b"].contains(&id)
+        }
+        _ => false,
+    }
+}
+
+#[test]
+fn whatever_stands_in_the_registry_root_runs_opens_and_removes_nothing_of_its_choosing() {
+    let ips = furnished();
+    let registry = ips.dir.join("registry.db");
+    let whole = std::fs::read(&registry).unwrap();
+    let all = columns(&Connection::open(&registry).unwrap());
+    assert!(all.len() > 40, "{all:?}");
+    // Every value everywhere, to every verb, is the torture; else each column has one of them.
+    let (step, stride) = if std::env::var_os("HPS_TORTURE").is_some() {
+        (1, 1)
+    } else {
+        (HOSTILE.len(), 5)
+    };
+    let outside = files(&ips.dir);
+    for (at, (table, column)) in all.iter().enumerate() {
+        for value in HOSTILE.iter().skip(at % step).step_by(step) {
+            std::fs::write(&registry, &whole).unwrap();
+            for part in ["-wal", "-shm"] {
+                let _ = std::fs::remove_file(ips.dir.join(format!("registry.db{part}")));
+            }
+            let sql = Connection::open(&registry).unwrap();
+            sql.pragma_update(None, "ignore_check_constraints", true)
+                .unwrap();
+            sql.pragma_update(None, "foreign_keys", false).unwrap();
+            let written = sql.execute(
+                &format!("UPDATE OR IGNORE {table} SET {column} = ?1"),
+                [value],
+            );
+            assert!(written.is_ok(), "{table}.{column}: {written:?}");
+            drop(sql);
+            for args in VERBS.iter().skip(at % stride).step_by(stride) {
+                let what = format!("{table}.{column} = {value:?}: {args:?}");
+                let done = ips.o_vm(args);
+                assert!((0..=11).contains(&done.code), "{what}: {done:?}");
+                for text in [&done.out, &done.err] {
+                    let bad = |c: char| c.is_control() && c != '\n';
+                    assert!(!text.contains(bad), "{what}: {text:?}");
+                }
+            }
+            let strange: Vec<_> = ips
+                .calls()
+                .into_iter()
+                .filter(|call| !is_ours(call))
+                .collect();
+            assert!(
+                strange.is_empty(),
+                "{table}.{column} = {value:?}: {strange:?}"
+            );
+        }
+    }
+    let of_fakes = |path: &PathBuf| {
+        ["cluster", "fake", "locks"]
+            .iter()
+            .any(|part| path.starts_with(ips.dir.join(part)))
+    };
+    let is_known =
+        |path: &PathBuf| outside.contains(path) || of_fakes(path) || path.starts_with(&registry);
+    let more: Vec<_> = files(&ips.dir)
+        .into_iter()
+        .filter(|path| !is_known(path))
+        .collect();
+    assert!(
+        more.iter()
+            .all(|path| path.to_string_lossy().contains("registry.db-")),
+        "{more:?}"
+    );
+    assert!(outside.iter().all(|path| of_fakes(path)
+        || path.exists()
+        || path.to_string_lossy().contains("registry.db-")));
+}
+
+#[test]
+fn a_schema_that_acts_by_itself_does_not_act_for_root() {
+    let ips = Ips::new();
+    ips.define("a");
+    Connection::open(ips.dir.join("registry.db"))
+        .unwrap()
+        .execute_batch("CREATE TRIGGER t AFTER INSERT ON operation BEGIN UPDATE vm SET owner = NULL, owner_since = NULL; DELETE FROM audit; END")
+        .unwrap();
+    ips.ok(&["create", "a", "box"]);
+    assert_eq!(ips.vm("a")["node"], "box");
+}
+
+#[test]
+fn root_follows_no_link_in_the_folder_of_the_registry() {
+    for kind in ["symbolic", "hard"] {
+        for part in ["", "-wal", "-shm", "-journal"] {
+            if (kind, part) == ("hard", "") {
+                // `restore` itself leaves a second name when it is killed; what is no
+                // registry behind it is refused for that.
+                continue;
+            }
+            let ips = Ips::new();
+            ips.define("a");
+            let victim = ips.dir.join("victim");
+            std::fs::write(&victim, "root's own\n").unwrap();
+            let name = ips.dir.join(format!("registry.db{part}"));
+            let _ = std::fs::remove_file(&name);
+            if kind == "hard" {
+                std::fs::hard_link(&victim, &name).unwrap();
+            } else {
+                symlink(&victim, &name).unwrap();
+            }
+            let done = ips.o_vm(&[
+                "define", "--id", "b", "--name", "b", "--cpus", "1", "--ram", "64",
+            ]);
+            assert_eq!(done.code, 1, "{kind} {part}: {done:?}");
+            assert!(done.err.contains("registry"), "{kind} {part}: {done:?}");
+            let after = std::fs::read_to_string(&victim).unwrap();
+            assert_eq!(after, "root's own\n", "{kind} {part}");
+            assert_eq!(victim.metadata().unwrap().uid(), 0);
+        }
+    }
+}
+
+#[test]
+fn what_is_no_file_in_the_place_of_the_registry_does_not_hold_root_up() {
+    let ips = Ips::new();
+    assert_eq!(
+        ips.shell("mkfifo registry.db && chmod 600 registry.db")
+            .code,
+        0
+    );
+    let mut child = ips.command("o_vm").arg("list").spawn().unwrap();
+    let code = wait_for("o_vm to come back", || child.try_wait().unwrap());
+    assert_eq!(code.code(), Some(1));
+    let done = ips.shell("rm registry.db && mkdir registry.db");
+    assert_eq!(done.code, 0);
+    assert_eq!(ips.o_vm(&["list"]).code, 1);
+}
