@@ -55,19 +55,20 @@ fn killed_alone_the_same_create_waits_for_the_orphan_and_ends_right() {
         "{}",
         other.err
     );
-    let again = ips
+    let said = ips.dir.join("said");
+    let mut again = ips
         .command("o_vm")
         .args(["create", "a", "box"])
+        .stderr(std::fs::File::create(&said).unwrap())
         .spawn()
         .unwrap();
-    wait_for("the second create to wait for the lock", || {
-        let open = ips.shell(&format!("ls -l /proc/{}/fd", again.id()));
-        open.out.contains("/locks/").then_some(())
+    let says = || std::fs::read_to_string(&said).unwrap();
+    wait_for("the second create to wait for the first one's n_vm", || {
+        says().contains("step=waiting").then_some(())
     });
     ips.fake("list", &listed("running"));
     ips.unblock();
-    let done = Done::of(again);
-    assert_eq!(done.code, 0, "{done:?}");
+    assert_eq!(again.wait().unwrap().code(), Some(0), "{}", says());
     assert_eq!(
         ips.calls()
             .iter()

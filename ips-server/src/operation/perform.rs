@@ -120,7 +120,10 @@ impl Performer<'_> {
                     "stopped waiting; the operation goes on",
                 ));
             }
-            waited |= holder.is_some();
+            if let (Some(holder), false) = (&holder, waited) {
+                self.progress.step("waiting", &orphaned(holder));
+                waited = true;
+            }
             std::thread::sleep(LOCK_POLL);
         }
     }
@@ -308,13 +311,16 @@ fn held(holder: Option<&Holder>) -> String {
                 process.pid
             )
         }
-        Some(Holder {
-            operation,
-            verb,
-            node,
-            ..
-        }) => {
-            format!("operation {operation} ({verb} on {node}) still runs, though its o_vm is gone")
-        }
+        Some(holder) => orphaned(holder),
     }
+}
+
+fn orphaned(holder: &Holder) -> String {
+    let Holder {
+        operation,
+        verb,
+        node,
+        ..
+    } = holder;
+    format!("operation {operation} ({verb} on {node}) still runs, though its o_vm is gone")
 }
