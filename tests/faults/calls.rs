@@ -1,114 +1,157 @@
-//! System calls of `o_vm` that fail: the disk is full, broken, read-only, files and memory
-//! run out. No false success, no acknowledged change lost, the registry stays readable.
+//! A fault at each system call of `o_vm`, `n_vm` and the server: the disk is full, broken,
+//! read-only or slow, files and memory run out, the program is killed there. No false success,
+//! no acknowledged change lost, a registry that is sound, and the same command again ends right.
 
-use crate::harness::{Done, Ips};
+use crate::harness::Done;
+use crate::inject::{Fault, Program, Trace, run};
+use crate::rows::Row;
 use crate::sample::Sample;
-use crate::world::{Engine, VM, World};
+use crate::world::{Engine, World};
 
-/// What is made to fail, and how it can.
-const CALLS: [(&str, &[&str]); 8] = [
-    ("openat", &["EMFILE", "ENOSPC", "EACCES", "EIO"]),
-    ("pwrite64", &["ENOSPC", "EIO", "EROFS"]),
-    ("pread64", &["EIO"]),
-    ("fsync,fdatasync", &["EIO", "ENOSPC"]),
-    ("ftruncate", &["ENOSPC", "EIO"]),
-    ("write", &["ENOSPC", "EIO", "EPIPE"]),
-    ("clone,clone3,vfork", &["EAGAIN", "ENOMEM"]),
-    ("flock", &["EINTR", "ENOLCK"]),
+/// The calls that matter, and what can happen at them.
+const CALLS: [(&str, &[&str]); 11] = [
+    (
+        "openat",
+        &[
+            "KILL", "EMFILE", "ENOSPC", "EACCES", "EIO", "EROFS", "ENOMEM",
+        ],
+    ),
+    ("write,pwrite64", &["KILL", "ENOSPC", "EIO", "EROFS"]),
+    ("read,pread64", &["KILL", "EIO"]),
+    ("fsync,fdatasync", &["KILL", "EIO", "ENOSPC"]),
+    ("ftruncate", &["KILL", "ENOSPC", "EIO"]),
+    (
+        "rename,renameat,renameat2,link,linkat",
+        &["KILL", "ENOSPC", "EIO", "EROFS"],
+    ),
+    ("unlink,unlinkat,mkdir", &["KILL", "EIO", "EROFS"]),
+    ("connect", &["KILL", "ECONNREFUSED", "ENOMEM", "EMFILE"]),
+    (
+        "accept4,sendto,recvfrom",
+        &["KILL", "ECONNRESET", "EMFILE", "ENOMEM"],
+    ),
+    ("clone,clone3,vfork", &["KILL", "EAGAIN", "ENOMEM"]),
+    ("flock", &["KILL", "EINTR", "ENOLCK"]),
 ];
 
-/// Runs `o_vm` with its n-th call of that kind failing, or from the n-th on (`5+`).
-fn with_failing(ips: &Ips, calls: &str, error: &str, when: &str, args: &[&str]) -> Done {
-    let link = ips.dir.join("bin/sh");
-    if !link.exists() {
-        std::os::unix::fs::symlink("/bin/sh", link).unwrap();
+/// All of them, for strace.
+const ALL_CALLS: &str = "openat,write,pwrite64,read,pread64,fsync,fdatasync,ftruncate,rename,\
+    renameat,renameat2,link,linkat,unlink,unlinkat,mkdir,connect,accept4,sendto,recvfrom,clone,\
+    clone3,vfork,flock";
+
+/// No fault: the calls are only counted.
+pub(crate) fn count() -> Fault {
+    Fault {
+        calls: ALL_CALLS,
+        how: "none",
+        when: String::new(),
     }
-    let script = format!(
-        "exec strace -qq -o fired -e trace={calls} -e inject={calls}:error={error}:when={when} o_vm {}",
-        args.join(" ")
-    );
-    ips.run("sh", &["-c", &script])
 }
 
-/// Whether the fault was met at all.
-fn fired(ips: &Ips) -> bool {
-    let trace = std::fs::read_to_string(ips.dir.join("fired")).unwrap_or_default();
-    trace.contains("(INJECTED)")
+/// Every fault there is in a run that made these calls.
+fn all(trace: &Trace) -> Vec<Fault> {
+    let each = CALLS.iter().flat_map(|(calls, faults)| {
+        let numbers = 1..=trace.count(calls);
+        faults.iter().flat_map(move |how| {
+            numbers.clone().flat_map(move |number| {
+                // Once, and from then on; nobody is killed twice.
+                let whens = if *how == "KILL" {
+                    &[""][..]
+                } else {
+                    &["", "+"]
+                };
+                whens.iter().map(move |more| Fault {
+                    calls,
+                    how,
+                    when: format!("{number}{more}"),
+                })
+            })
+        })
+    });
+    each.collect()
 }
 
-fn is_sound(ips: &Ips, case: &str) {
-    let check = ips.shell("sqlite3 registry.db 'pragma integrity_check'");
+/// Tries one of `every` of the faults there are in a run without one.
+pub(crate) fn try_all(name: &str, every: u64, trace: &Trace, mut case: impl FnMut(&Fault) -> bool) {
+    let mut sample = Sample::one_of(every, name);
+    let mut faults = all(trace);
+    let there = faults.len();
+    faults.retain(|_| sample.takes());
+    let tried = faults.len();
+    let met = faults.iter().filter(|fault| case(fault)).count();
+    println!("{name}: {tried} of {there} cases, {met} met their fault");
+    // How often a program polls depends on the time.
+    assert!(met > 0 && (tried < 10 || met * 4 >= tried * 3), "{name}");
+}
+
+/// One verb with a fault at each call of one of the programs.
+fn verb(engine: Engine, program: Program, row: &Row, every: u64) {
+    let mut world = World::new(engine);
+    let name = format!("{engine:?} {program:?} {:?}", row.args(&world));
+    row.prepare(&world, &name);
+    let args = row.args(&world);
+    let (first, trace) = run(&mut world, program, &count(), &args);
+    assert_eq!(first.code, 0, "{name}: without a fault: {first:?}");
+    try_all(&name, every, &trace, |fault| {
+        let case = format!("{name}: {fault}");
+        row.prepare(&world, &case);
+        let (first, trace) = run(&mut world, program, fault, &args);
+        is_sound(&world, &case);
+        is_told(&first, fault, &case);
+        row.ends_right(&world, &first, &case);
+        trace.is_met()
+    });
+}
+
+fn is_sound(world: &World, case: &str) {
+    let check = world
+        .ips
+        .shell("sqlite3 registry.db 'pragma integrity_check'");
     assert_eq!(check.out, "ok\n", "{case}: {check:?}");
-    assert_eq!(ips.o_vm(&["list"]).code, 0, "{case}");
 }
 
-/// Each kind of call and error, at each number until there is no such call any more.
-fn at_each(name: &str, every: u64, mut case: impl FnMut(&str, &str, &str) -> bool) {
-    let mut tried = 0;
-    for (calls, errors) in CALLS {
-        for error in errors {
-            let mut sample = Sample::one_of(every, &format!("{name}{calls}{error}"));
-            for number in 1..600 {
-                if !sample.takes() {
-                    continue;
-                }
-                // Once, and from then on.
-                let goes_on = case(calls, error, &number.to_string());
-                tried += 2;
-                case(calls, error, &format!("{number}+"));
-                if !goes_on {
-                    break;
-                }
-            }
+/// Who is not killed says why it failed; stderr itself may be what fails.
+pub(crate) fn is_told(done: &Done, fault: &Fault, case: &str) {
+    let may_be_mute = fault.how == "KILL" || fault.calls.starts_with("write");
+    assert!(
+        done.code == 0 || may_be_mute || !done.err.is_empty(),
+        "{case}: {done:?}"
+    );
+}
+
+/// A slow disk is no failure.
+fn slow(engine: Engine, row: &Row) {
+    let mut world = World::new(engine);
+    for program in [Program::OVm, Program::NVm, Program::Server] {
+        for calls in ["fsync,fdatasync", "pwrite64", "read,pread64"] {
+            let (how, when) = ("slow", "1+".to_owned());
+            let fault = Fault { calls, how, when };
+            let case = format!("{engine:?} {program:?} {:?}: {fault}", row.args(&world));
+            row.prepare(&world, &case);
+            let args = row.args(&world);
+            let (first, _) = run(&mut world, program, &fault, &args);
+            assert_eq!(first.code, 0, "{case}: {first:?}");
+            row.ends_right(&world, &first, &case);
         }
     }
-    println!("{name}: {tried} cases");
-    assert!(tried > 10, "{tried}");
 }
 
-#[test]
-fn a_definition_is_made_whole_or_not_at_all() {
-    let ips = Ips::new();
-    ips.define("before");
-    let mut count = 0;
-    at_each("define", 6, |calls, error, when| {
-        count += 1;
-        let id = format!("v{count}");
-        let args = [
-            "define", "--id", &id, "--name", &id, "--cpus", "1", "--ram", "64",
-        ];
-        let done = with_failing(&ips, calls, error, when, &args);
-        let case = format!("define: {calls} {error} {when}: {done:?}");
-        is_sound(&ips, &case);
-        let there = ips.o_vm(&["show", &id]).code == 0;
-        assert!(done.code != 0 || there, "{case}: a false success");
-        // stderr itself may be what fails; else the reason is told.
-        let told = !done.err.is_empty() || calls == "write" || done.code == 0;
-        assert!(told, "{case}: no reason");
-        ips.o_vm(&["undefine", &id]);
-        fired(&ips)
-    });
-    assert_eq!(ips.vm("before")["name"], "before");
+mod o_vm {
+    use super::*;
+    crate::rows::test_each_row!(|row| verb(Engine::Local, Program::OVm, row, 60));
 }
 
-#[test]
-fn an_operation_ends_right_whatever_failed_in_it() {
-    let world = World::new(Engine::Local);
-    at_each("create", 12, |calls, error, when| {
-        let case = format!("create: {calls} {error} {when}");
-        world.make_disk();
-        let done = with_failing(&world.ips, calls, error, when, &["create", VM, "box"]);
-        let was_met = fired(&world.ips);
-        is_sound(&world.ips, &case);
-        world.holds(&case);
-        assert!(
-            done.code != 0 || world.domain("box").is_some(),
-            "{case}: a false success: {done:?}"
-        );
-        world.until_done(&["create", VM, "box"], &case);
-        world.ips.o_vm(&["sweep"]);
-        world.is_tidy(&case);
-        world.until_done(&["destroy", VM], &case);
-        was_met
-    });
+mod n_vm {
+    use super::*;
+    crate::rows::test_each_row!(|row| verb(Engine::Local, Program::NVm, row, 60));
+}
+
+mod server {
+    use super::*;
+    crate::rows::test_each_row!(|row| verb(Engine::Local, Program::Server, row, 20));
+}
+
+mod on_a_slow_disk {
+    use super::*;
+    crate::rows::test_each_row!(|row| slow(Engine::Local, row));
 }

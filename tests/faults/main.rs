@@ -11,10 +11,13 @@
 )]
 
 mod calls;
+mod changes;
 mod cluster;
 #[path = "../ips/harness.rs"]
 #[expect(dead_code, reason = "shared with the tests of o_vm")]
 mod harness;
+mod inject;
 mod matrix;
+mod rows;
 mod sample;
 mod world;

@@ -29,6 +29,7 @@ impl World {
             Engine::OpenSvc => (Ips::in_cluster(), vec!["tch-001", "tch-002"]),
         };
         use_the_real_n_vm(&ips);
+        ips.set("IPS_NODES_RESTART", "on");
         for node in &nodes {
             make_node(&ips, node);
         }
@@ -99,14 +100,18 @@ impl World {
 
     /// `running yes`: the state of the VM's domain on a node, and whether it is persistent.
     pub(crate) fn domain(&self, node: &str) -> Option<String> {
-        let uuid = hps_core::identity::uuid_of_id(&VM.parse().unwrap());
-        let folder = self.of(node, &format!("domains/{uuid}"));
+        let folder = self.domain_folder(node);
         let read = |file: &str| fs::read_to_string(folder.join(file)).ok();
         Some(format!(
             "{} {}",
             read("state")?.trim(),
             read("persistent")?.trim()
         ))
+    }
+
+    fn domain_folder(&self, node: &str) -> PathBuf {
+        let uuid = hps_core::identity::uuid_of_id(&VM.parse().unwrap());
+        self.of(node, &format!("domains/{uuid}"))
     }
 
     /// The nodes that have a domain of the VM.
@@ -136,7 +141,15 @@ impl World {
         }
     }
 
-    /// Nothing is left: no open operation, no token, no service.
+    /// The node is rebooted: its libvirt knows nothing of the VM.
+    pub(crate) fn lose(&self, node: &str) {
+        let _ = fs::remove_dir_all(self.domain_folder(node));
+        let pools = self.of(node, "pools");
+        fs::remove_dir_all(&pools).unwrap();
+        fs::create_dir(pools).unwrap();
+    }
+
+    /// Nothing is left: no open operation, no token of one, no service.
     pub(crate) fn is_tidy(&self, when: &str) {
         let open: Vec<_> = self
             .ips
@@ -147,7 +160,7 @@ impl World {
         assert!(open.is_empty(), "{when}: {open:?}");
         let tokens = self
             .ips
-            .shell("sqlite3 registry.db 'select count(*) from token'");
+            .shell("sqlite3 registry.db 'select count(*) from token where operation is not null'");
         assert_eq!(tokens.out, "0\n", "{when}: tokens: {tokens:?}");
         if self.engine == Engine::OpenSvc {
             assert!(
@@ -156,6 +169,17 @@ impl World {
                 self.ips.services()
             );
         }
+    }
+
+    /// Sweeps until there is nothing left to care for.
+    pub(crate) fn until_swept(&self, when: &str) {
+        wait_for(&format!("{when}: a sweep to find all well"), || {
+            let swept = self.ips.o_vm(&["sweep"]);
+            self.holds(when);
+            let care = swept.out.lines().find(|line| line.starts_with("care:"));
+            eprintln!("{when}: sweep {}: {}", swept.code, care.unwrap_or_default());
+            (swept.code == 0 && care.is_none()).then_some(())
+        });
     }
 
     /// Runs `o_vm` until it is done with what an earlier one left.
@@ -180,9 +204,10 @@ impl World {
     }
 }
 
+const VERBS: [&str; 6] = ["create", "start", "stop", "pause", "unpause", "destroy"];
 const NEIGHBOUR: &str = "8f14e45f-ceea-467f-a0f6-1a2b3c4d5e6f";
 
-/// The real n_vm and the fakes of libvirt in the place of the fake n_vm.
+/// The real n_vm, in which system calls can be made to fail, and the fakes of libvirt.
 fn use_the_real_n_vm(ips: &Ips) {
     let target = Path::new(env!("CARGO_BIN_EXE_ips-server"))
         .parent()
@@ -199,9 +224,11 @@ fn use_the_real_n_vm(ips: &Ips) {
         let _ = fs::remove_file(bin.join(name));
         std::os::unix::fs::symlink(from, bin.join(name)).unwrap();
     };
-    link(&program, "n_vm");
-    for verb in ["create", "start", "stop", "pause", "unpause", "destroy"] {
-        link(&program, &format!("n_vm_{verb}"));
+    fs::create_dir(bin.join("real")).unwrap();
+    let of_verbs = VERBS.iter().map(|verb| format!("n_vm_{verb}"));
+    for name in of_verbs.chain(["n_vm".to_owned()]) {
+        link(&fakes.join("under-strace"), &name);
+        link(&program, &format!("real/{name}"));
     }
     for fake in ["virsh", "virt-install", "qemu-img", "node-fake.sh"] {
         link(&fakes.join(fake), fake);

@@ -1,10 +1,10 @@
-//! `o_vm backup` and `o_vm restore`: there and back, and what is refused.
+//! `o_vm backup` and `o_vm restore`: there and back, and what is refused. Faults in them are
+//! in tests/faults/changes.rs.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 
-use crate::harness::{Ips, wait_for};
+use crate::harness::Ips;
 
 fn path(ips: &Ips, name: &str) -> String {
     ips.dir.join(name).display().to_string()
@@ -127,35 +127,4 @@ fn a_backup_goes_through_no_link_and_replaces_only_when_it_is_whole() {
         "{done:?}"
     );
     ips.ok(&["restore", &file]);
-}
-
-/// Killed at any rename, link, sync or unlink: there always is a registry, and it is whole.
-#[test]
-fn a_restore_killed_anywhere_leaves_a_whole_registry() {
-    let ips = Ips::new();
-    ips.define("a");
-    let file = path(&ips, "copy");
-    ips.ok(&["backup", &file]);
-    ips.define("b");
-    let _ = std::os::unix::fs::symlink("/bin/sh", ips.dir.join("bin/sh"));
-    for call in ["/^rename", "/^link", "fsync,fdatasync", "/^unlink"] {
-        for number in 1..30 {
-            let script = format!(
-                "exec strace -f -qq -o /dev/null -e trace={call} -e inject={call}:signal=KILL:when={number} o_vm restore {file}"
-            );
-            let done = ips.run("sh", &["-c", &script]);
-            assert!(
-                Path::new(&ips.dir.join("registry.db")).exists(),
-                "{call} {number}"
-            );
-            assert_eq!(ips.vm("a")["name"], "a", "{call} {number}: {done:?}");
-            if done.code == 0 {
-                break;
-            }
-            assert!(number < 29, "{call}: no end");
-        }
-    }
-    wait_for("the new one", || {
-        (ips.o_vm(&["show", "b"]).code == 1).then_some(())
-    });
 }

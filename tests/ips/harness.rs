@@ -289,6 +289,31 @@ impl Ips {
         }
     }
 
+    /// Starts the server again where it has ended, at the same address.
+    pub(crate) fn revive(&mut self) {
+        let ended = |server: &mut Child| server.try_wait().unwrap().is_some();
+        if self.server.as_mut().is_some_and(ended) {
+            let address = format!("127.0.0.1:{}", self.port);
+            self.serve_at(&address);
+        }
+    }
+
+    /// A shell among the programs of this IPS; `args` are its `$1` and so on.
+    pub(crate) fn sh(&self, script: &str, args: &[&str]) -> Command {
+        let link = self.dir.join("bin/sh");
+        if !link.exists() {
+            std::os::unix::fs::symlink("/bin/sh", link).unwrap();
+        }
+        let mut command = self.command("sh");
+        command.args(["-c", script, "sh"]).args(args);
+        command
+    }
+
+    /// Runs a script there.
+    pub(crate) fn run_sh(&self, script: &str, args: &[&str]) -> Done {
+        Done::of(self.sh(script, args).spawn().unwrap())
+    }
+
     /// Writes a file for the fake n_vm.
     pub(crate) fn fake(&self, name: &str, text: &str) -> &Self {
         std::fs::write(self.dir.join("fake").join(name), text).unwrap();

@@ -2,7 +2,7 @@
 //! with its child; then the same command again, or a sweep. One record, one claim, no
 //! operation left open.
 
-use crate::harness::{Done, Ips, kill, wait_for};
+use crate::harness::{Ips, kill, wait_for};
 
 fn with_vm() -> Ips {
     let mut ips = Ips::new();
@@ -137,42 +137,4 @@ fn a_sweep_leaves_what_still_runs_and_what_nobody_can_say() {
     ips.fake("list", &listed("running"));
     ips.ok(&["sweep"]);
     assert!(all_ended(&ips));
-}
-
-/// Kills `o_vm create` at its n-th call of a system call, runs it again, and compares.
-fn killed_at(syscall: &str, n: u32) -> bool {
-    let ips = with_vm();
-    ips.fake("list", "[]");
-    let script = format!(
-        "exec strace -qq -o /dev/null -e trace={syscall} -e inject={syscall}:signal=KILL:when={n} o_vm create a box"
-    );
-    let mut command = ips.command("../bin/sh");
-    let _ = std::os::unix::fs::symlink("/bin/sh", ips.dir.join("bin/sh"));
-    let first = Done::of(command.args(["-c", &script]).spawn().unwrap());
-    let was_killed = first.code != 0;
-    wait_for("the orphan to end", || {
-        let again = ips.o_vm(&["create", "a", "box"]);
-        assert!(matches!(again.code, 0 | 10), "{syscall} {n}: {again:?}");
-        (again.code == 0).then_some(())
-    });
-    assert!(all_ended(&ips), "{syscall} {n}: {:?}", ips.operations());
-    let vm = ips.vm("a");
-    assert_eq!(
-        (vm["node"].as_str(), vm["state"].as_str()),
-        (Some("box"), Some("running")),
-        "{syscall} {n}"
-    );
-    was_killed
-}
-
-#[test]
-fn killed_at_any_commit_the_same_create_ends_right() {
-    for syscall in ["fsync,fdatasync", "pwrite64", "clone,clone3,vfork"] {
-        let step = if syscall == "pwrite64" { 5 } else { 1 };
-        let killed = (1..60)
-            .step_by(step)
-            .take_while(|n| killed_at(syscall, *n))
-            .count();
-        assert!(killed > 0, "{syscall}: never killed");
-    }
 }

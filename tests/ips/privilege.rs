@@ -11,11 +11,7 @@ use crate::harness::{Done, Ips, wait_for};
 
 /// Runs `o_vm` as somebody whose umask takes nothing away.
 fn with_no_umask(ips: &Ips, args: &[&str]) -> Done {
-    let _ = symlink("/bin/sh", ips.dir.join("bin/sh"));
-    ips.run(
-        "sh",
-        &[&["-c", "umask 0; exec \"$@\"", "sh", "o_vm"], args].concat(),
-    )
+    ips.run_sh("umask 0; exec \"$@\"", &[&["o_vm"], args].concat())
 }
 
 fn files(dir: &Path) -> Vec<PathBuf> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::harness::{Ips, SPEC, wait_for};
+use crate::harness::{Ips, SPEC, kill, wait_for};
 
 const GET_CONFIG: &str = "/cgi-bin/boot_manager.sh?cmd=vm&get_config=get_config&vm_id=abc-1";
 
@@ -220,6 +220,22 @@ fn term_ends_it_with_0_within_two_seconds() {
 }
 
 #[test]
+fn killed_and_started_again_it_answers_at_the_same_address() {
+    let mut ips = serving("token", "");
+    let (idle, before) = (
+        std::net::TcpStream::connect(("127.0.0.1", ips.port)).unwrap(),
+        ips.server_pid(),
+    );
+    kill(before, "KILL");
+    wait_for("another server", || {
+        ips.revive();
+        (ips.server_pid() != before).then_some(())
+    });
+    assert_eq!(ips.get("/healthz").status, 200);
+    drop(idle);
+}
+
+#[test]
 fn it_survives_running_out_of_file_descriptors() {
     let ips = serving("token", "");
     let limit = format!("prlimit --pid {} --nofile=40:40", ips.server_pid());
@@ -252,7 +268,7 @@ fn it_listens_on_a_unix_socket() {
         done.out.contains("\"status\":\"ok\"").then_some(())
     });
     assert!(socket.exists());
-    crate::harness::kill(server.id(), "TERM");
+    kill(server.id(), "TERM");
     assert_eq!(server.wait().unwrap().code(), Some(0));
 }
 

@@ -10,6 +10,7 @@ use hps_core::verb::Verb;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use uuid::Uuid;
 
+use super::tokens::forget_expired_tokens;
 use super::vms::Desired;
 use super::{Author, Registry, RegistryError, audit, column, line, optional_line};
 use crate::operation::options::Options;
@@ -243,11 +244,10 @@ impl Registry {
         hash: [u8; 32],
     ) -> Result<(), RegistryError> {
         self.write(|tx| {
+            let now = Timestamp::now();
+            forget_expired_tokens(tx, now)?;
             let sql = "INSERT INTO token (hash, node, expires_at) VALUES (?1, ?2, ?3)";
-            tx.execute(
-                sql,
-                params![hash, node.as_str(), Timestamp::now().plus(INVENTORY_LIFE)],
-            )?;
+            tx.execute(sql, params![hash, node.as_str(), now.plus(INVENTORY_LIFE)])?;
             Ok(())
         })
     }

@@ -78,7 +78,7 @@ impl Registry {
     ) -> Result<(), RegistryError> {
         self.write(|tx| {
             let now = Timestamp::now();
-            tx.execute("DELETE FROM token WHERE expires_at <= ?1", [now])?;
+            forget_expired_tokens(tx, now)?;
             tx.execute(
                 "INSERT INTO token (hash, vm_id, expires_at) VALUES (?1, ?2, ?3)",
                 params![hash, vm.as_str(), now.plus(life)],
@@ -130,6 +130,15 @@ impl Registry {
             rows.collect()
         })
     }
+}
+
+/// Those of nobody who could have revoked them: made by hand, or of a process that was killed.
+pub(super) fn forget_expired_tokens(
+    tx: &Transaction<'_>,
+    now: Timestamp,
+) -> Result<(), RegistryError> {
+    tx.execute("DELETE FROM token WHERE expires_at <= ?1", [now])?;
+    Ok(())
 }
 
 /// What stands in the journal already, where a report wants to be.
