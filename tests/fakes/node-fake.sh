@@ -3,7 +3,8 @@
 # name and folder; `calls` gets a line per call. Nothing here is a mock of libvirt's
 # judgement: it keeps what was said and prints it in the form of tests/fixtures/virsh.
 #
-# Faults: `at` says "MODE 7", and that is done at the 7th act (see `act`);
+# Faults: `at` says "MODE 7", and that is done at the 7th act (see `act`), with "MODE 7+" from
+# then on; wild-before and wild-after are the shell script `wild`, with nothing or all done;
 # `answers/PROGRAM-VERB.rc` (with .out and .err) is replayed instead;
 # `answers/PROGRAM-VERB.hang` never answers. Kill tests: `hold` says "before 7" or
 # "after 7", and the 7th act stops at a fifo until somebody writes there.
@@ -38,6 +39,8 @@ act() {
         fail-after) "$@"; code=1 ;;
         kill-after) "$@"; end_parent; exit 1 ;;
         twice) "$@"; "$@" || code=$? ;;
+        wild-before) exec sh "$FAKE_DIR/wild" ;;
+        wild-after) "$@" >/dev/null; exec sh "$FAKE_DIR/wild" ;;
         *) "$@" || code=$? ;;
     esac
     act=$this
@@ -63,7 +66,10 @@ moment() {
     mode=
     [ -e "$FAKE_DIR/at" ] || return 0
     read -r wanted number <"$FAKE_DIR/at"
-    [ "$number" = "$act" ] || return 0
+    case $number in
+        *+) [ "$act" -ge "${number%+}" ] || return 0 ;;
+        *) [ "$act" = "$number" ] || return 0 ;;
+    esac
     mode=$wanted
     say "$mode $number $*" >"$FAKE_DIR/happened"
 }

@@ -16,6 +16,7 @@ mod cluster;
 #[path = "../ips/harness.rs"]
 #[expect(dead_code, reason = "shared with the tests of o_vm")]
 mod harness;
+mod hostile;
 mod inject;
 mod matrix;
 mod rows;

@@ -24,6 +24,11 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(engine: Engine) -> Self {
+        Self::with(engine, &[])
+    }
+
+    /// One whose nodes have more in their environment.
+    pub(crate) fn with(engine: Engine, more: &[(&'static str, &str)]) -> Self {
         let (mut ips, nodes) = match engine {
             Engine::Local => (Ips::new(), vec!["box"]),
             Engine::OpenSvc => (Ips::in_cluster(), vec!["tch-001", "tch-002"]),
@@ -35,8 +40,7 @@ impl World {
         }
         match engine {
             Engine::Local => {
-                let list = environment(&ips, "box");
-                for (key, value) in list {
+                for (key, value) in environment(&ips, "box", more) {
                     ips.set(key, &value);
                 }
                 ips.serve();
@@ -47,8 +51,7 @@ impl World {
                     .set("IPS_WAIT_MARGIN", "2");
                 for node in &nodes {
                     let path = format!("PATH={}:/usr/bin:/bin", ips.dir.join("bin").display());
-                    let list = environment(&ips, node);
-                    let pairs: Vec<_> = list
+                    let pairs: Vec<_> = environment(&ips, node, more)
                         .iter()
                         .map(|(key, value)| format!("{key}={value}"))
                         .collect();
@@ -236,7 +239,11 @@ fn use_the_real_n_vm(ips: &Ips) {
 }
 
 /// What a node's programs are told.
-fn environment(ips: &Ips, node: &str) -> Vec<(&'static str, String)> {
+fn environment(
+    ips: &Ips,
+    node: &str,
+    more: &[(&'static str, &str)],
+) -> Vec<(&'static str, String)> {
     let at = |file: &str| {
         ips.dir
             .join("nodes")
@@ -245,14 +252,16 @@ fn environment(ips: &Ips, node: &str) -> Vec<(&'static str, String)> {
             .display()
             .to_string()
     };
-    vec![
+    let usual = [
         ("FAKE_DIR", at("")),
         ("N_VM_STATE_DIR", at("state")),
         ("N_VM_CONFIG", at("node.conf")),
         ("N_VM_POLL_INTERVAL", "0.005".to_owned()),
         ("N_VM_RESEND_INTERVAL", "0.02".to_owned()),
         ("N_VM_LOCK_TIMEOUT", "5".to_owned()),
-    ]
+    ];
+    let more = more.iter().map(|(key, value)| (*key, (*value).to_owned()));
+    usual.into_iter().chain(more).collect()
 }
 
 fn make_node(ips: &Ips, node: &str) {

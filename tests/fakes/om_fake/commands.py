@@ -71,7 +71,7 @@ def main(folder, argv):
     except Failed as failed:
         out, code = failed.out, failed.code
         sys.stderr.write("Error: %s\n" % failed.text)
-    if moments.after(mode):
+    if moments.after(cluster, mode):
         return 1
     return faults.answer(cluster, name, out, code)
 

@@ -1,9 +1,11 @@
-"""A fault at the n-th call: `set/at` says "MODE N", calls are counted in `count` since then.
+"""A fault at the n-th call: `set/at` says "MODE N", calls are counted in `count` since then;
+"MODE N+" is from the n-th on.
 
 MODE is fail-before (exit 1, nothing done), fail-after (done, exit 1, no answer),
 kill-before, kill-after (the caller is killed and nothing or all is done), orphan-before
-(the caller is killed and the call goes on), or MARK:NODE, which marks a node as
-`om-cluster` does (stopped, killed, cut) before the call. What happened is told in `happened`.
+(the caller is killed and the call goes on), MARK:NODE, which marks a node as `om-cluster`
+does (stopped, killed, cut) before the call, or wild-before, wild-after: `om` is the shell script
+`set/wild` from then on, with nothing or all done. What happened is told in `happened`.
 """
 
 import fcntl
@@ -25,17 +27,26 @@ def reached(cluster, name):
         count = int(file.read() or 0) + 1
         file.truncate(0)
         file.write(str(count))
-    if count != int(number):
+    first = int(number.rstrip("+"))
+    if count < first or (count > first and not number.endswith("+")):
         return None
     with open(cluster.path("happened"), "w") as file:
         file.write("%s %d %s\n" % (mode, count, name))
     return mode
 
 
+def go_wild(cluster):
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv("/bin/sh", ["sh", cluster.path("set", "wild")])
+
+
 def before(cluster, mode):
     """What happens before the call; True where that is all."""
     if mode is None:
         return False
+    if mode == "wild-before":
+        go_wild(cluster)
     if mode in ("kill-before", "orphan-before"):
         os.kill(os.getppid(), signal.SIGKILL)
     mark, colon, node = mode.partition(":")
@@ -47,8 +58,10 @@ def before(cluster, mode):
     return mode in ("fail-before", "kill-before")
 
 
-def after(mode):
+def after(cluster, mode):
     """What happens after the call; True where its answer is lost."""
+    if mode == "wild-after":
+        go_wild(cluster)
     if mode == "kill-after":
         os.kill(os.getppid(), signal.SIGKILL)
     return mode in ("kill-after", "fail-after")

@@ -1,0 +1,243 @@
+//! `om`, virsh and virt-install gone wild, at each of their calls in every verb: they hang,
+//! ignore TERM and keep stdout open through a grandchild, print 50 MB, lie in another language,
+//! die by a signal. `o_vm` is back in time, in bounded memory, with the right code; the reason
+//! is in the journal, no process is left, and the same command again ends right.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use crate::harness::{Done, Ips};
+use crate::rows::Row;
+use crate::sample::Sample;
+use crate::world::{Engine, World};
+
+/// Seconds, as in [`World`] and in [`with_hurry`]; what a verb may take by its settings.
+const LOCAL_DEADLINE: f64 = VERB + 1.0;
+const OPENSVC_DEADLINE: f64 = OM + 2.0 + VERB + 1.0 + 2.0 + 2.0;
+const VERB: f64 = 6.0;
+const OM: f64 = 1.0;
+/// What it may take besides.
+const MARGIN: f64 = 5.0;
+/// Of the largest of all processes, in KiB.
+const MEMORY: u64 = 64 * 1024;
+
+/// Ways to misbehave, as shell; `$MARK` tells its grandchildren from anybody else's.
+const WAYS: [(&str, &str); 10] = [
+    ("hangs", "exec sleep $MARK"),
+    (
+        "ignores TERM and keeps stdout",
+        "trap '' TERM; (trap '' TERM; sleep $MARK) & sleep $MARK",
+    ),
+    (
+        "ends, and its grandchild keeps stdout",
+        "setsid sleep $MARK & exit 0",
+    ),
+    ("prints 50 MB", "yes x | head -c 50000000"),
+    (
+        "prints 50 MB of errors",
+        "yes x | head -c 50000000 >&2; exit 1",
+    ),
+    (
+        "says an error and exits 0",
+        "echo 'Error: no daemon'; echo 'error: no connection' >&2; exit 0",
+    ),
+    (
+        "speaks German",
+        "echo 'Der Dienst wurde ausgeführt: ja'; exit 0",
+    ),
+    (
+        "stops in mid-JSON",
+        "printf '[{\"cluster\":{\"node\":{\"tch-001\":{\"sta'; exit 0",
+    ),
+    ("dies by a signal", "kill -SEGV $$"),
+    (
+        "writes to the terminal",
+        "printf '\\033]0;x\\007\\033[2J\\r\\n' >&2; printf '\\033[31m\\000\\n'; exit 1",
+    ),
+];
+
+/// Who goes wild.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Program {
+    Om,
+    /// virsh or virt-install, on the first node.
+    Libvirt,
+}
+
+/// A world that has little patience.
+fn with_hurry(engine: Engine) -> World {
+    let mut world = World::with(
+        engine,
+        &[
+            ("N_VM_VIRSH_TIMEOUT", "0.5"),
+            ("N_VM_VIRT_INSTALL_TIMEOUT", "1"),
+        ],
+    );
+    let (om, verb) = (OM.to_string(), VERB.to_string());
+    world
+        .ips
+        .set("IPS_OM_TIMEOUT", &om)
+        .set("IPS_VERB_TIMEOUT", &verb)
+        .set("IPS_TASK_MARGIN", "1");
+    world
+}
+
+/// How a command went, as its operator sees it.
+struct Seen {
+    done: Done,
+    took: Duration,
+    peak_kib: u64,
+}
+
+/// Runs `o_vm`, and measures it.
+fn measured(ips: &Ips, args: &[&str]) -> Seen {
+    let _ = std::os::unix::fs::symlink("/usr/bin/python3", ips.dir.join("bin/python3"));
+    let script = "import resource, subprocess, sys\n\
+                  code = subprocess.run(sys.argv[1:]).returncode\n\
+                  print('\\n%d' % resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, flush=True)\n\
+                  sys.exit(code if code >= 0 else 128 - code)";
+    let began = Instant::now();
+    let done = ips.run("python3", &[&["-c", script, "o_vm"], args].concat());
+    let peak_kib = done.out.lines().last().unwrap().parse().unwrap();
+    let took = began.elapsed();
+    Seen {
+        done,
+        took,
+        peak_kib,
+    }
+}
+
+/// One wild program, at its n-th call; `6+`: from then on.
+struct Wildness {
+    program: Program,
+    way: &'static str,
+    script: &'static str,
+    mode: &'static str,
+    when: String,
+}
+
+impl Wildness {
+    /// Runs the command with it; what happened is empty where that call was never made.
+    fn run(&self, world: &World, args: &[&str], mark: &str) -> (Seen, String) {
+        let cluster = world.ips.dir.join("cluster");
+        let node = world.of(world.node(), "");
+        let (folder, set) = match self.program {
+            Program::Om => (cluster.clone(), cluster.join("set")),
+            Program::Libvirt => (node.clone(), node),
+        };
+        for left in ["count", "acts", "happened"] {
+            let _ = fs::remove_file(folder.join(left));
+        }
+        fs::write(set.join("wild"), format!("MARK={mark}\n{}\n", self.script)).unwrap();
+        fs::write(set.join("at"), format!("{} {}\n", self.mode, self.when)).unwrap();
+        let seen = measured(&world.ips, args);
+        fs::remove_file(set.join("at")).unwrap();
+        let happened = fs::read_to_string(folder.join("happened")).unwrap_or_default();
+        (seen, happened.trim().to_owned())
+    }
+}
+
+fn is_civil(world: &World, seen: &Seen, case: &str) {
+    let deadline = match world.engine {
+        Engine::Local => LOCAL_DEADLINE,
+        Engine::OpenSvc => OPENSVC_DEADLINE,
+    };
+    let case = format!(
+        "{case}: {:?} after {:?}, {} KiB",
+        seen.done, seen.took, seen.peak_kib
+    );
+    assert!(seen.took.as_secs_f64() < deadline + MARGIN, "{case}");
+    assert!(seen.peak_kib < MEMORY, "{case}");
+    let is_short = |line: &str| line.len() < 2000 && !line.chars().any(char::is_control);
+    assert!(seen.done.err.lines().all(is_short), "{case}");
+    // What was begun and did not go well says why in the journal.
+    let journal = world.ips.operations();
+    for operation in journal.iter().filter(|one| one["exit_code"] != 0) {
+        let steps = operation["steps"].as_array().unwrap();
+        let last = steps.last().map_or("", |step| step["result"].as_str().unwrap());
+        let why = operation["reason"].as_str().unwrap_or(last);
+        assert!(is_short(why) && why.len() > 8, "{case}: {operation}");
+    }
+}
+
+/// What runs still of a wild program's own; then nothing does.
+fn left_behind(world: &World, mark: &str) -> String {
+    let find = format!("pgrep -xa sleep | grep ' {mark}$'");
+    let left = world.ips.shell(&find).out;
+    world
+        .ips
+        .shell(&format!("{find} | cut -d' ' -f1 | xargs -r kill -9"));
+    left
+}
+
+/// One case; false once there is no such call any more.
+fn case(world: &World, row: &Row, wildness: &Wildness) -> bool {
+    let args = row.args(world);
+    let Wildness {
+        program,
+        way,
+        mode,
+        when,
+        script,
+    } = wildness;
+    let case = format!("{:?} {args:?}: {program:?} {way}, {mode} {when}", world.engine);
+    row.prepare(world, &case);
+    let mark = format!("47{:07}", std::process::id());
+    let (seen, happened) = wildness.run(world, &args, &mark);
+    let case = format!("{case} ({happened})");
+    is_civil(world, &seen, &case);
+    let left = left_behind(world, &mark);
+    // What put itself into a session of its own is nobody's to end; a task of OpenSVC that
+    // is past its time loses its own process, not what it started.
+    let is_ours = !script.contains("setsid") && world.engine == Engine::Local;
+    assert!(left.is_empty() || !is_ours, "{case}: left {left}");
+    row.ends_right(world, &seen.done, &case);
+    !happened.is_empty()
+}
+
+/// Every way at every call of a verb, once and from then on.
+fn verb(engine: Engine, program: Program, row: &Row, every: u64) {
+    let world = with_hurry(engine);
+    let name = format!("{engine:?} {:?} {program:?}", row.args(&world));
+    let mut tried = 0;
+    for (way, script) in WAYS {
+        for mode in ["wild-before", "wild-after"] {
+            let mut sample = Sample::one_of(every, &format!("{name}{way}{mode}"));
+            for number in 1.. {
+                let mut is_there = true;
+                for more in ["", "+"] {
+                    if sample.takes() {
+                        let when = format!("{number}{more}");
+                        is_there = case(
+                            &world,
+                            row,
+                            &Wildness {
+                                program,
+                                way,
+                                script,
+                                mode,
+                                when,
+                            },
+                        );
+                        tried += u32::from(is_there);
+                    }
+                }
+                if !is_there {
+                    break;
+                }
+                assert!(number < 200, "{name}: no end");
+            }
+        }
+    }
+    println!("{name}: {tried} cases");
+}
+
+mod libvirt {
+    use super::*;
+    crate::rows::test_each_row!(|row| verb(Engine::Local, Program::Libvirt, row, 60));
+}
+
+mod om {
+    use super::*;
+    crate::rows::test_each_row!(|row| verb(Engine::OpenSvc, Program::Om, row, 200));
+}
