@@ -22,8 +22,10 @@ pub use error::{Context, ExecError, argv_text};
 
 /// How much of stdout and of stderr is kept, in bytes, unless `keep` says otherwise.
 pub const KEEP_BYTES: usize = 1024 * 1024;
-/// How long a group may take to end after SIGTERM before SIGKILL.
+/// How long a group may take to end after SIGTERM before SIGKILL, and after that.
 const TERM_GRACE: Duration = Duration::from_secs(2);
+/// The same for a child that merely reads: it has nothing to put in order.
+const READER_GRACE: Duration = Duration::from_millis(300);
 /// How long output is still read once the child itself has ended.
 const DRAIN_GRACE: Duration = Duration::from_millis(300);
 /// Longest nap between two looks at the child.
@@ -147,7 +149,11 @@ impl<'a> Command<'a> {
         let end = self.watch(&mut child, &mut capture, began);
         let left_alone = matches!(end, Ok(End::Interrupted(OnFlag::Leave)));
         if !left_alone && (!matches!(end, Ok(End::Exited(_))) || capture.is_open()) {
-            end_group(&mut child, &mut capture);
+            let grace = match self.interrupt {
+                Some((_, OnFlag::End)) => READER_GRACE,
+                Some((_, OnFlag::Leave)) | None => TERM_GRACE,
+            };
+            end_group(&mut child, &mut capture, grace);
         }
         let streams = capture.finish();
         tracing::debug!(argv = %context.argv_text(), ms = millis(began.elapsed()), "child ended");
@@ -267,11 +273,11 @@ fn is_secret(key: &OsStr) -> bool {
 }
 
 /// TERM, then KILL, to the whole group; gives up on a child the kernel cannot end.
-fn end_group(child: &mut Child, capture: &mut Capture) {
+fn end_group(child: &mut Child, capture: &mut Capture, grace: Duration) {
     let Ok(pid) = i32::try_from(child.id()).map(Pid::from_raw) else {
         return;
     };
-    for (signal, grace) in [(Signal::SIGTERM, TERM_GRACE), (Signal::SIGKILL, TERM_GRACE)] {
+    for (signal, grace) in [(Signal::SIGTERM, grace), (Signal::SIGKILL, TERM_GRACE)] {
         // The group may be gone already.
         let _ = killpg(pid, signal);
         let until = Instant::now() + grace;

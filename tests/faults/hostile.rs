@@ -11,9 +11,11 @@ use crate::rows::Row;
 use crate::sample::Sample;
 use crate::world::{Engine, World};
 
-/// Seconds, as in [`World`] and in [`with_hurry`]; what a verb may take by its settings.
+/// Seconds, as in [`World`] and in [`with_hurry`]. What a verb may take by its settings: with
+/// OpenSVC the time-outs of instance, verb with its two margins and delete, and up to four
+/// questions one after the other.
 const LOCAL_DEADLINE: f64 = VERB + 1.0;
-const OPENSVC_DEADLINE: f64 = OM + 2.0 + VERB + 1.0 + 2.0 + 2.0;
+const OPENSVC_DEADLINE: f64 = 2.0 + (VERB + 1.0 + 2.0) + 2.0 + 4.0 * OM;
 const VERB: f64 = 6.0;
 const OM: f64 = 1.0;
 /// What it may take besides.
@@ -154,7 +156,9 @@ fn is_civil(world: &World, seen: &Seen, case: &str) {
     let journal = world.ips.operations();
     for operation in journal.iter().filter(|one| one["exit_code"] != 0) {
         let steps = operation["steps"].as_array().unwrap();
-        let last = steps.last().map_or("", |step| step["result"].as_str().unwrap());
+        let last = steps
+            .last()
+            .map_or("", |step| step["result"].as_str().unwrap());
         let why = operation["reason"].as_str().unwrap_or(last);
         assert!(is_short(why) && why.len() > 8, "{case}: {operation}");
     }
@@ -180,7 +184,10 @@ fn case(world: &World, row: &Row, wildness: &Wildness) -> bool {
         when,
         script,
     } = wildness;
-    let case = format!("{:?} {args:?}: {program:?} {way}, {mode} {when}", world.engine);
+    let case = format!(
+        "{:?} {args:?}: {program:?} {way}, {mode} {when}",
+        world.engine
+    );
     row.prepare(world, &case);
     let mark = format!("47{:07}", std::process::id());
     let (seen, happened) = wildness.run(world, &args, &mark);

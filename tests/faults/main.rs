@@ -13,12 +13,15 @@
 mod calls;
 mod changes;
 mod cluster;
+mod crowd;
 #[path = "../ips/harness.rs"]
 #[expect(dead_code, reason = "shared with the tests of o_vm")]
 mod harness;
 mod hostile;
 mod inject;
 mod matrix;
+mod operators;
+mod power;
 mod rows;
 mod sample;
 mod world;

@@ -49,17 +49,7 @@ impl World {
                 ips.set("IPS_VERB_TIMEOUT", "6")
                     .set("IPS_TASK_MARGIN", "1")
                     .set("IPS_WAIT_MARGIN", "2");
-                for node in &nodes {
-                    let path = format!("PATH={}:/usr/bin:/bin", ips.dir.join("bin").display());
-                    let pairs: Vec<_> = environment(&ips, node, more)
-                        .iter()
-                        .map(|(key, value)| format!("{key}={value}"))
-                        .collect();
-                    let words = ["env", node, &path]
-                        .into_iter()
-                        .chain(pairs.iter().map(String::as_str));
-                    ips.cluster(&words.collect::<Vec<_>>());
-                }
+                join_cluster(&ips, &nodes, more);
             }
         }
         let world = Self { ips, engine, nodes };
@@ -211,7 +201,7 @@ const VERBS: [&str; 6] = ["create", "start", "stop", "pause", "unpause", "destro
 const NEIGHBOUR: &str = "8f14e45f-ceea-467f-a0f6-1a2b3c4d5e6f";
 
 /// The real n_vm, in which system calls can be made to fail, and the fakes of libvirt.
-fn use_the_real_n_vm(ips: &Ips) {
+pub(crate) fn use_the_real_n_vm(ips: &Ips) {
     let target = Path::new(env!("CARGO_BIN_EXE_ips-server"))
         .parent()
         .unwrap();
@@ -238,8 +228,23 @@ fn use_the_real_n_vm(ips: &Ips) {
     }
 }
 
+/// Tells the daemons of a fake cluster's nodes what their programs are told.
+pub(crate) fn join_cluster(ips: &Ips, nodes: &[&str], more: &[(&'static str, &str)]) {
+    let path = format!("PATH={}:/usr/bin:/bin", ips.dir.join("bin").display());
+    for node in nodes {
+        let pairs: Vec<_> = environment(ips, node, more)
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
+        let words = ["env", node, &path]
+            .into_iter()
+            .chain(pairs.iter().map(String::as_str));
+        ips.cluster(&words.collect::<Vec<_>>());
+    }
+}
+
 /// What a node's programs are told.
-fn environment(
+pub(crate) fn environment(
     ips: &Ips,
     node: &str,
     more: &[(&'static str, &str)],
@@ -264,7 +269,7 @@ fn environment(
     usual.into_iter().chain(more).collect()
 }
 
-fn make_node(ips: &Ips, node: &str) {
+pub(crate) fn make_node(ips: &Ips, node: &str) {
     let dir = ips.dir.join("nodes").join(node);
     for folder in ["domains", "pools", "answers", "others"] {
         fs::create_dir_all(dir.join(folder)).unwrap();

@@ -1,0 +1,131 @@
+//! Many operators at once on one registry, some of whom are killed: never two of one VM,
+//! never two operations on it at a time, and the journal has every outcome.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::harness::Done;
+use crate::operators::{Deed, Random, Site, deed};
+use crate::world::Engine;
+
+/// How many operators there are.
+const OPERATORS: u64 = 8;
+
+/// One outcome, as an operator saw it.
+struct Seen {
+    deed: Deed,
+    done: Done,
+}
+
+#[test]
+fn a_thousand_operations_of_many_operators_at_once() {
+    crowd(Engine::Local, 1000);
+}
+
+/// A tenth of that; all of it under `HPS_TORTURE=1`.
+#[test]
+fn many_operators_at_once_in_a_cluster() {
+    let all = std::env::var_os("HPS_TORTURE").is_some();
+    crowd(Engine::OpenSvc, if all { 1000 } else { 100 });
+}
+
+fn crowd(engine: Engine, deeds: u64) {
+    let site = Site::new(engine, 6);
+    let seed = Random::seed(7);
+    let (seen, left, ended) = (
+        Mutex::new(Vec::new()),
+        AtomicU64::new(deeds),
+        AtomicBool::new(false),
+    );
+    std::thread::scope(|threads| {
+        let operators: Vec<_> = (0..OPERATORS)
+            .map(|number| {
+                let (site, seen, left) = (&site, &seen, &left);
+                threads.spawn(move || operate(site, seed + number, left, seen))
+            })
+            .collect();
+        threads.spawn(|| {
+            while !ended.load(Ordering::Relaxed) {
+                site.holds("meanwhile");
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        });
+        let failed = operators
+            .into_iter()
+            .any(|operator| operator.join().is_err());
+        ended.store(true, Ordering::Relaxed);
+        assert!(!failed, "an operator met what must not be");
+    });
+    site.comes_to_rest("at the end");
+    let seen = seen.into_inner().unwrap();
+    one_at_a_time(&site);
+    let counts = all_is_journaled(&site, &seen);
+    println!(
+        "{engine:?}: {} outcomes seen, by exit code: {counts:?}",
+        seen.len()
+    );
+    assert!(
+        counts.contains_key(&0) && counts.contains_key(&10),
+        "{counts:?}"
+    );
+}
+
+fn operate(site: &Site, seed: u64, left: &AtomicU64, seen: &Mutex<Vec<Seen>>) {
+    let mut random = Random::of(seed);
+    let more = || {
+        let taken = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
+        taken.is_ok()
+    };
+    while more() {
+        let deed = deed(&mut random, site);
+        if let Some(done) = deed.act(site) {
+            assert!(matches!(done.code, 0..=11), "{deed:?}: {done:?}");
+            seen.lock().unwrap().push(Seen { deed, done });
+        }
+    }
+}
+
+/// By the journal's own times.
+fn one_at_a_time(site: &Site) {
+    let overlaps = site.ask(
+        "select a.vm_id, a.operation, b.operation from operation a join operation b \
+         on a.vm_id = b.vm_id and a.operation < b.operation \
+         where a.started_at < b.ended_at and b.started_at < a.ended_at",
+    );
+    assert!(overlaps.is_empty(), "{overlaps:?}");
+}
+
+/// Whoever was given an operation finds it in the journal, ended as he was told; what was
+/// refused left nothing there. Returns how often each exit code was seen.
+fn all_is_journaled(site: &Site, seen: &[Seen]) -> BTreeMap<i32, usize> {
+    let journal: BTreeMap<String, String> = site
+        .ask("select operation, exit_code from operation")
+        .iter()
+        .map(|line| line.split_once('|').unwrap())
+        .map(|(operation, code)| (operation.to_owned(), code.to_owned()))
+        .collect();
+    let mut counts = BTreeMap::<_, usize>::new();
+    for Seen { deed, done } in seen.iter().filter(|seen| seen.deed.is_operation()) {
+        *counts.entry(done.code).or_default() += 1;
+        let record: Option<serde_json::Value> = serde_json::from_str(&done.out).ok();
+        let Some(record) = record else {
+            // Refused, or nothing to do: said without an operation.
+            assert!(matches!(done.code, 0 | 1 | 2 | 10), "{deed:?}: {done:?}");
+            continue;
+        };
+        let operation = record["operation"].as_str().unwrap();
+        let code = journal.get(operation).unwrap_or_else(|| {
+            panic!("{deed:?} was given {operation}, which is not in the journal: {done:?}")
+        });
+        // Doubt is settled later.
+        let is_same = *code == done.code.to_string() || done.code == 11;
+        assert!(
+            is_same,
+            "{deed:?} ended with {}, journal: {code}",
+            done.code
+        );
+    }
+    counts
+}

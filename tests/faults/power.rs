@@ -1,0 +1,192 @@
+//! The power goes while everybody writes: server, operators and nodes are killed (-9) at once,
+//! round after round on one registry. Whatever was acknowledged is there afterwards: each
+//! definition, each change, each operation with its end, each report.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::time::Duration;
+
+use hps_core::report::Report;
+use hps_core::state::VmState;
+use hps_core::verb::Verb;
+use ips_server::operation::options::Options;
+use ips_server::operation::token::Token;
+use ips_server::registry::operations::{Beginning, Begun};
+use ips_server::registry::{Author, Registry};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use uuid::Uuid;
+
+use crate::harness::{kill, wait_for};
+use crate::operators::{Random, Site};
+use crate::world::Engine;
+
+/// Reports that a round has ready for sending.
+const REPORTS: u32 = 30;
+
+/// What writes in a round: each writes down what was acknowledged, right after it was.
+/// `$1` is the round, `$2` the server's address.
+const WRITERS: [&str; 4] = [
+    "n=0; while :; do n=$((n+1))
+        o_vm define --id d$1-$n --name d$1-$n --cpus 1 --ram 64 >/dev/null &&
+        echo \"define d$1-$n\" >>acks.define; done",
+    "n=0; while :; do n=$((n+1))
+        o_vm set v0 title=$1.$(printf %06d $n) >/dev/null &&
+        echo \"set $1.$(printf %06d $n)\" >>acks.set; done",
+    "while :; do for words in 'create v1 box-a' 'stop v1 force' 'destroy v1 --keep-storage'; do
+        set -- \"$1\" \"$2\" $words
+        shift 2; o_vm \"$@\" --json 2>/dev/null |
+        sed -n 's/.*\"operation\":\"\\([^\"]*\\)\".*\"exit_code\":0.*/operation \\1/p' >>acks.operation
+        set -- round address; done; done",
+    "for body in reports/*; do
+        read -r token <tokens/${body#*/}
+        curl -sf -m 5 -H \"Authorization: Bearer $token\" --data-binary @$body \
+            \"http://$2/cgi-bin/boot_manager.sh?cmd=vm&report=report\" &&
+        echo \"report ${body#*/}\" >>acks.report; done; sleep 60",
+];
+
+fn author() -> Author {
+    Author {
+        who: "test".to_owned(),
+        source: "test".to_owned(),
+        reason: None,
+    }
+}
+
+/// Operations that nodes will report of, with their bodies and tokens as files.
+fn prepare_reports(site: &Site, round: u32) {
+    for folder in ["reports", "tokens"] {
+        let _ = fs::remove_dir_all(site.ips.dir.join(folder));
+        fs::create_dir(site.ips.dir.join(folder)).unwrap();
+    }
+    let mut registry = Registry::open(&site.ips.dir.join("registry.db")).unwrap();
+    for number in 0..REPORTS {
+        let vm_id = format!("r{round}-{number}").parse().unwrap();
+        let text = format!("name={vm_id}\ncpu_count=1\nram_mb=64\nprovision_method=virt-install\n");
+        let config = hps_core::config::VmConfig::parse(text.as_bytes()).unwrap();
+        let all = [(vm_id, config.config)];
+        registry.define(&author(), &all).unwrap();
+        let [(vm_id, _)] = all;
+        let (operation, token) = (Uuid::new_v4(), Token::new());
+        let beginning = Beginning {
+            operation,
+            vm: &vm_id,
+            verb: Verb::Create,
+            node: &"tch-001".parse().unwrap(),
+            options: &Options::default(),
+        };
+        assert_eq!(
+            registry.begin(&author(), &beginning).unwrap(),
+            Begun::Journaled
+        );
+        let begun = registry.operation(operation).unwrap().unwrap();
+        registry.grant(&begun, token.hash(), None).unwrap();
+        let report = Report {
+            operation,
+            vm_id,
+            verb: Verb::Create,
+            node: "tch-001".parse().unwrap(),
+            exit_code: 0,
+            state: VmState::Running,
+            message: "made".to_owned(),
+        };
+        let name = operation.to_string();
+        fs::write(site.ips.dir.join("reports").join(&name), report.to_text()).unwrap();
+        fs::write(site.ips.dir.join("tokens").join(&name), token.expose()).unwrap();
+    }
+}
+
+/// One round: everybody writes for a while, then nobody does.
+fn round(site: &mut Site, number: u32, random: &mut Random) {
+    prepare_reports(site, number);
+    let address = format!("127.0.0.1:{}", site.ips.port);
+    let writers: Vec<_> = WRITERS
+        .iter()
+        .map(|script| {
+            let mut writer = site.ips.sh(script, &[&number.to_string(), &address]);
+            writer.envs(site.environment("box-a")).process_group(0);
+            writer.spawn().unwrap()
+        })
+        .collect();
+    std::thread::sleep(Duration::from_millis(20 + random.below(300)));
+    kill(site.ips.server_pid(), "KILL");
+    for writer in &writers {
+        let group = Pid::from_raw(i32::try_from(writer.id()).unwrap());
+        killpg(group, Signal::SIGKILL).unwrap();
+    }
+    for mut writer in writers {
+        writer.wait().unwrap();
+    }
+    let before = site.ips.server_pid();
+    wait_for("the server to be back", || {
+        site.ips.revive();
+        (site.ips.server_pid() != before).then_some(())
+    });
+}
+
+fn lines(site: &Site, file: &str) -> Vec<String> {
+    let text = fs::read_to_string(site.ips.dir.join(file)).unwrap_or_default();
+    text.lines()
+        .filter_map(|line| line.split_once(' '))
+        .map(|(_, what)| what.to_owned())
+        .collect()
+}
+
+/// All that was acknowledged in any round so far is there.
+fn is_there(site: &Site, round: u32) {
+    let has = |sql: &str| site.ask(sql).into_iter().collect::<BTreeSet<_>>();
+    let missing = |file: &str, sql: &str| {
+        let there = has(sql);
+        let mut acknowledged = lines(site, file);
+        acknowledged.retain(|one| !there.contains(one));
+        assert!(
+            acknowledged.is_empty(),
+            "round {round}: lost: {acknowledged:?}"
+        );
+    };
+    assert_eq!(site.ask("pragma integrity_check"), ["ok"], "round {round}");
+    missing("acks.define", "select vm_id from vm");
+    missing(
+        "acks.operation",
+        "select operation from operation where exit_code = 0",
+    );
+    missing(
+        "acks.report",
+        "select operation from operation where report_exit_code = 0",
+    );
+    if let Some(last) = lines(site, "acks.set").last() {
+        let title = site.ask("select title from vm where vm_id = 'v0'");
+        // One more may have been written and not been acknowledged any more.
+        let order = |text: &str| {
+            let (round, number) = text.split_once('.').unwrap();
+            (
+                round.parse::<u32>().unwrap(),
+                number.parse::<u32>().unwrap(),
+            )
+        };
+        assert!(
+            order(&title[0]) >= order(last),
+            "round {round}: {title:?} {last}"
+        );
+    }
+}
+
+/// 40 rounds; all 200 under `HPS_TORTURE=1`.
+#[test]
+fn nothing_acknowledged_is_lost_when_everybody_is_killed() {
+    let all = std::env::var_os("HPS_TORTURE").is_some();
+    let mut site = Site::new(Engine::Local, 2);
+    let mut random = Random::of(Random::seed(3));
+    let rounds = if all { 200 } else { 40 };
+    for number in 1..=rounds {
+        round(&mut site, number, &mut random);
+        is_there(&site, number);
+    }
+    let counts = ["define", "set", "operation", "report"]
+        .map(|what| (what, lines(&site, &format!("acks.{what}")).len()));
+    println!("{rounds} rounds, acknowledged: {counts:?}");
+    assert!(counts.iter().all(|(_, count)| *count >= 10), "{counts:?}");
+    let ended = site.run("box-a", &["sweep"]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+}
