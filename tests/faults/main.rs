@@ -14,6 +14,7 @@ mod calls;
 mod changes;
 mod cluster;
 mod crowd;
+mod disk;
 #[path = "../ips/harness.rs"]
 #[expect(dead_code, reason = "shared with the tests of o_vm")]
 mod harness;
