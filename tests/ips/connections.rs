@@ -1,5 +1,5 @@
-//! Connections to `ips-server` in bad times: kept alive across the end of tiny_http's
-//! accept loop, cut off in the middle, there when the server is told to end.
+//! Connections to `ips-server` in bad times: kept while there are no files for others, cut
+//! off in the middle, there when the server is told to end.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -36,7 +36,7 @@ fn answer(stream: &mut (impl Read + Write), request: &str) -> std::io::Result<St
     Ok(text + &String::from_utf8(body).unwrap())
 }
 
-/// Leaves the server no file descriptor until its accept loop has failed.
+/// Leaves the server no file descriptor until it could not accept a connection.
 fn starve(ips: &Ips) {
     let limit = |number: u32| {
         let pid = ips.server_pid();
@@ -48,9 +48,9 @@ fn starve(ips: &Ips) {
     let hoard: Vec<_> = (0..20)
         .filter_map(|_| TcpStream::connect(("127.0.0.1", ips.port)).ok())
         .collect();
-    wait_for("the accept loop to fail", || {
+    wait_for("a connection to be refused", || {
         ips.server_log()
-            .contains("accepting connections failed")
+            .contains("accepting a connection failed")
             .then_some(())
     });
     drop(hoard);
@@ -58,7 +58,7 @@ fn starve(ips: &Ips) {
 }
 
 #[test]
-fn a_kept_connection_outlives_the_accept_loop_that_took_it() {
+fn a_kept_connection_outlives_a_lack_of_files() {
     let mut ips = Ips::new();
     ips.serve();
     let mut kept = connect(&ips);
@@ -74,7 +74,7 @@ fn a_kept_connection_outlives_the_accept_loop_that_took_it() {
 }
 
 #[test]
-fn a_unix_socket_outlives_its_accept_loop_and_goes_with_the_server() {
+fn a_unix_socket_outlives_a_lack_of_files_and_goes_with_the_server() {
     let ips = Ips::new();
     let socket = ips.dir.join("ips.sock");
     let log = std::fs::File::create(ips.dir.join("server.log")).unwrap();
@@ -94,9 +94,9 @@ fn a_unix_socket_outlives_its_accept_loop_and_goes_with_the_server() {
     let pid = server.id();
     ips.shell(&format!("prlimit --pid {pid} --nofile=1:4096"));
     let poke = UnixStream::connect(&socket).unwrap();
-    wait_for("the accept loop to fail", || {
+    wait_for("a connection to be refused", || {
         ips.server_log()
-            .contains("accepting connections failed")
+            .contains("accepting a connection failed")
             .then_some(())
     });
     drop(poke);

@@ -1,4 +1,4 @@
-//! The limits that tiny_http lacks.
+//! What nginx keeps from the server.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -1,8 +1,8 @@
 //! What people and monitoring may read: JSON under /v1, health and metrics. Read-only.
 
 use hps_core::names::{VmId, VmName};
+use hyper::Method;
 use serde::Serialize;
-use tiny_http::Method;
 
 use super::{Asked, Body, Reply, Worker};
 use crate::access;
@@ -18,7 +18,7 @@ pub(super) fn get(
     asked: &Asked,
     answer: fn(&Worker, &Asked) -> Result<Reply, RegistryError>,
 ) -> Reply {
-    if !matches!(asked.method, Method::Get | Method::Head) {
+    if !matches!(asked.method, Method::GET | Method::HEAD) {
         return Reply::error(405, "only GET and HEAD");
     }
     if let Err(denied) = access::people(&asked.client, &worker.shared.settings) {

@@ -4,7 +4,7 @@
 use hps_core::kv::one_line;
 use hps_core::names::VmId;
 use hps_core::report::{DomainReport, Inventory, Report};
-use tiny_http::Method;
+use hyper::Method;
 
 use super::query::Query;
 use super::{Asked, Body, Reply, Worker};
@@ -15,7 +15,7 @@ use crate::registry::tokens::{Grant, Taken};
 
 /// Answers a command; every refusal is `error=TEXT`.
 pub(super) fn answer(worker: &Worker, asked: &Asked) -> Reply {
-    if !matches!(asked.method, Method::Get | Method::Post) {
+    if !matches!(asked.method, Method::GET | Method::POST) {
         return Reply::refusal(405, "only GET and POST");
     }
     let body = match &asked.body {

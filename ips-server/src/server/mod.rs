@@ -1,36 +1,43 @@
 //! `ips-server serve`: answers nodes (boot_manager.rs), people and monitoring (api.rs).
-//! tiny_http is used in listen.rs and here only. It has no time-outs and no limits of
-//! its own: it listens on loopback or a unix socket, behind nginx.
+//! Connections are in seats.rs (who may stay) and connection.rs (HTTP, by hyper); requests are
+//! read and answered here.
 
 mod api;
 mod boot_manager;
-mod crew;
+mod connection;
 mod limiter;
 mod listen;
 mod metrics;
+mod pool;
 pub(crate) mod query;
 mod reply;
+mod seats;
+mod stream;
 mod supervisor;
 
 use std::cell::RefCell;
-use std::io::Read;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use tiny_http::{Header, Method, Request, Response};
+use hyper::Method;
+use hyper::body::Bytes;
+use hyper::http::request::Parts;
+use nix::sys::resource::{Resource, getrlimit};
 
 use crate::access::{Client, client_address};
 use crate::error::chain;
 use crate::registry::{Registry, RegistryError};
 use crate::settings::{Auth, Settings};
-use crew::Crew;
 use limiter::Limiter;
 use listen::{Endpoint, Listening};
 use metrics::Metrics;
+use pool::Pool;
 use query::Query;
 use reply::Reply;
+use seats::{Seats, Sitting};
+use stream::Stream;
 
 /// The IPS command interface, as installed nodes know it.
 const BOOT_MANAGER: &str = "/cgi-bin/boot_manager.sh";
@@ -42,8 +49,16 @@ const MAX_BODY: usize = hps_core::kv::MAX_BYTES;
 const MAX_INVENTORY: usize = hps_core::kv::MAX_BLOCKS_BYTES;
 /// How long requests under way may take once the server is told to end.
 const DRAIN: Duration = Duration::from_millis(1500);
-/// How often a worker looks up from waiting.
+/// How often it is looked up from waiting for a connection.
 const TICK: Duration = Duration::from_millis(100);
+/// How long a client may take no more of its answer.
+const WRITE_LIMIT: Duration = Duration::from_secs(5);
+/// How many connections there are at most; the unit allows 512 tasks.
+const MOST_CONNECTIONS: u64 = 256;
+/// Files that are not connections: registries, the log, the socket itself.
+const OTHER_FILES: u64 = 40;
+/// What the stack of a connection's thread may take, in bytes.
+const STACK: usize = 512 * 1024;
 
 /// The server could not start, or not go on.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +92,8 @@ struct Worker {
 /// A request, read.
 struct Asked {
     method: Method,
+    /// With its query.
+    target: String,
     path: String,
     query: Result<Query, query::QueryError>,
     client: Client,
@@ -84,9 +101,17 @@ struct Asked {
 }
 
 enum Body {
-    Read(Vec<u8>),
+    Read(Bytes),
     TooLong,
     Broken,
+}
+
+/// Who answers. A config is never kept waiting by what may take long: a write that waits for
+/// another, a listing of everything.
+struct Office {
+    shared: Arc<Shared>,
+    configs: Pool,
+    others: Pool,
 }
 
 /// Serves until SIGTERM or SIGINT; then no new requests, those under way are answered.
@@ -99,13 +124,12 @@ pub fn serve(settings: Settings) -> Result<(), ServeError> {
         signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(ServeError::Signals)?;
     }
     // Opened before listening: who connects finds a registry that works.
-    let open = || Registry::open(&settings.registry);
-    let front = open()?;
-    let helpers = (0..helper_count())
-        .map(|_| open())
+    let open = |_| Registry::open(&settings.registry);
+    let registries = (0..2 * worker_count())
+        .map(open)
         .collect::<Result<Vec<_>, _>>()?;
     let endpoint = Endpoint::parse(&settings.listen);
-    let listening = Listening::open(&endpoint).map_err(|source| ServeError::Listen {
+    let listening = Listening::open(&endpoint, TICK).map_err(|source| ServeError::Listen {
         endpoint: settings.listen.clone(),
         source,
     })?;
@@ -126,58 +150,169 @@ pub fn serve(settings: Settings) -> Result<(), ServeError> {
         limiter: Limiter::default(),
         stop,
     });
-    let worker = |registry| Worker {
-        shared: Arc::clone(&shared),
-        registry: RefCell::new(registry),
-    };
-    let crew = Crew::start(
-        listening,
-        worker(front),
-        helpers.into_iter().map(worker).collect(),
-    );
+    let office = Arc::new(Office::new(&shared, registries));
     supervisor::ready(&address);
     let watched = Arc::clone(&shared);
     std::thread::spawn(move || supervisor::feed_watchdog(&watched, &reach));
-    while !shared.stop.load(Ordering::Relaxed) {
-        std::thread::sleep(TICK);
-    }
+    let seats = Arc::new(Seats::new(most_connections()));
+    receive(&listening, &seats, &office);
     supervisor::stopping();
-    crew.drain(DRAIN);
+    drop(listening);
+    seats.drain(DRAIN);
     tracing::info!("ended");
     Ok(())
 }
 
-fn helper_count() -> usize {
+fn worker_count() -> usize {
     std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, 8))
 }
 
-impl Worker {
-    /// One bad request must not take a worker down.
-    fn answer_safely(&self, request: Request) {
-        let answered =
-            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.answer(request)));
-        if answered.is_err() {
-            tracing::error!("a request made its worker panic; report this");
+/// Fewer where there are not as many files.
+fn most_connections() -> usize {
+    let files = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft);
+    let most = files.saturating_sub(OTHER_FILES).clamp(8, MOST_CONNECTIONS);
+    usize::try_from(most).unwrap_or(usize::MAX)
+}
+
+/// Takes connections until the server ends.
+fn receive(listening: &Listening, seats: &Arc<Seats>, office: &Arc<Office>) {
+    while !office.shared.stop.load(Ordering::Relaxed) {
+        match listening.accept() {
+            Ok(Some((stream, peer))) => seat(stream, peer, seats, office),
+            Ok(None) => {}
+            Err(error) => {
+                office.warn_once("accepting a connection failed; trying again", &error);
+                // Too many files, or too little memory.
+                seats.make_room();
+                std::thread::sleep(TICK / 4);
+            }
+        }
+    }
+}
+
+/// Gives a connection a seat and a thread; where there is none it is closed.
+fn seat(stream: Stream, peer: Option<SocketAddr>, seats: &Arc<Seats>, office: &Arc<Office>) {
+    if stream.set_up(WRITE_LIMIT).is_err() {
+        return;
+    }
+    let Some(sitting) = seats.take(stream) else {
+        return;
+    };
+    let shared = Arc::clone(office);
+    let serve = move || {
+        let Sitting { seat, .. } = &sitting;
+        connection::serve(&shared, seat, peer);
+    };
+    let thread = std::thread::Builder::new().stack_size(STACK);
+    if let Err(error) = thread.spawn(serve) {
+        office.warn_once("a connection got no thread", &error);
+        seats.make_room();
+    }
+}
+
+impl Office {
+    fn new(shared: &Arc<Shared>, mut registries: Vec<Registry>) -> Self {
+        let worker = |registry| Worker {
+            shared: Arc::clone(shared),
+            registry: RefCell::new(registry),
+        };
+        let others = registries.split_off(registries.len() / 2);
+        Self {
+            shared: Arc::clone(shared),
+            configs: Pool::new(registries.into_iter().map(worker).collect()),
+            others: Pool::new(others.into_iter().map(worker).collect()),
         }
     }
 
-    fn answer(&self, mut request: Request) {
-        let began = Instant::now();
-        let target = request.url().to_owned();
-        let (route, reply) = if target.len() > MAX_TARGET {
-            let why = "the request target is too long";
-            match target.starts_with(BOOT_MANAGER) {
-                true => ("boot_manager", Reply::refusal(414, why)),
-                false => ("other", Reply::error(414, why)),
-            }
-        } else {
-            self.route(&read(&mut request, &target, &self.shared.settings))
+    /// What somebody asks for; its body is still to come.
+    fn ask(&self, head: &Parts, peer: Option<SocketAddr>) -> Asked {
+        let settings = &self.shared.settings;
+        // The last of several: what our own proxy has added stands at the end.
+        let header = |name: &str| {
+            let last = head.headers.get_all(name).iter().next_back();
+            last.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
         };
-        let status = reply.status;
-        let head_only = *request.method() == Method::Head;
-        // The client may be gone; there is nobody left to tell.
-        let _ = request.respond(http(reply, head_only));
-        self.shared.metrics.count(route, status, began.elapsed());
+        let token = header("authorization")
+            .as_deref()
+            .and_then(bearer)
+            .map(str::to_owned);
+        let address = client_address(
+            peer.map(|peer| peer.ip()),
+            header("x-forwarded-for").as_deref(),
+            &settings.trusted_proxy,
+        );
+        let target = head.uri.path_and_query();
+        Asked {
+            method: head.method.clone(),
+            target: target.map(ToString::to_string).unwrap_or_default(),
+            path: head.uri.path().to_owned(),
+            query: Query::parse(head.uri.query().unwrap_or_default()),
+            client: Client { address, token },
+            body: Body::Broken,
+        }
+    }
+
+    /// Answers it. One bad request must not take a worker down.
+    fn answer(&self, asked: &Asked) -> Reply {
+        let began = Instant::now();
+        let pool = if asked.is_for_config() {
+            &self.configs
+        } else {
+            &self.others
+        };
+        let answer = || pool.with(|worker| worker.answer(asked));
+        let answered = std::panic::catch_unwind(std::panic::AssertUnwindSafe(answer));
+        let (route, reply) = match answered {
+            Ok(Some(answered)) => answered,
+            Ok(None) => ("other", Reply::error(503, "too many requests at once")),
+            Err(_) => {
+                tracing::error!("a request made its worker panic; report this");
+                ("other", Reply::error(500, "report this"))
+            }
+        };
+        self.shared
+            .metrics
+            .count(route, reply.status, began.elapsed());
+        reply
+    }
+
+    /// What may happen a thousand times a second is not told as often.
+    fn warn_once(&self, what: &str, error: &std::io::Error) {
+        if self.shared.limiter.admits(Ipv4Addr::UNSPECIFIED.into()) {
+            tracing::warn!(%error, "{what}");
+        }
+    }
+}
+
+impl Asked {
+    fn is_for_config(&self) -> bool {
+        let query = self.query.as_ref().ok();
+        self.path == BOOT_MANAGER && query.is_some_and(|query| query.get("get_config").is_some())
+    }
+
+    /// How long its body may be, in bytes.
+    fn longest_body(&self) -> usize {
+        match &self.query {
+            Ok(query)
+                if self.client.token.is_some() && query.get("report") == Some("inventory") =>
+            {
+                MAX_INVENTORY
+            }
+            Ok(_) | Err(_) => MAX_BODY,
+        }
+    }
+}
+
+impl Worker {
+    fn answer(&self, asked: &Asked) -> (&'static str, Reply) {
+        if asked.target.len() <= MAX_TARGET {
+            return self.route(asked);
+        }
+        let why = "the request target is too long";
+        match asked.path == BOOT_MANAGER {
+            true => ("boot_manager", Reply::refusal(414, why)),
+            false => ("other", Reply::error(414, why)),
+        }
     }
 
     fn route(&self, asked: &Asked) -> (&'static str, Reply) {
@@ -211,88 +346,9 @@ impl Worker {
     }
 }
 
-fn read(request: &mut Request, target: &str, settings: &Settings) -> Asked {
-    let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    // The last of several: what our own proxy has added stands at the end.
-    let header = |name: &'static str| {
-        let mut headers = request.headers().iter();
-        headers
-            .rfind(|header| header.field.equiv(name))
-            .map(|header| header.value.as_str().to_owned())
-    };
-    let token = header("Authorization")
-        .as_deref()
-        .and_then(bearer)
-        .map(str::to_owned);
-    let peer: Option<IpAddr> = request.remote_addr().map(std::net::SocketAddr::ip);
-    let address = client_address(
-        peer,
-        header("X-Forwarded-For").as_deref(),
-        &settings.trusted_proxy,
-    );
-    let query = Query::parse(query);
-    let most = match &query {
-        Ok(query) if token.is_some() && query.get("report") == Some("inventory") => MAX_INVENTORY,
-        Ok(_) | Err(_) => MAX_BODY,
-    };
-    Asked {
-        method: request.method().clone(),
-        path: path.to_owned(),
-        query,
-        client: Client { address, token },
-        body: read_body(request, most),
-    }
-}
-
 fn bearer(header: &str) -> Option<&str> {
     let (scheme, token) = header.split_once(' ')?;
     scheme
         .eq_ignore_ascii_case("bearer")
         .then_some(token.trim())
-}
-
-fn read_body(request: &mut Request, most: usize) -> Body {
-    // tiny_http would give the rest of the connection as the body of an upgrade.
-    if wants_upgrade(request) {
-        return Body::Broken;
-    }
-    if request.body_length().is_some_and(|length| length > most) {
-        return Body::TooLong;
-    }
-    let mut body = Vec::new();
-    let limit = u64::try_from(most).unwrap_or(u64::MAX) + 1;
-    match request.as_reader().take(limit).read_to_end(&mut body) {
-        Ok(length) if length > most => Body::TooLong,
-        Ok(_) => Body::Read(body),
-        Err(_) => Body::Broken,
-    }
-}
-
-fn wants_upgrade(request: &Request) -> bool {
-    let mut headers = request.headers().iter();
-    headers.any(|header| {
-        header.field.equiv("Connection")
-            && header
-                .value
-                .as_str()
-                .to_ascii_lowercase()
-                .contains("upgrade")
-    })
-}
-
-fn http(reply: Reply, head_only: bool) -> Response<std::io::Cursor<Vec<u8>>> {
-    let headers = std::iter::once(("Content-Type", reply.content_type))
-        .chain(reply.companion())
-        .filter_map(|(name, value)| Header::from_bytes(name, value).ok())
-        .collect();
-    let length = reply.body.len();
-    let body = if head_only { Vec::new() } else { reply.body };
-    Response::new(
-        reply.status.into(),
-        headers,
-        std::io::Cursor::new(body),
-        Some(length),
-        None,
-    )
-    .with_chunked_threshold(usize::MAX)
 }
