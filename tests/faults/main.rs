@@ -10,6 +10,9 @@
     reason = "a failed expectation is a test's result"
 )]
 
+#[path = "../ips/begun.rs"]
+#[expect(dead_code, reason = "shared with the tests of the server under attack")]
+mod begun;
 mod calls;
 mod changes;
 mod cluster;

@@ -7,17 +7,12 @@ use std::fs;
 use std::os::unix::process::CommandExt;
 use std::time::Duration;
 
-use hps_core::report::Report;
-use hps_core::state::VmState;
 use hps_core::verb::Verb;
-use ips_server::operation::options::Options;
-use ips_server::operation::token::Token;
-use ips_server::registry::operations::{Beginning, Begun};
-use ips_server::registry::{Author, Registry};
+use ips_server::registry::Registry;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use uuid::Uuid;
 
+use crate::begun::{author, begin};
 use crate::harness::{kill, wait_for};
 use crate::operators::{Random, Site};
 use crate::world::Engine;
@@ -46,54 +41,27 @@ const WRITERS: [&str; 4] = [
         echo \"report ${body#*/}\" >>acks.report; done; sleep 60",
 ];
 
-fn author() -> Author {
-    Author {
-        who: "test".to_owned(),
-        source: "test".to_owned(),
-        reason: None,
-    }
-}
-
 /// Operations that nodes will report of, with their bodies and tokens as files.
 fn prepare_reports(site: &Site, round: u32) {
     for folder in ["reports", "tokens"] {
         let _ = fs::remove_dir_all(site.ips.dir.join(folder));
         fs::create_dir(site.ips.dir.join(folder)).unwrap();
     }
-    let mut registry = Registry::open(&site.ips.dir.join("registry.db")).unwrap();
+    let path = site.ips.dir.join("registry.db");
     for number in 0..REPORTS {
-        let vm_id = format!("r{round}-{number}").parse().unwrap();
-        let text = format!("name={vm_id}\ncpu_count=1\nram_mb=64\nprovision_method=virt-install\n");
+        let vm = format!("r{round}-{number}");
+        let text = format!("name={vm}\ncpu_count=1\nram_mb=64\nprovision_method=virt-install\n");
         let config = hps_core::config::VmConfig::parse(text.as_bytes()).unwrap();
-        let all = [(vm_id, config.config)];
-        registry.define(&author(), &all).unwrap();
-        let [(vm_id, _)] = all;
-        let (operation, token) = (Uuid::new_v4(), Token::new());
-        let beginning = Beginning {
-            operation,
-            vm: &vm_id,
-            verb: Verb::Create,
-            node: &"tch-001".parse().unwrap(),
-            options: &Options::default(),
-        };
-        assert_eq!(
-            registry.begin(&author(), &beginning).unwrap(),
-            Begun::Journaled
-        );
-        let begun = registry.operation(operation).unwrap().unwrap();
-        registry.grant(&begun, token.hash(), None).unwrap();
-        let report = Report {
-            operation,
-            vm_id,
-            verb: Verb::Create,
-            node: "tch-001".parse().unwrap(),
-            exit_code: 0,
-            state: VmState::Running,
-            message: "made".to_owned(),
-        };
-        let name = operation.to_string();
-        fs::write(site.ips.dir.join("reports").join(&name), report.to_text()).unwrap();
-        fs::write(site.ips.dir.join("tokens").join(&name), token.expose()).unwrap();
+        let all = [(vm.parse().unwrap(), config.config)];
+        Registry::open(&path)
+            .unwrap()
+            .define(&author(), &all)
+            .unwrap();
+        let operation = begin(&path, &vm, Verb::Create, "tch-001", None);
+        let name = operation.id.to_string();
+        let reports = site.ips.dir.join("reports");
+        fs::write(reports.join(&name), operation.report.to_text()).unwrap();
+        fs::write(site.ips.dir.join("tokens").join(&name), &operation.token).unwrap();
     }
 }
 

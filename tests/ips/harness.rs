@@ -210,15 +210,22 @@ impl Ips {
 
     /// Starts the server.
     pub(crate) fn serve_at(&mut self, endpoint: &str) -> &mut Self {
+        let mut command = self.command("ips-server");
+        command.args(["serve", "--listen", endpoint]);
+        self.serve_by(command)
+    }
+
+    /// Starts the server on a free port by a program that limits it: `prlimit --nofile=64`.
+    pub(crate) fn serve_limited(&mut self, by: &str) -> &mut Self {
+        let script = format!("exec {by} ips-server serve --listen 127.0.0.1:0");
+        let command = self.sh(&script, &[]);
+        self.serve_by(command)
+    }
+
+    fn serve_by(&mut self, mut command: Command) -> &mut Self {
         let log = self.dir.join("server.log");
         let file = std::fs::File::create(&log).unwrap();
-        let mut command = self.command("ips-server");
-        let server = command
-            .args(["serve", "--listen", endpoint])
-            .stderr(file)
-            .spawn()
-            .unwrap();
-        self.server = Some(server);
+        self.server = Some(command.stderr(file).spawn().unwrap());
         let address = wait_for("the server to say where it listens", || {
             let text = std::fs::read_to_string(&log).unwrap();
             text.split("listen=")

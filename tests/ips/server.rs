@@ -254,6 +254,20 @@ fn it_survives_running_out_of_file_descriptors() {
     });
 }
 
+/// Who is silent longest makes room before the files run out.
+#[test]
+fn with_few_files_it_keeps_few_connections() {
+    let mut ips = Ips::new();
+    ips.serve_limited("prlimit --nofile=64");
+    let silent: Vec<_> = (0..100)
+        .filter_map(|_| std::net::TcpStream::connect(("127.0.0.1", ips.port)).ok())
+        .collect();
+    assert_eq!(ips.get("/healthz").status, 200);
+    let log = ips.server_log();
+    assert!(!log.contains("failed"), "{log}");
+    drop(silent);
+}
+
 #[test]
 fn it_listens_on_a_unix_socket() {
     let ips = Ips::new();

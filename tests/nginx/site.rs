@@ -120,7 +120,8 @@ user root;
 worker_processes 1;
 pid {at}/nginx.pid;
 error_log {at}/nginx.err;
-events {{ worker_connections 512; }}
+worker_rlimit_nofile 20000;
+events {{ worker_connections 16384; }}
 http {{
     access_log {at}/access.log;
     client_body_temp_path {at}/body;

@@ -4,6 +4,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::io::IoSlice;
 use std::net::{Shutdown, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -78,8 +79,12 @@ async fn answer(
     let mut asked = office.ask(&head, peer);
     asked.body = read(body, asked.longest_body()).await;
     seat.enter(Phase::Working);
-    let reply = office.answer(&asked);
-    seat.enter(Phase::Answer);
+    let (reply, listing) = office.answer(&asked);
+    seat.hold(listing);
+    seat.enter(match asked.body {
+        Body::Read(_) => Phase::Answer,
+        Body::TooLong | Body::Broken => Phase::LastAnswer,
+    });
     Ok(http(reply))
 }
 
@@ -126,11 +131,24 @@ impl Read for Wire {
 impl Write for Wire {
     fn poll_write(
         self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<std::io::Result<usize>> {
+        self.poll_write_vectored(context, &[IoSlice::new(bytes)])
+    }
+
+    /// Else hyper would copy each answer into a buffer that the connection keeps.
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<std::io::Result<usize>> {
         self.moved.store(true, Ordering::Relaxed);
-        Poll::Ready(self.seat.write(bytes))
+        Poll::Ready(self.seat.write(parts))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {

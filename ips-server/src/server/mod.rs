@@ -33,7 +33,7 @@ use crate::settings::{Auth, Settings};
 use limiter::Limiter;
 use listen::{Endpoint, Listening};
 use metrics::Metrics;
-use pool::Pool;
+use pool::{Lent, Pool};
 use query::Query;
 use reply::Reply;
 use seats::{Seats, Sitting};
@@ -49,6 +49,15 @@ const MAX_BODY: usize = hps_core::kv::MAX_BYTES;
 const MAX_INVENTORY: usize = hps_core::kv::MAX_BLOCKS_BYTES;
 /// How long requests under way may take once the server is told to end.
 const DRAIN: Duration = Duration::from_millis(1500);
+/// How many requests wait for a registry, and how long: longer than one may be locked.
+const QUEUE: usize = 32;
+const PATIENCE: Duration = Duration::from_secs(15);
+/// How many listings may be on their way at a time, as many more waiting for so long. Each is in
+/// memory until its client has taken it.
+const LISTINGS: usize = 8;
+const LISTING_PATIENCE: Duration = Duration::from_secs(1);
+/// What somebody is told who would have to wait too long.
+const BUSY: &str = "too many requests at once; try again";
 /// How often it is looked up from waiting for a connection.
 const TICK: Duration = Duration::from_millis(100);
 /// How long a client may take no more of its answer.
@@ -100,18 +109,24 @@ struct Asked {
     body: Body,
 }
 
+/// Leave to send a listing.
+#[derive(Debug)]
+struct Listing;
+
 enum Body {
     Read(Bytes),
     TooLong,
     Broken,
 }
 
-/// Who answers. A config is never kept waiting by what may take long: a write that waits for
-/// another, a listing of everything.
+/// Who answers. A config is never kept waiting by what may take long: a report that waits for
+/// another writer, a listing of everything.
 struct Office {
     shared: Arc<Shared>,
-    configs: Pool,
-    others: Pool,
+    configs: Arc<Pool<Worker>>,
+    reports: Arc<Pool<Worker>>,
+    people: Arc<Pool<Worker>>,
+    listings: Arc<Pool<Listing>>,
 }
 
 /// Serves until SIGTERM or SIGINT; then no new requests, those under way are answered.
@@ -125,7 +140,7 @@ pub fn serve(settings: Settings) -> Result<(), ServeError> {
     }
     // Opened before listening: who connects finds a registry that works.
     let open = |_| Registry::open(&settings.registry);
-    let registries = (0..2 * worker_count())
+    let registries = (0..3 * worker_count())
         .map(open)
         .collect::<Result<Vec<_>, _>>()?;
     let endpoint = Endpoint::parse(&settings.listen);
@@ -216,11 +231,21 @@ impl Office {
             shared: Arc::clone(shared),
             registry: RefCell::new(registry),
         };
-        let others = registries.split_off(registries.len() / 2);
+        let mut pool = || {
+            let rest = registries.len().saturating_sub(worker_count());
+            let some = registries.split_off(rest);
+            Pool::new(some.into_iter().map(worker).collect(), QUEUE, PATIENCE)
+        };
         Self {
             shared: Arc::clone(shared),
-            configs: Pool::new(registries.into_iter().map(worker).collect()),
-            others: Pool::new(others.into_iter().map(worker).collect()),
+            configs: pool(),
+            reports: pool(),
+            people: pool(),
+            listings: Pool::new(
+                (0..LISTINGS).map(|_| Listing).collect(),
+                LISTINGS,
+                LISTING_PATIENCE,
+            ),
         }
     }
 
@@ -252,28 +277,45 @@ impl Office {
         }
     }
 
-    /// Answers it. One bad request must not take a worker down.
-    fn answer(&self, asked: &Asked) -> Reply {
+    /// Answers it, with leave to send the answer where that needs one.
+    fn answer(&self, asked: &Asked) -> (Reply, Option<Lent<Listing>>) {
         let began = Instant::now();
-        let pool = if asked.is_for_config() {
-            &self.configs
-        } else {
-            &self.others
-        };
-        let answer = || pool.with(|worker| worker.answer(asked));
-        let answered = std::panic::catch_unwind(std::panic::AssertUnwindSafe(answer));
-        let (route, reply) = match answered {
-            Ok(Some(answered)) => answered,
-            Ok(None) => ("other", Reply::error(503, "too many requests at once")),
-            Err(_) => {
-                tracing::error!("a request made its worker panic; report this");
-                ("other", Reply::error(500, "report this"))
-            }
+        let listing = asked.is_for_listing().then(|| self.listings.take());
+        let (route, reply) = match listing {
+            Some(None) => ("other", Reply::error(503, BUSY)),
+            Some(Some(_)) | None => self.answer_by(self.pool_for(asked), asked),
         };
         self.shared
             .metrics
             .count(route, reply.status, began.elapsed());
-        reply
+        (reply, listing.flatten())
+    }
+
+    /// One bad request must not take a worker down.
+    fn answer_by(&self, pool: &Arc<Pool<Worker>>, asked: &Asked) -> (&'static str, Reply) {
+        let answer = || {
+            let lent = pool.take()?;
+            lent.get().map(|worker| worker.answer(asked))
+        };
+        match std::panic::catch_unwind(std::panic::AssertUnwindSafe(answer)) {
+            Ok(Some(answered)) => answered,
+            Ok(None) if asked.path == BOOT_MANAGER => ("boot_manager", Reply::refusal(503, BUSY)),
+            Ok(None) => ("other", Reply::error(503, BUSY)),
+            Err(_) => {
+                tracing::error!("a request made its worker panic; report this");
+                ("other", Reply::error(500, "report this"))
+            }
+        }
+    }
+
+    fn pool_for(&self, asked: &Asked) -> &Arc<Pool<Worker>> {
+        if asked.path != BOOT_MANAGER {
+            &self.people
+        } else if asked.is_for_config() {
+            &self.configs
+        } else {
+            &self.reports
+        }
     }
 
     /// What may happen a thousand times a second is not told as often.
@@ -287,7 +329,11 @@ impl Office {
 impl Asked {
     fn is_for_config(&self) -> bool {
         let query = self.query.as_ref().ok();
-        self.path == BOOT_MANAGER && query.is_some_and(|query| query.get("get_config").is_some())
+        query.is_some_and(|query| query.get("get_config").is_some())
+    }
+
+    fn is_for_listing(&self) -> bool {
+        matches!(self.path.as_str(), "/v1/vms" | "/v1/operations")
     }
 
     /// How long its body may be, in bytes.

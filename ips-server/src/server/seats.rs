@@ -4,11 +4,14 @@
 //! clients their connections, and nobody else more than a moment.
 
 use std::collections::HashMap;
+use std::io::IoSlice;
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::Listing;
+use super::pool::Lent;
 use super::stream::Stream;
 
 /// How long a connection may say nothing between two requests: longer than nginx keeps one
@@ -17,6 +20,8 @@ const IDLE_LIMIT: Duration = Duration::from_secs(75);
 /// How long a request's head, and its body, may take from their first byte to their last.
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
 const BODY_LIMIT: Duration = Duration::from_secs(30);
+/// How long it is waited for more of a body that nobody reads, so that the client sees why.
+const LINGER: Duration = Duration::from_secs(1);
 /// How long a newcomer may take to send a whole request before he is the first to go.
 const WELCOME: Duration = Duration::from_secs(1);
 /// How long a newcomer waits for a seat that is being made free.
@@ -35,6 +40,8 @@ pub(super) enum Phase {
     Working,
     /// Taking its answer.
     Answer,
+    /// Taking its answer, with more of its request to come that nobody will read.
+    LastAnswer,
 }
 
 /// One connection.
@@ -42,6 +49,8 @@ pub(super) enum Phase {
 pub(super) struct Seat {
     stream: Stream,
     state: Mutex<(Phase, Instant)>,
+    /// Leave to send what it is taking.
+    listing: Mutex<Option<Lent<Listing>>>,
     has_asked: AtomicBool,
     is_leaving: AtomicBool,
 }
@@ -51,6 +60,7 @@ impl Seat {
         Self {
             stream,
             state: Mutex::new((Phase::Idle, Instant::now())),
+            listing: Mutex::default(),
             has_asked: AtomicBool::new(false),
             is_leaving: AtomicBool::new(false),
         }
@@ -64,6 +74,11 @@ impl Seat {
         *lock(&self.state) = (phase, Instant::now());
     }
 
+    /// It is given a listing, until it has taken it or is gone.
+    pub(super) fn hold(&self, listing: Option<Lent<Listing>>) {
+        *lock(&self.listing) = listing;
+    }
+
     /// Reads what the client sends, as long as it may be waited for.
     pub(super) fn read(&self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let (phase, since) = *lock(&self.state);
@@ -71,9 +86,11 @@ impl Seat {
             Phase::Idle => (phase, IDLE_LIMIT),
             // Answered: the next thing is another request.
             Phase::Answer | Phase::Working => {
+                self.hold(None);
                 self.enter(Phase::Idle);
                 (Phase::Idle, IDLE_LIMIT)
             }
+            Phase::LastAnswer => (phase, LINGER.saturating_sub(since.elapsed())),
             Phase::Head => (phase, HEAD_LIMIT.saturating_sub(since.elapsed())),
             Phase::Body => (phase, BODY_LIMIT.saturating_sub(since.elapsed())),
         };
@@ -87,8 +104,8 @@ impl Seat {
         Ok(read)
     }
 
-    pub(super) fn write(&self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.stream.write(bytes)
+    pub(super) fn write(&self, parts: &[IoSlice<'_>]) -> std::io::Result<usize> {
+        self.stream.write(parts)
     }
 
     pub(super) fn shut(&self, how: Shutdown) {

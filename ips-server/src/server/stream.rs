@@ -1,6 +1,6 @@
 //! A connection, over TCP or a unix socket.
 
-use std::io::{Read, Write};
+use std::io::{IoSlice, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -39,10 +39,10 @@ impl Stream {
         }
     }
 
-    pub(super) fn write(&self, bytes: &[u8]) -> std::io::Result<usize> {
+    pub(super) fn write(&self, parts: &[IoSlice<'_>]) -> std::io::Result<usize> {
         match self {
-            Self::Tcp(stream) => (&*stream).write(bytes),
-            Self::Unix(stream) => (&*stream).write(bytes),
+            Self::Tcp(stream) => (&*stream).write_vectored(parts),
+            Self::Unix(stream) => (&*stream).write_vectored(parts),
         }
     }
 

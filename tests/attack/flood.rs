@@ -1,0 +1,149 @@
+//! Clients that do one thing for ever, thousands of them: they connect, send an opening, then
+//! the same again and again, and come back when they are thrown out.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, socket};
+
+/// What each of them does.
+#[derive(Clone)]
+pub(crate) struct Habit {
+    pub(crate) name: &'static str,
+    pub(crate) clients: usize,
+    /// Sent once.
+    pub(crate) opening: Vec<u8>,
+    /// Sent after each pause; nothing, where it is empty.
+    pub(crate) more: Vec<u8>,
+    pub(crate) pause: Duration,
+    /// Whether it reads what comes back, and thus notices its end.
+    pub(crate) reads: bool,
+}
+
+/// The flood, until it is dropped.
+pub(crate) struct Flood {
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+    /// How often one had to come back.
+    pub(crate) returns: Arc<AtomicU64>,
+}
+
+struct Client {
+    stream: TcpStream,
+    opening: usize,
+    next: Instant,
+}
+
+impl Flood {
+    /// Begins it, from several addresses of this machine.
+    pub(crate) fn begin(habit: &Habit, port: u16) -> Self {
+        let (stop, returns) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
+        let threads = (0..2)
+            .map(|half| {
+                let (habit, stop, returns) = (habit.clone(), stop.clone(), returns.clone());
+                std::thread::spawn(move || crowd(&habit, half, port, &stop, &returns))
+            })
+            .collect();
+        Self {
+            stop,
+            threads,
+            returns,
+        }
+    }
+}
+
+impl Drop for Flood {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn crowd(habit: &Habit, half: usize, port: u16, stop: &AtomicBool, returns: &AtomicU64) {
+    let mut clients: Vec<Option<Client>> = (0..habit.clients / 2).map(|_| None).collect();
+    let mut met = vec![false; clients.len()];
+    while !stop.load(Ordering::Relaxed) {
+        for (number, client) in clients.iter_mut().enumerate() {
+            if client.is_none() {
+                let tail = u8::try_from(number % 200).unwrap() + 20;
+                *client = arrive(
+                    Ipv4Addr::new(127, 0, u8::try_from(half).unwrap() + 1, tail),
+                    port,
+                );
+                returns.fetch_add(u64::from(met[number]), Ordering::Relaxed);
+                met[number] = true;
+            }
+            if let Some(open) = client
+                && !open.goes_on(habit)
+            {
+                *client = None;
+            }
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A connection that is being made; nobody waits for it.
+fn arrive(from: Ipv4Addr, port: u16) -> Option<Client> {
+    let fd: OwnedFd = socket(
+        AddressFamily::Inet,
+        SockType::Stream,
+        SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC,
+        None,
+    )
+    .ok()?;
+    bind(
+        fd.as_raw_fd(),
+        &SockaddrIn::from(std::net::SocketAddrV4::new(from, 0)),
+    )
+    .ok()?;
+    let to = SockaddrIn::new(127, 0, 0, 1, port);
+    match connect(fd.as_raw_fd(), &to) {
+        Ok(()) | Err(nix::errno::Errno::EINPROGRESS) => {}
+        Err(_) => return None,
+    }
+    Some(Client {
+        stream: TcpStream::from(fd),
+        opening: 0,
+        next: Instant::now(),
+    })
+}
+
+impl Client {
+    /// Does what is due; false once it has been thrown out.
+    fn goes_on(&mut self, habit: &Habit) -> bool {
+        if habit.reads {
+            match self.stream.read(&mut [0; 4096]) {
+                Ok(0) => return false,
+                Err(error) if !is_not_yet(&error) => return false,
+                Ok(_) | Err(_) => {}
+            }
+        }
+        if self.opening < habit.opening.len() {
+            match self.stream.write(&habit.opening[self.opening..]) {
+                Ok(count) => self.opening += count,
+                Err(error) => return is_not_yet(&error),
+            }
+        } else if !habit.more.is_empty() && Instant::now() >= self.next {
+            self.next = Instant::now() + habit.pause;
+            if let Err(error) = self.stream.write(&habit.more) {
+                return is_not_yet(&error);
+            }
+        }
+        true
+    }
+}
+
+fn is_not_yet(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::WouldBlock | ErrorKind::NotConnected
+    )
+}

@@ -1,0 +1,20 @@
+//! `ips-server` under attack, alone on loopback and behind the packaged nginx: honest nodes are
+//! answered all the while, nothing grows without bound, and nothing is let through.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a failed expectation is a test's result"
+)]
+
+#[path = "../ips/begun.rs"]
+mod begun;
+mod doors;
+mod flood;
+#[path = "../ips/harness.rs"]
+#[expect(dead_code, reason = "shared with the tests of o_vm")]
+mod harness;
+mod honest;
+#[path = "../nginx/site.rs"]
+#[expect(dead_code, reason = "shared with the tests of nginx")]
+mod site;
+mod storms;
