@@ -19,10 +19,15 @@ test: ## all tests
 	$(CARGO) test --workspace --locked
 	tests/live/run
 
-torture: ## every case of the fault matrix: about two hours
+torture: ## every case of what `test` takes samples of: hours (docs/reliability.md)
 	tests/setup
 	$(CARGO) build --workspace --locked
-	HPS_TORTURE=1 $(CARGO) test --locked -p ips-server --test faults -- --nocapture
+	HPS_TORTURE=1 $(CARGO) test --locked -p ips-server --test faults --test attack -- --nocapture
+
+soak: ## everybody does anything for MINUTES=10, and nothing grows
+	tests/setup
+	$(CARGO) build --workspace --locked
+	HPS_SOAK_MINUTES=$(or $(MINUTES),10) $(CARGO) test --locked -p ips-server --test faults soak -- --nocapture
 
 bench: ## the benchmark table
 	tests/setup
@@ -54,4 +59,4 @@ clean: ## remove what was built
 	$(CARGO) clean
 	rm -rf dist
 
-.PHONY: help demo test torture bench fuzz static man packages packages-test install clean
+.PHONY: help demo test torture soak bench fuzz static man packages packages-test install clean

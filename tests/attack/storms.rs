@@ -209,7 +209,7 @@ fn with_64_files_honest_nodes_are_answered_among_idle_connections() {
 #[test]
 fn killed_in_a_storm_it_answers_again_within_five_seconds() {
     let _alone = STORM.lock().unwrap_or_else(PoisonError::into_inner);
-    let (mut ips, request) = with_node();
+    let (ips, request) = with_node();
     let all = habits();
     let floods: Vec<_> = all[..4]
         .iter()

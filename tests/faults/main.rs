@@ -21,6 +21,9 @@ mod disk;
 #[path = "../ips/harness.rs"]
 #[expect(dead_code, reason = "shared with the tests of o_vm")]
 mod harness;
+#[path = "../attack/honest.rs"]
+#[expect(dead_code, reason = "shared with the tests of the server under attack")]
+mod honest;
 mod hostile;
 mod inject;
 mod matrix;
@@ -28,4 +31,5 @@ mod operators;
 mod power;
 mod rows;
 mod sample;
+mod soak;
 mod world;

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ pub(crate) const SPEC: &str = include_str!("../fixtures/wire/spec.config");
 pub(crate) struct Ips {
     pub(crate) dir: PathBuf,
     env: Vec<(String, String)>,
-    server: Option<Child>,
+    server: Mutex<Option<Child>>,
     pub(crate) port: u16,
 }
 
@@ -78,7 +79,7 @@ impl Ips {
         Self {
             dir,
             env,
-            server: None,
+            server: Mutex::new(None),
             port: 0,
         }
     }
@@ -222,18 +223,8 @@ impl Ips {
         self.serve_by(command)
     }
 
-    fn serve_by(&mut self, mut command: Command) -> &mut Self {
-        let log = self.dir.join("server.log");
-        let file = std::fs::File::create(&log).unwrap();
-        self.server = Some(command.stderr(file).spawn().unwrap());
-        let address = wait_for("the server to say where it listens", || {
-            let text = std::fs::read_to_string(&log).unwrap();
-            text.split("listen=")
-                .nth(1)?
-                .split(' ')
-                .next()
-                .map(str::to_owned)
-        });
+    fn serve_by(&mut self, command: Command) -> &mut Self {
+        let address = self.start_server(command);
         if !address.starts_with("unix:") {
             self.port = address.rsplit(':').next().unwrap().parse().unwrap();
         }
@@ -241,8 +232,33 @@ impl Ips {
         self
     }
 
+    /// Starts it, and waits until it says where it listens.
+    fn start_server(&self, mut command: Command) -> String {
+        let log = self.dir.join("server.log");
+        let file = std::fs::File::create(&log).unwrap();
+        *self.server.lock().unwrap() = Some(command.stderr(file).spawn().unwrap());
+        wait_for("the server to say where it listens", || {
+            let text = std::fs::read_to_string(&log).unwrap();
+            text.split("listen=")
+                .nth(1)?
+                .split(' ')
+                .next()
+                .map(str::to_owned)
+        })
+    }
+
+    /// Starts the server again where it has ended, at the same address.
+    pub(crate) fn revive(&self) {
+        let ended = |server: &mut Child| server.try_wait().unwrap().is_some();
+        if self.server.lock().unwrap().as_mut().is_some_and(ended) {
+            let mut command = self.command("ips-server");
+            command.args(["serve", "--listen", &format!("127.0.0.1:{}", self.port)]);
+            self.start_server(command);
+        }
+    }
+
     pub(crate) fn server_pid(&self) -> u32 {
-        self.server.as_ref().unwrap().id()
+        self.server.lock().unwrap().as_ref().unwrap().id()
     }
 
     pub(crate) fn server_log(&self) -> String {
@@ -252,7 +268,7 @@ impl Ips {
     /// Sends TERM; the exit code and how long it took.
     pub(crate) fn end_server(&mut self) -> (Option<i32>, Duration) {
         let began = Instant::now();
-        let mut server = self.server.take().unwrap();
+        let mut server = self.server.lock().unwrap().take().unwrap();
         kill(server.id(), "TERM");
         (server.wait().unwrap().code(), began.elapsed())
     }
@@ -293,15 +309,6 @@ impl Ips {
             status,
             head: head.to_owned(),
             body: body.to_owned(),
-        }
-    }
-
-    /// Starts the server again where it has ended, at the same address.
-    pub(crate) fn revive(&mut self) {
-        let ended = |server: &mut Child| server.try_wait().unwrap().is_some();
-        if self.server.as_mut().is_some_and(ended) {
-            let address = format!("127.0.0.1:{}", self.port);
-            self.serve_at(&address);
         }
     }
 
@@ -392,7 +399,7 @@ impl Ips {
 
 impl Drop for Ips {
     fn drop(&mut self) {
-        if let Some(mut server) = self.server.take() {
+        if let Some(mut server) = self.server.lock().unwrap().take() {
             let _ = server.kill();
             let _ = server.wait();
         }

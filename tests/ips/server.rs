@@ -221,7 +221,7 @@ fn term_ends_it_with_0_within_two_seconds() {
 
 #[test]
 fn killed_and_started_again_it_answers_at_the_same_address() {
-    let mut ips = serving("token", "");
+    let ips = serving("token", "");
     let (idle, before) = (
         std::net::TcpStream::connect(("127.0.0.1", ips.port)).unwrap(),
         ips.server_pid(),

@@ -1,0 +1,256 @@
+//! Everybody does anything for a long time: operators, some of whom are killed; honest nodes
+//! and hostile strangers at the server; the server itself killed now and then, later left
+//! alone. At the end nothing has grown that should not: files, threads, memory, the log of the
+//! database. `make soak MINUTES=10`; `HPS_SEED` replays what each of them did.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::crowd::{Seen, all_is_journaled, one_at_a_time};
+use crate::harness::{kill, wait_for};
+use crate::honest::{Most, look};
+use crate::operators::{Random, Site, deed};
+use crate::world::Engine;
+
+const OPERATORS: u64 = 4;
+const NODES: u64 = 2;
+const STRANGERS: u64 = 2;
+/// Largest log of the database, in bytes: a checkpoint comes every 1,000 pages.
+const MOST_LOG: u64 = 16 * 1024 * 1024;
+
+/// What all of them share.
+struct Soak {
+    site: Site,
+    stop: AtomicBool,
+    seen: Mutex<Vec<Seen>>,
+    fetched: AtomicU64,
+    annoyed: AtomicU64,
+    killed: AtomicU64,
+    /// Largest log of the database so far, in bytes.
+    log: AtomicU64,
+}
+
+impl Soak {
+    fn goes_on(&self) -> bool {
+        !self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Sends bytes; what comes back until the other side closes.
+    fn send(&self, request: &[u8]) -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.site.ips.port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(15)))?;
+        stream.write_all(request)?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer)?;
+        Ok(String::from_utf8_lossy(&answer).into_owned())
+    }
+
+    /// Everybody does what he does for a while, and comes to an end.
+    fn go_on_for(&self, time: Duration, seed: u64, are_servers_killed: bool) {
+        self.stop.store(false, Ordering::Relaxed);
+        std::thread::scope(|threads| {
+            for number in 0..OPERATORS {
+                threads.spawn(move || operate(self, seed + number));
+            }
+            for number in 0..NODES {
+                threads.spawn(move || fetch(self, seed + 100 + number, are_servers_killed));
+            }
+            for number in 0..STRANGERS {
+                threads.spawn(move || annoy(self, seed + 200 + number));
+            }
+            if are_servers_killed {
+                threads.spawn(|| end_servers(self, seed + 300));
+            }
+            let until = Instant::now() + time;
+            while Instant::now() < until {
+                let log = fs::metadata(self.site.ips.dir.join("registry.db-wal"));
+                let length = log.map_or(0, |log| log.len());
+                self.log.fetch_max(length, Ordering::Relaxed);
+                self.site.holds("in the soak");
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            self.stop.store(true, Ordering::Relaxed);
+        });
+        self.site.comes_to_rest("in the soak");
+    }
+
+    /// What the server has while nobody asks anything, and what is there besides.
+    fn at_rest(&self) -> AtRest {
+        // Connections that were thrown away have to end, with their threads.
+        std::thread::sleep(Duration::from_millis(1500));
+        let server = look(self.site.ips.server_pid());
+        let dir = &self.site.ips.dir;
+        let is_here = |entry: &fs::DirEntry| {
+            fs::read_link(entry.path().join("cwd")).is_ok_and(|cwd| cwd == *dir)
+        };
+        let processes = fs::read_dir("/proc").unwrap().flatten().filter(is_here);
+        let names =
+            fs::read_dir(dir).unwrap().count() + fs::read_dir(dir.join("locks")).unwrap().count();
+        AtRest {
+            server,
+            processes: processes.count(),
+            names,
+        }
+    }
+}
+
+/// What is there while nobody does anything.
+#[derive(Debug)]
+struct AtRest {
+    server: Most,
+    /// Of this site, with its server.
+    processes: usize,
+    /// In its folder, and in that of the locks.
+    names: usize,
+}
+
+/// Ten seconds; `HPS_SOAK_MINUTES` says how long else.
+#[test]
+fn after_a_long_time_of_everything_nothing_has_grown() {
+    let minutes: Option<f64> = std::env::var("HPS_SOAK_MINUTES")
+        .ok()
+        .map(|text| text.parse().unwrap());
+    let time = Duration::from_secs_f64(minutes.unwrap_or(1.0 / 6.0) * 60.0);
+    let soak = Soak {
+        site: Site::new(Engine::Local, 6),
+        stop: AtomicBool::new(false),
+        seen: Mutex::default(),
+        fetched: AtomicU64::new(0),
+        annoyed: AtomicU64::new(0),
+        killed: AtomicU64::new(0),
+        log: AtomicU64::new(0),
+    };
+    let seed = Random::seed(11);
+    soak.go_on_for(time.mul_f64(0.5), seed, true);
+    soak.go_on_for(time.mul_f64(0.2), seed + 1000, false);
+    let before = soak.at_rest();
+    soak.go_on_for(time.mul_f64(0.3), seed + 2000, false);
+    let after = soak.at_rest();
+    one_at_a_time(&soak.site);
+    let seen = soak.seen.lock().unwrap();
+    let counts = all_is_journaled(&soak.site, &seen);
+    let [fetched, annoyed, killed, log] = [&soak.fetched, &soak.annoyed, &soak.killed, &soak.log]
+        .map(|count| count.load(Ordering::Relaxed));
+    println!(
+        "{} deeds of operators, by exit code {counts:?}; {fetched} fetches, {annoyed} annoyances, \
+         server ended {killed} times; largest log {log} bytes\nat rest {before:?}\nlater   {after:?}",
+        seen.len()
+    );
+    assert!(seen.len() > 20 && fetched > 20 && annoyed > 20 && killed > 0);
+    let (had, has) = (before.server, after.server);
+    assert!(has.files <= had.files + 2, "{had:?} {has:?}");
+    assert!(has.threads <= had.threads + 1, "{had:?} {has:?}");
+    assert!(
+        has.memory_kib <= had.memory_kib * 5 / 4 + 4096,
+        "{had:?} {has:?}"
+    );
+    assert_eq!((before.processes, after.processes), (1, 1), "who is left");
+    assert_eq!(before.names, after.names, "what is left");
+    assert!(log < MOST_LOG, "{log}");
+    let log = soak.site.ips.server_log();
+    assert!(!log.contains("report this"), "{log}");
+    let said = seen.iter().map(|seen| seen.done.err.as_str());
+    for text in said.chain([log.as_str()]) {
+        is_fit_to_be_read(text);
+    }
+}
+
+/// No token, and nothing that a terminal would act upon.
+fn is_fit_to_be_read(text: &str) {
+    for line in text.lines() {
+        assert!(!line.chars().any(char::is_control), "{line:?}");
+        let longest_hex = line
+            .split(|c: char| !c.is_ascii_hexdigit())
+            .map(str::len)
+            .max();
+        assert!(longest_hex < Some(64), "{line}");
+    }
+}
+
+fn operate(soak: &Soak, seed: u64) {
+    let mut random = Random::of(seed);
+    while soak.goes_on() {
+        let deed = deed(&mut random, &soak.site);
+        if let Some(done) = deed.act(&soak.site) {
+            assert!(matches!(done.code, 0..=11), "{deed:?}: {done:?}");
+            soak.seen.lock().unwrap().push(Seen { deed, done });
+        }
+    }
+}
+
+/// A node that fetches configs with tokens made by hand, and reads what is for people.
+fn fetch(soak: &Soak, seed: u64, are_servers_killed: bool) {
+    let (mut random, site) = (Random::of(seed), &soak.site);
+    let all: Vec<_> = site.vms.iter().map(String::as_str).collect();
+    while soak.goes_on() {
+        let vm = random.pick(&all);
+        let token = site.run(site.nodes[0], &["config", vm, "--token"]);
+        assert_eq!(token.code, 0, "{token:?}");
+        for _ in 0..random.below(20) {
+            let target = random.pick(&["/healthz", "/v1/vms", "/metrics", "CONFIG"]);
+            let config =
+                format!("/cgi-bin/boot_manager.sh?cmd=vm&get_config=get_config&vm_id={vm}");
+            let target = if target == "CONFIG" { &config } else { target };
+            let request = format!(
+                "GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {}\r\n\r\n",
+                token.out.trim()
+            );
+            match soak.send(request.as_bytes()) {
+                Ok(answer) if answer.starts_with("HTTP/1.1 200") => {
+                    soak.fetched.fetch_add(1, Ordering::Relaxed);
+                }
+                // It was killed under the request.
+                _ if are_servers_killed => {}
+                other => panic!("{target}: {other:?}"),
+            }
+        }
+    }
+}
+
+/// One who sends what nobody should.
+fn annoy(soak: &Soak, seed: u64) {
+    let mut random = Random::of(seed);
+    while soak.goes_on() {
+        let noise: Vec<u8> = (0..random.below(300))
+            .map(|_| u8::try_from(random.below(256)).unwrap())
+            .collect();
+        let count = random.below(1 << 40);
+        let request = match random.below(8) {
+            0 => noise,
+            1 => format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(usize::try_from(count % 70_000).unwrap())).into(),
+            2 => format!("POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: {count}\r\n\r\nabc").into(),
+            3 => format!("GET /cgi-bin/boot_manager.sh?cmd=vm&get_config=get_config&vm_id=v{} HTTP/1.1\r\nAuthorization: Bearer {count:064x}\r\nConnection: close\r\n\r\n", count % 6).into(),
+            4 => b"POST /cgi-bin/boot_manager.sh?cmd=vm&report=report HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nffffff\r\n".to_vec(),
+            5 => "GET /healthz HTTP/1.1\r\n".repeat(usize::try_from(count % 3000).unwrap()).into(),
+            6 => [b"GET /v1/vms/", &noise[..], b" HTTP/1.1\r\nConnection: close\r\n\r\n"].concat(),
+            _ => b"GET /v1/vms HTTP/1.1\r\n\r\n".repeat(usize::try_from(count % 100).unwrap()),
+        };
+        if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", soak.site.ips.port)) {
+            let _ = stream.write_all(&request);
+            if random.below(2) == 0 {
+                let _ = stream.set_read_timeout(Some(Duration::from_millis(50)));
+                let _ = stream.read(&mut [0; 100]);
+            }
+            soak.annoyed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Ends the server now and then, and starts it again.
+fn end_servers(soak: &Soak, seed: u64) {
+    let (mut random, ips) = (Random::of(seed), &soak.site.ips);
+    while soak.goes_on() {
+        std::thread::sleep(Duration::from_millis(300 + random.below(3000)));
+        let before = ips.server_pid();
+        kill(before, random.pick(&["KILL", "KILL", "TERM"]));
+        soak.killed.fetch_add(1, Ordering::Relaxed);
+        wait_for("another server", || {
+            ips.revive();
+            (ips.server_pid() != before).then_some(())
+        });
+    }
+}
