@@ -2,6 +2,7 @@
 //! a seed, so that a run can be had again (`HPS_SEED`).
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::Child;
 use std::time::{Duration, Instant};
@@ -113,9 +114,8 @@ impl Site {
 
     /// The nodes that have a domain of a VM now.
     pub(crate) fn places(&self, vm: &str) -> Vec<&'static str> {
-        let uuid = hps_core::identity::uuid_of_id(&vm.parse().unwrap());
         let mut nodes = self.nodes.to_vec();
-        nodes.retain(|node| self.of(node, "domains").join(uuid.to_string()).exists());
+        nodes.retain(|node| self.domain_on(node, vm).is_some());
         nodes
     }
 
@@ -126,9 +126,27 @@ impl Site {
     /// Never two of one VM.
     pub(crate) fn holds(&self, when: &str) {
         for vm in &self.vms {
-            let places = self.places(vm);
-            assert!(places.len() <= 1, "{when}: {vm} is on {places:?}");
+            let first = self.domain_on(self.nodes[0], vm);
+            let other = self.domain_on(self.nodes[1], vm);
+            // It may have gone from one and come to the other between the two looks.
+            let is_there_still = first.is_some() && first == self.domain_on(self.nodes[0], vm);
+            assert!(
+                !is_there_still || other.is_none(),
+                "{when}: {vm} is on {:?}: {:?}",
+                self.nodes,
+                self.ask(&format!(
+                    "select operation, verb, node, started_at, ended_at, exit_code, reason from operation \
+                     where vm_id = '{vm}' order by started_at desc limit 6"
+                ))
+            );
         }
+    }
+
+    /// The file of a domain, as long as it is the same one.
+    fn domain_on(&self, node: &str, vm: &str) -> Option<u64> {
+        let uuid = hps_core::identity::uuid_of_id(&vm.parse().unwrap());
+        let folder = self.of(node, "domains").join(uuid.to_string());
+        folder.metadata().ok().map(|found| found.ino())
     }
 
     /// The answer to a question about the registry's tables, a line a row.

@@ -48,6 +48,7 @@ pub(crate) fn begin(
         verb,
         node: &node,
         options: &Options::default(),
+        again: None,
     };
     assert_eq!(
         registry.begin(&author(), &beginning).unwrap(),

@@ -15,6 +15,7 @@ use crate::operation::options::Options;
 use crate::operation::perform::{Performer, check_node};
 use crate::operation::progress::Progress;
 use crate::operation::{Conclusion, Request};
+use crate::registry::operations::Again;
 use crate::registry::vms::Vm;
 
 /// What a verb's command line comes down to.
@@ -77,6 +78,7 @@ fn request(env: &Env, order: &Order<'_>, vm: &Vm) -> Result<Request, Conclusion>
         verb: order.verb,
         node,
         options: order.options.clone(),
+        again: None,
     })
 }
 
@@ -111,6 +113,7 @@ fn make_again(performer: &mut Performer<'_>, start: &Request, failed: Conclusion
     let create = Request {
         verb: Verb::Create,
         options: Options::default(),
+        again: Some(Again::Owned),
         ..start.clone()
     };
     performer.progress.step(

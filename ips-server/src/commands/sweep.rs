@@ -13,6 +13,7 @@ use crate::exit::Exit;
 use crate::operation::options::Options;
 use crate::operation::sweep::{Finding, Sweep as Sweeper};
 use crate::operation::{Conclusion, Request};
+use crate::registry::operations::Again;
 use crate::registry::vms::{Desired, Vm};
 
 /// End what dead processes left open, remove what is left over, refresh the inventory.
@@ -88,6 +89,7 @@ impl Sweep {
             verb: Verb::Create,
             node: node.clone(),
             options: Options::default(),
+            again: Some(Again::ShouldRun),
         };
         let reason = Some("sweep: restart");
         let made = super::operate::performer(env, engine, stop, reason)?.perform(&request);
@@ -99,7 +101,8 @@ impl Sweep {
         Ok(Finding {
             subject,
             outcome,
-            needs_care: made.code != Exit::Success,
+            // Refused: somebody has done something about it since it was looked for.
+            needs_care: !matches!(made.code, Exit::Success | Exit::Refused),
         })
     }
 }

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::engine::Past;
 use crate::exit::Exit;
-use crate::registry::operations::Operation;
+use crate::registry::operations::{Again, Operation};
 use options::Options;
 
 /// What somebody wants done.
@@ -29,6 +29,8 @@ pub struct Request {
     pub verb: Verb,
     pub node: NodeName,
     pub options: Options,
+    /// Set where it is to be made again, since its node has lost it.
+    pub again: Option<Again>,
 }
 
 /// How it ended: the exit code, one line for people, and the operation if there was one.

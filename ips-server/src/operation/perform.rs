@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use hps_core::names::{NodeName, VmId};
+use hps_core::state::VmState;
 use uuid::Uuid;
 
 use super::job::Job;
@@ -51,7 +52,7 @@ impl Performer<'_> {
     }
 
     fn try_perform(&mut self, request: &Request) -> Result<Conclusion, Conclusion> {
-        let vm = self.defined(&request.vm)?;
+        self.defined(&request.vm)?;
         let (mut lock, attached) = self.lock(request)?;
         let operation = match self.settle(request)? {
             Left::Same(operation) => Some(operation),
@@ -60,6 +61,8 @@ impl Performer<'_> {
             Left::Nothing | Left::Ended(_) => None,
             Left::Runs(operation) => return self.attach(&operation),
         };
+        // Waiting may have taken long: it is what it is now.
+        let vm = self.defined(&request.vm)?;
         let operation = match operation {
             Some(operation) => operation,
             None => self.begin(request)?,
@@ -72,12 +75,8 @@ impl Performer<'_> {
 
     /// Whether the node answers and has no such domain.
     pub fn is_absent(&mut self, request: &Request) -> bool {
-        let asked = settle::take_inventory(&mut self.registry, self.engine, &request.node);
-        let seen = asked
-            .is_ok()
-            .then(|| self.registry.vm(&request.vm).ok().flatten())
-            .flatten();
-        seen.is_some_and(|vm| vm.state == hps_core::state::VmState::Absent)
+        let seen = settle::see(&mut self.registry, self.engine, &request.vm, &request.node);
+        seen == Ok(VmState::Absent)
     }
 
     fn defined(&self, vm: &VmId) -> Result<Vm, Conclusion> {
@@ -151,6 +150,7 @@ impl Performer<'_> {
             verb: request.verb,
             node: &request.node,
             options: &request.options,
+            again: request.again,
         };
         let failed =
             |error| Conclusion::refused(Exit::Parameters, format!("journal: {}", chain(&error)));

@@ -2,7 +2,7 @@
 //! evidence: a recorded exit code, a node's report, or a look at the node once nothing
 //! of the operation runs.
 
-use hps_core::names::NodeName;
+use hps_core::names::{NodeName, VmId};
 use hps_core::report::Inventory;
 use hps_core::state::VmState;
 use hps_core::verb::Verb;
@@ -16,7 +16,6 @@ use crate::error::chain;
 use crate::exit::Exit;
 use crate::registry::Registry;
 use crate::registry::operations::{Ending, Operation};
-use crate::registry::vms::Vm;
 
 /// What an earlier process left of a VM's operations.
 #[derive(Debug)]
@@ -113,7 +112,7 @@ pub fn settle(registry: &mut Registry, engine: &dyn Engine, open: &Operation) ->
 
 /// Nothing of it runs, and its result is lost or was doubt: the node's domains decide.
 fn settle_by_look(registry: &mut Registry, engine: &dyn Engine, open: &Operation) -> Settled {
-    match see(registry, engine, open) {
+    match see(registry, engine, &open.vm, &open.node) {
         Ok(VmState::Unknown) => Settled::Doubt(format!(
             "{} cannot tell its state, or something still works on it there",
             open.node
@@ -123,10 +122,23 @@ fn settle_by_look(registry: &mut Registry, engine: &dyn Engine, open: &Operation
     }
 }
 
-fn see(registry: &mut Registry, engine: &dyn Engine, open: &Operation) -> Result<VmState, String> {
-    take_inventory(registry, engine, &open.node)?;
-    let vm = registry.vm(&open.vm).map_err(|error| chain(&error))?;
-    Ok(vm.map_or(VmState::Absent, |vm: Vm| vm.state))
+/// The state of the VM's domain on the node, by that node's own answer.
+///
+/// # Errors
+/// Why nobody could say.
+pub fn see(
+    registry: &mut Registry,
+    engine: &dyn Engine,
+    vm: &VmId,
+    node: &NodeName,
+) -> Result<VmState, String> {
+    let known = registry.vm(vm).map_err(|error| chain(&error))?;
+    let uuid = known
+        .map(|vm| vm.uuid)
+        .ok_or_else(|| format!("{vm} is not defined any more"))?;
+    let inventory = take(registry, engine, node, Detail::States)?;
+    let found = (inventory.domains.iter()).find(|domain| domain.uuid == uuid);
+    Ok(found.map_or(VmState::Absent, |domain| domain.state))
 }
 
 /// Asks a node for its domains and records them.
@@ -150,33 +162,36 @@ pub fn take_definitions(
     engine: &dyn Engine,
     node: &NodeName,
 ) -> Result<Inventory, String> {
-    let taken = take(registry, engine, node, Detail::Definitions)?;
-    taken.ok_or_else(|| {
-        format!("{node} did not say what its domains are made of: is its n_vm older than this?")
-    })
+    let inventory = take(registry, engine, node, Detail::Definitions)?;
+    let domains = &inventory.domains;
+    let is_told = domains.iter().any(|domain| domain.definition.is_some());
+    if is_told || !domains.iter().any(|domain| domain.state.is_there()) {
+        return Ok(inventory);
+    }
+    Err(format!(
+        "{node} did not say what its domains are made of: is its n_vm older than this?"
+    ))
 }
 
-/// The inventory itself comes back where the node told what the domains are made of, or
-/// where it is here anyway.
 fn take(
     registry: &mut Registry,
     engine: &dyn Engine,
     node: &NodeName,
     detail: Detail,
-) -> Result<Option<Inventory>, String> {
-    let token = Token::new();
-    registry
-        .grant_inventory(node, token.hash())
-        .map_err(|error| chain(&error))?;
-    let recorded = match engine.inventory(node, &token, detail) {
-        Ok(Inventoried::Here(inventory)) => record(registry, &inventory).map(|()| Some(inventory)),
-        Ok(Inventoried::Reported) => registry
-            .kept_inventory(token.hash())
-            .map_err(|error| chain(&error)),
+) -> Result<Inventory, String> {
+    let (token, said) = (Token::new(), |error| chain(&error));
+    let asked = registry.grant_inventory(node, token.hash()).map_err(said)?;
+    let answered = match engine.inventory(node, &token, detail) {
+        Ok(Inventoried::Here(inventory)) => registry
+            .record_inventory(&inventory, asked)
+            .map(|()| Some(inventory))
+            .map_err(said),
+        Ok(Inventoried::Reported) => registry.kept_inventory(token.hash()).map_err(said),
         Err(error) => Err(chain(&error)),
     };
-    let revoked = registry.revoke(token.hash()).map_err(|error| chain(&error));
-    recorded.and_then(|inventory| revoked.map(|()| inventory))
+    let revoked = registry.revoke(token.hash()).map_err(said);
+    let inventory = answered.and_then(|inventory| revoked.map(|()| inventory))?;
+    inventory.ok_or_else(|| format!("what {node} reported did not arrive"))
 }
 
 /// The nodes that may have VMs: hosts, and whoever owns one.
@@ -188,12 +203,6 @@ pub fn hosts(registry: &Registry, engine: &dyn Engine) -> Result<Vec<Node>, Stri
     let mut nodes = engine.nodes().map_err(|error| chain(&error))?;
     nodes.retain(|node| owners.contains(&node.name) || engine.is_host(&node.name));
     Ok(nodes)
-}
-
-fn record(registry: &mut Registry, inventory: &Inventory) -> Result<(), String> {
-    registry
-        .record_inventory(inventory)
-        .map_err(|error| chain(&error))
 }
 
 /// Ends an operation by how the wait for it ended; where that is doubt, it stays open.

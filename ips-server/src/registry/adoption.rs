@@ -9,6 +9,7 @@ use hps_core::verb::Verb;
 use rusqlite::{Transaction, params};
 
 use super::audit::{self, Author};
+use super::inventory;
 use super::operations::{claim, refusal};
 use super::vms::{self, Desired};
 use super::{Registry, RegistryError, definitions};
@@ -80,6 +81,7 @@ fn take(
         return Err(definitions::in_use("vm_id", reason));
     }
     claim(tx, one.id, node)?;
+    inventory::touch(tx, one.id.as_str())?;
     see(tx, node, one)?;
     let detail = format!("node={node} state={}", one.domain.state);
     audit::record(tx, author, "adopt", Some(one.id), &detail)?;

@@ -6,10 +6,43 @@ use std::collections::HashMap;
 use hps_core::names::{NodeName, VmId};
 use hps_core::report::{DomainReport, Inventory};
 use hps_core::state::VmState;
-use rusqlite::{Transaction, params};
+use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+use rusqlite::{Connection, Transaction, params};
 
 use super::{Registry, RegistryError, bad, column, optional};
 use crate::time::Timestamp;
+
+/// When a node was asked what it has, by the registry's own count of operations that began and
+/// ended. What has begun or ended since is newer than its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Asked(i64);
+
+impl FromSql for Asked {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        value.as_i64().map(Self)
+    }
+}
+
+impl ToSql for Asked {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        self.0.to_sql()
+    }
+}
+
+/// Now, by that count.
+pub(super) fn now(tx: &Connection) -> rusqlite::Result<Asked> {
+    tx.prepare_cached("SELECT now FROM moment")?
+        .query_row([], |row| row.get(0))
+}
+
+/// Something about a VM has begun or ended: no answer to an earlier question is believed about it.
+pub(super) fn touch(tx: &Connection, vm: &str) -> rusqlite::Result<()> {
+    tx.prepare_cached("UPDATE moment SET now = now + 1")?
+        .execute([])?;
+    tx.prepare_cached("UPDATE vm SET touched = (SELECT now FROM moment) WHERE vm_id = ?1")?
+        .execute([vm])?;
+    Ok(())
+}
 
 /// A node that has a domain of a VM it does not own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,11 +56,16 @@ pub struct Conflict {
 }
 
 impl Registry {
-    /// Records all that a node has, in one transaction.
+    /// Records all that a node has, in one transaction; but for VMs of which something has begun
+    /// or ended since it was asked.
     ///
     /// # Errors
     /// The registry cannot be written.
-    pub fn record_inventory(&mut self, inventory: &Inventory) -> Result<(), RegistryError> {
+    pub fn record_inventory(
+        &mut self,
+        inventory: &Inventory,
+        asked: Asked,
+    ) -> Result<(), RegistryError> {
         self.write(|tx| {
             let now = Timestamp::now();
             record_node(tx, inventory, now)?;
@@ -36,8 +74,8 @@ impl Registry {
                 .iter()
                 .map(|domain| (domain.uuid.to_string(), domain))
                 .collect();
-            record_owned(tx, &inventory.node, &domains, now)?;
-            record_conflicts(tx, &inventory.node, &domains, now)
+            record_owned(tx, &inventory.node, &domains, asked, now)?;
+            record_conflicts(tx, &inventory.node, &domains, asked, now)
         })
     }
 
@@ -138,12 +176,14 @@ fn record_owned(
     tx: &Transaction<'_>,
     node: &NodeName,
     domains: &HashMap<String, &DomainReport>,
+    asked: Asked,
     now: Timestamp,
 ) -> Result<(), RegistryError> {
-    let mut owned = tx.prepare_cached("SELECT vm_id, uuid FROM vm WHERE owner = ?1")?;
+    let sql = "SELECT vm_id, uuid FROM vm WHERE owner = ?1 AND touched <= ?2";
+    let mut owned = tx.prepare_cached(sql)?;
     let mut update =
         tx.prepare_cached("UPDATE vm SET state = ?2, vnc = ?3, seen_at = ?4 WHERE vm_id = ?1")?;
-    let rows = owned.query_map([node.as_str()], |row| {
+    let rows = owned.query_map(params![node.as_str(), asked], |row| {
         Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
     })?;
     for row in rows.collect::<Result<Vec<_>, _>>()? {
@@ -159,14 +199,24 @@ fn record_conflicts(
     tx: &Transaction<'_>,
     node: &NodeName,
     domains: &HashMap<String, &DomainReport>,
+    asked: Asked,
     now: Timestamp,
 ) -> Result<(), RegistryError> {
-    tx.execute("DELETE FROM conflict WHERE node = ?1", [node.as_str()])?;
+    let forget = "DELETE FROM conflict WHERE node = ?1 \
+         AND vm_id IN (SELECT vm_id FROM vm WHERE touched <= ?2)";
+    tx.execute(forget, params![node.as_str(), asked])?;
     let mut insert = tx.prepare_cached(
-        "INSERT INTO conflict (vm_id, node, seen_at, state) SELECT vm_id, ?2, ?3, ?4 FROM vm WHERE uuid = ?1 AND owner IS NOT ?2",
+        "INSERT INTO conflict (vm_id, node, seen_at, state) SELECT vm_id, ?2, ?3, ?4 FROM vm \
+         WHERE uuid = ?1 AND owner IS NOT ?2 AND touched <= ?5",
     )?;
     for (uuid, domain) in domains {
-        insert.execute(params![uuid, node.as_str(), now, domain.state.as_str()])?;
+        insert.execute(params![
+            uuid,
+            node.as_str(),
+            now,
+            domain.state.as_str(),
+            asked
+        ])?;
     }
     Ok(())
 }

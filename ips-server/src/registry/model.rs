@@ -12,6 +12,7 @@ use hps_core::verb::Verb;
 use proptest::prelude::*;
 use uuid::Uuid;
 
+use super::inventory::Asked;
 use super::operations::{Beginning, Begun, Ending};
 use super::{Author, Registry};
 use crate::operation::options::Options;
@@ -37,10 +38,15 @@ enum Ask {
         vm: usize,
         node: usize,
     },
-    /// A node says which of the VMs it has.
+    /// A node is asked which of the VMs it has.
+    Question {
+        node: usize,
+    },
+    /// It says which, to the last question, or to one asked just now.
     Inventory {
         node: usize,
         has: [bool; 3],
+        is_late: bool,
     },
     /// Another process opens the file anew.
     Reopen,
@@ -52,7 +58,9 @@ fn asks() -> impl Strategy<Value = Ask> {
         4 => (vm.clone(), 0..VERBS.len(), node.clone()).prop_map(|(vm, verb, node)| Ask::Begin { vm, verb, node }),
         3 => (vm.clone(), any::<bool>()).prop_map(|(vm, gone)| Ask::End { vm, gone }),
         1 => (vm, node.clone()).prop_map(|(vm, node)| Ask::Release { vm, node }),
-        1 => (node, any::<[bool; 3]>()).prop_map(|(node, has)| Ask::Inventory { node, has }),
+        1 => node.clone().prop_map(|node| Ask::Question { node }),
+        2 => (node, any::<[bool; 3]>(), any::<bool>())
+            .prop_map(|(node, has, is_late)| Ask::Inventory { node, has, is_late }),
         1 => Just(Ask::Reopen),
     ]
 }
@@ -65,9 +73,19 @@ struct Model {
     open: BTreeMap<usize, (Uuid, usize)>,
     /// (vm, node): a domain that was seen where its owner is not.
     strays: BTreeSet<(usize, usize)>,
+    /// How many things have begun or ended, and what number the last of a VM had.
+    count: u64,
+    touched: BTreeMap<usize, u64>,
+    /// The last question to a node, and what number the last thing had by then.
+    asked: BTreeMap<usize, (Asked, u64)>,
 }
 
 impl Model {
+    fn touch(&mut self, vm: usize) {
+        self.count += 1;
+        self.touched.insert(vm, self.count);
+    }
+
     fn may_begin(&self, vm: usize, verb: Verb, node: usize) -> bool {
         let stray_elsewhere = self
             .strays
@@ -117,6 +135,13 @@ fn inventory(node: usize, has: [bool; 3]) -> Inventory {
     }
 }
 
+/// Asks a node, with a token that nobody else has.
+fn question(registry: &mut Registry, node: usize, number: u128) -> Asked {
+    let mut hash = [0; 32];
+    hash[..16].copy_from_slice(&number.to_be_bytes());
+    registry.grant_inventory(&name(node), hash).unwrap()
+}
+
 /// Asks both, and compares what they say.
 fn ask(registry: &mut Registry, model: &mut Model, ask: &Ask, number: u128) {
     match *ask {
@@ -129,11 +154,13 @@ fn ask(registry: &mut Registry, model: &mut Model, ask: &Ask, number: u128) {
                 verb,
                 node: &to,
                 options: &options,
+                again: None,
             };
             let begun = registry.begin(&author(), &beginning).unwrap();
             let may = model.may_begin(vm, verb, node);
             assert_eq!(begun == Begun::Journaled, may, "{begun:?}");
             if may {
+                model.touch(vm);
                 model.open.insert(vm, (operation, node));
                 if verb == Verb::Create {
                     model.owner.insert(vm, node);
@@ -152,6 +179,7 @@ fn ask(registry: &mut Registry, model: &mut Model, ask: &Ask, number: u128) {
                 desired: None,
             };
             registry.finish(operation, &ending).unwrap();
+            model.touch(vm);
             if gone {
                 model.owner.remove(&vm);
                 model.strays.remove(&(vm, node));
@@ -159,6 +187,7 @@ fn ask(registry: &mut Registry, model: &mut Model, ask: &Ask, number: u128) {
         }
         Ask::Release { vm, node } => {
             let begun = registry.release(&author(), &id(vm), &name(node)).unwrap();
+            model.touch(vm);
             let was_stray = model.strays.remove(&(vm, node));
             let was_owner = model.owner.get(&vm) == Some(&node);
             assert_eq!(
@@ -171,11 +200,25 @@ fn ask(registry: &mut Registry, model: &mut Model, ask: &Ask, number: u128) {
                 model.open.remove(&vm);
             }
         }
-        Ask::Inventory { node, has } => {
-            registry.record_inventory(&inventory(node, has)).unwrap();
-            model.strays.retain(|stray| stray.1 != node);
-            let strays = (0..VMS.len()).filter(|vm| has[*vm] && model.owner.get(vm) != Some(&node));
-            model.strays.extend(strays.map(|vm| (vm, node)));
+        Ask::Question { node } => {
+            let asked = question(registry, node, number);
+            model.asked.insert(node, (asked, model.count));
+        }
+        Ask::Inventory { node, has, is_late } => {
+            let last = model.asked.get(&node).copied().filter(|_| is_late);
+            let (asked, count) =
+                last.unwrap_or_else(|| (question(registry, node, number), model.count));
+            registry
+                .record_inventory(&inventory(node, has), asked)
+                .unwrap();
+            let is_news = |vm: &usize| model.touched.get(vm).is_none_or(|last| *last <= count);
+            model
+                .strays
+                .retain(|stray| stray.1 != node || !is_news(&stray.0));
+            let strays = (0..VMS.len())
+                .filter(|vm| is_news(vm) && has[*vm] && model.owner.get(vm) != Some(&node));
+            let strays: Vec<_> = strays.map(|vm| (vm, node)).collect();
+            model.strays.extend(strays);
         }
         Ask::Reopen => *registry = Registry::open(registry.path()).unwrap(),
     }
@@ -199,7 +242,7 @@ fn compare(registry: &Registry, model: &Model) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn it_does_what_the_model_does(all in proptest::collection::vec(asks(), 1..60)) {

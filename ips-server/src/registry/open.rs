@@ -14,13 +14,14 @@ use super::{Registry, RegistryError};
 /// "hpsR": marks a SQLite file as ours.
 const APPLICATION_ID: i32 = 0x6870_7352;
 /// One script per schema version, applied in order.
-const SCHEMAS: [&str; 3] = [
+const SCHEMAS: [&str; 4] = [
     include_str!("schema_1.sql"),
     include_str!("schema_2.sql"),
     include_str!("schema_3.sql"),
+    include_str!("schema_4.sql"),
 ];
 /// The newest version this program knows.
-const KNOWN: u32 = 3;
+const KNOWN: u32 = 4;
 const _: () = assert!(SCHEMAS.len() == KNOWN as usize);
 /// How long a writer waits for another.
 const BUSY: Duration = Duration::from_secs(10);

@@ -10,6 +10,7 @@ use hps_core::verb::Verb;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use uuid::Uuid;
 
+use super::inventory::{self, Asked};
 use super::tokens::forget_expired_tokens;
 use super::vms::Desired;
 use super::{Author, Registry, RegistryError, audit, column, line, optional_line};
@@ -69,6 +70,17 @@ pub struct Beginning<'a> {
     pub verb: Verb,
     pub node: &'a NodeName,
     pub options: &'a Options,
+    /// Set where its node has lost the VM, and it is to be made again.
+    pub again: Option<Again>,
+}
+
+/// What must still be so for a VM to be made again: who decided that looked a moment ago.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Again {
+    /// The node owns it; a person asked for it.
+    Owned,
+    /// And it should run; nobody asked.
+    ShouldRun,
 }
 
 /// What came of beginning one.
@@ -183,7 +195,12 @@ impl Registry {
     /// The registry cannot be written; then nothing is.
     pub fn begin(&mut self, author: &Author, new: &Beginning<'_>) -> Result<Begun, RegistryError> {
         self.write(|tx| {
-            if let Some(reason) = refusal(tx, new.vm, new.verb, new.node)? {
+            let refused = refusal(tx, new.vm, new.verb, new.node)?;
+            let refused = match (refused, new.again) {
+                (None, Some(again)) => outdated(tx, new, again)?,
+                (refused, _) => refused,
+            };
+            if let Some(reason) = refused {
                 return Ok(Begun::Refused(reason));
             }
             let now = Timestamp::now();
@@ -199,6 +216,7 @@ impl Registry {
                 ],
             )?;
             add_step(tx, new.operation, "journaled", new.verb.as_str())?;
+            inventory::touch(tx, new.vm.as_str())?;
             if new.verb == Verb::Create && claim(tx, new.vm, new.node)? {
                 add_step(tx, new.operation, CLAIMED, new.node.as_str())?;
             }
@@ -234,7 +252,8 @@ impl Registry {
         })
     }
 
-    /// Lets whoever shows a token with this hash report the inventory of a node, for ten minutes.
+    /// Lets whoever shows a token with this hash report the inventory of a node, for ten minutes;
+    /// it is asked from now on.
     ///
     /// # Errors
     /// The registry cannot be written.
@@ -242,13 +261,15 @@ impl Registry {
         &mut self,
         node: &NodeName,
         hash: [u8; 32],
-    ) -> Result<(), RegistryError> {
+    ) -> Result<Asked, RegistryError> {
         self.write(|tx| {
             let now = Timestamp::now();
             forget_expired_tokens(tx, now)?;
-            let sql = "INSERT INTO token (hash, node, expires_at) VALUES (?1, ?2, ?3)";
-            tx.execute(sql, params![hash, node.as_str(), now.plus(INVENTORY_LIFE)])?;
-            Ok(())
+            let asked = inventory::now(tx)?;
+            let sql = "INSERT INTO token (hash, node, expires_at, asked) VALUES (?1, ?2, ?3, ?4)";
+            let until = now.plus(INVENTORY_LIFE);
+            tx.execute(sql, params![hash, node.as_str(), until, asked])?;
+            Ok(asked)
         })
     }
 
@@ -289,6 +310,7 @@ impl Registry {
             let sql = "SELECT vm_id, node FROM operation WHERE operation = ?1";
             let (vm, node): (String, String) =
                 tx.query_row(sql, [operation.to_string()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            inventory::touch(tx, &vm)?;
             if ending.ends_claim {
                 // Proved to be gone there: neither owned nor astray any more.
                 tx.execute("DELETE FROM conflict WHERE vm_id = ?1 AND node = ?2", [&vm, &node])?;
@@ -309,6 +331,7 @@ impl Registry {
     ) -> Result<Begun, RegistryError> {
         self.write(|tx| {
             let owner = owner(tx, vm)?;
+            inventory::touch(tx, vm.as_str())?;
             let forget = "DELETE FROM conflict WHERE vm_id = ?1 AND node = ?2";
             let forgotten = tx.execute(forget, [vm.as_str(), node.as_str()])?;
             if owner.as_deref() != Some(node.as_str()) && forgotten > 0 {
@@ -377,6 +400,24 @@ pub(super) fn refusal(
         None if verb != Verb::Create => Some(format!("no node owns {vm}")),
         None => elsewhere(tx, vm, node)?,
         Some(_) => None,
+    })
+}
+
+/// Why a VM is not to be made again any more.
+fn outdated(
+    tx: &Transaction<'_>,
+    new: &Beginning<'_>,
+    again: Again,
+) -> Result<Option<String>, RegistryError> {
+    let Beginning { vm, node, .. } = new;
+    let sql = "SELECT owner IS ?2, desired = 'running' FROM vm WHERE vm_id = ?1";
+    let found = tx.query_row(sql, [vm.as_str(), node.as_str()], |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    });
+    Ok(match (found.optional()?, again) {
+        (Some((true, true)), _) | (Some((true, false)), Again::Owned) => None,
+        (Some((true, false)), Again::ShouldRun) => Some(format!("{vm} should not run any more")),
+        (Some((false, _)) | None, _) => Some(format!("{node} does not own {vm} any more")),
     })
 }
 

@@ -9,7 +9,7 @@ use hps_core::state::VmState;
 use hps_core::verb::Verb;
 use uuid::Uuid;
 
-use super::operations::{Beginning, Begun, Ending};
+use super::operations::{Again, Beginning, Begun, Ending};
 use super::tokens::Taken;
 use super::vms::Desired;
 use super::*;
@@ -79,9 +79,17 @@ fn begin(registry: &mut Registry, operation: u128, vm: &str, verb: Verb, to: &st
                 verb,
                 node: &to,
                 options: &options,
+                again: None,
             },
         )
         .unwrap()
+}
+
+/// What a node has, by its answer to a question asked just now.
+fn record(registry: &mut Registry, inventory: &Inventory) {
+    let asked = registry.grant_inventory(&inventory.node, [9; 32]).unwrap();
+    registry.record_inventory(inventory, asked).unwrap();
+    registry.revoke([9; 32]).unwrap();
 }
 
 fn end(registry: &mut Registry, operation: u128, exit_code: u8, ends_claim: bool, state: VmState) {
@@ -277,6 +285,102 @@ fn the_first_report_counts_and_its_repeat_is_fine() {
     );
 }
 
+fn has(vm: &str, state: VmState) -> DomainReport {
+    DomainReport {
+        name: vm.into(),
+        uuid: hps_core::identity::uuid_of_id(&id(vm)),
+        state,
+        vcpus: 1,
+        memory_mb: 64,
+        vnc: Some("127.0.0.1:5900".into()),
+        definition: None,
+    }
+}
+
+fn of(domains: Vec<DomainReport>) -> Inventory {
+    Inventory {
+        node: node("n1"),
+        boot_id: Uuid::from_u128(7),
+        version: "1".into(),
+        cpus: 4,
+        memory_mb: 1024,
+        domains,
+    }
+}
+
+/// A node was asked, an operation began or ended, and then its answer came.
+#[test]
+fn an_answer_to_an_earlier_question_says_nothing_of_what_has_happened_since() {
+    let folder = Folder::new("stale");
+    let mut registry = folder.open();
+    define(&mut registry, "made", "").unwrap();
+    define(&mut registry, "still", "").unwrap();
+    begin(&mut registry, 1, "still", Verb::Create, "n1");
+    end(&mut registry, 1, 0, false, VmState::Running);
+    let asked = registry.grant_inventory(&node("n1"), [1; 32]).unwrap();
+    begin(&mut registry, 2, "made", Verb::Create, "n1");
+    end(&mut registry, 2, 0, false, VmState::Running);
+    registry.record_inventory(&of(vec![]), asked).unwrap();
+    let state = |registry: &Registry, vm: &str| registry.vm(&id(vm)).unwrap().unwrap().state;
+    assert_eq!(
+        (state(&registry, "made"), state(&registry, "still")),
+        (VmState::Running, VmState::Absent)
+    );
+    // Gone from there and made elsewhere: no stray.
+    let asked = registry.grant_inventory(&node("n1"), [2; 32]).unwrap();
+    begin(&mut registry, 3, "made", Verb::Destroy, "n1");
+    end(&mut registry, 3, 0, true, VmState::Absent);
+    begin(&mut registry, 4, "made", Verb::Create, "n2");
+    let old = of(vec![has("made", VmState::Running)]);
+    registry.record_inventory(&old, asked).unwrap();
+    assert_eq!(registry.conflicts().unwrap(), []);
+    record(&mut registry, &old);
+    assert_eq!(registry.conflicts().unwrap().len(), 1, "now it is true");
+}
+
+/// A sweep found it lost; before it is made again, somebody destroys or stops it.
+#[test]
+fn what_is_made_again_must_still_be_owned_and_wanted() {
+    let folder = Folder::new("again");
+    let mut registry = folder.open();
+    define(&mut registry, "vm-1", "").unwrap();
+    let again = |registry: &mut Registry, operation: u128, again: Again| {
+        let (vm, to, options) = (id("vm-1"), node("n1"), Options::default());
+        let new = Beginning {
+            operation: Uuid::from_u128(operation),
+            vm: &vm,
+            verb: Verb::Create,
+            node: &to,
+            options: &options,
+            again: Some(again),
+        };
+        registry.begin(&author(), &new).unwrap()
+    };
+    for kind in [Again::Owned, Again::ShouldRun] {
+        let begun = again(&mut registry, 1, kind);
+        assert!(
+            matches!(begun, Begun::Refused(_)),
+            "nobody owns it: {begun:?}"
+        );
+    }
+    begin(&mut registry, 2, "vm-1", Verb::Create, "n1");
+    end(&mut registry, 2, 0, false, VmState::Running);
+    assert_eq!(again(&mut registry, 3, Again::ShouldRun), Begun::Journaled);
+    end(&mut registry, 3, 0, false, VmState::Running);
+    begin(&mut registry, 4, "vm-1", Verb::Stop, "n1");
+    let off = Ending {
+        exit_code: 0,
+        reason: "so".into(),
+        ends_claim: false,
+        state: Some(VmState::ShutOff),
+        desired: Some(Desired::Off),
+    };
+    registry.finish(Uuid::from_u128(4), &off).unwrap();
+    let begun = again(&mut registry, 5, Again::ShouldRun);
+    assert!(matches!(begun, Begun::Refused(_)), "it is off: {begun:?}");
+    assert_eq!(again(&mut registry, 6, Again::Owned), Begun::Journaled);
+}
+
 #[test]
 fn an_inventory_refreshes_states_and_shows_conflicts() {
     let folder = Folder::new("inventory");
@@ -288,24 +392,11 @@ fn an_inventory_refreshes_states_and_shows_conflicts() {
         begin(&mut registry, n, vm, Verb::Create, to);
         end(&mut registry, n, 0, false, VmState::Running);
     }
-    let domain = |vm: &str| DomainReport {
-        name: vm.into(),
-        uuid: hps_core::identity::uuid_of_id(&id(vm)),
-        state: VmState::Paused,
-        vcpus: 1,
-        memory_mb: 64,
-        vnc: Some("127.0.0.1:5900".into()),
-        definition: None,
-    };
-    let inventory = Inventory {
-        node: node("n1"),
-        boot_id: Uuid::from_u128(7),
-        version: "1".into(),
-        cpus: 4,
-        memory_mb: 1024,
-        domains: vec![domain("here"), domain("elsewhere")],
-    };
-    registry.record_inventory(&inventory).unwrap();
+    let inventory = of(vec![
+        has("here", VmState::Paused),
+        has("elsewhere", VmState::Paused),
+    ]);
+    record(&mut registry, &inventory);
     let state = |vm: &str| registry.vm(&id(vm)).unwrap().unwrap().state;
     assert_eq!(
         (state("here"), state("gone"), state("elsewhere")),

@@ -10,6 +10,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use uuid::Uuid;
 
 use super::audit::{self, Author};
+use super::inventory::{self, Asked};
 use super::{Registry, RegistryError, column, optional};
 use crate::time::Timestamp;
 
@@ -26,6 +27,8 @@ pub struct Grant {
     pub node: Option<NodeName>,
     /// The addresses it works from; none: any.
     pub addresses: Option<String>,
+    /// When its node was asked, where it is for an inventory.
+    pub asked: Option<Asked>,
 }
 
 /// What became of a report.
@@ -46,7 +49,7 @@ impl Registry {
     /// # Errors
     /// The registry cannot be read.
     pub fn token(&self, hash: [u8; 32]) -> Result<Option<Grant>, RegistryError> {
-        let sql = "SELECT t.vm_id, t.operation, t.verb, t.node, t.addresses FROM token t \
+        let sql = "SELECT t.vm_id, t.operation, t.verb, t.node, t.addresses, t.asked FROM token t \
                    LEFT JOIN operation o USING (operation) WHERE t.hash = ?1 \
                    AND (t.operation IS NULL OR o.ended_at IS NULL) AND (t.expires_at IS NULL OR t.expires_at > ?2)";
         self.read(|tx| {
@@ -61,6 +64,7 @@ impl Registry {
                 verb: optional(row, "token", 2)?,
                 node: optional(row, "token", 3)?,
                 addresses: row.get(4)?,
+                asked: row.get(5)?,
             }))
         })
     }
@@ -109,6 +113,7 @@ impl Registry {
             if report.state != VmState::Unknown {
                 let sql = "UPDATE vm SET state = ?2, seen_at = ?3 WHERE vm_id = ?1 AND owner = ?4";
                 tx.execute(sql, params![report.vm_id.as_str(), report.state.as_str(), now, report.node.as_str()])?;
+                inventory::touch(tx, report.vm_id.as_str())?;
             }
             Ok(Taken::Recorded)
         })

@@ -3,7 +3,7 @@
 
 use hps_core::kv::one_line;
 use hps_core::names::VmId;
-use hps_core::report::{DomainReport, Inventory, Report};
+use hps_core::report::{Inventory, Report};
 use hyper::Method;
 
 use super::query::Query;
@@ -116,14 +116,9 @@ impl Command<'_> {
             return Ok(self.deny(Denied::OtherVm));
         }
         let mut registry = self.worker.registry.borrow_mut();
-        registry.record_inventory(&inventory)?;
-        if let Some(shown) = self
-            .asked
-            .client
-            .token
-            .as_deref()
-            .filter(|_| told(&inventory))
-        {
+        registry.record_inventory(&inventory, grant.asked.unwrap_or_default())?;
+        // Whoever asked decides by this answer, not by what others make of the registry meanwhile.
+        if let Some(shown) = self.asked.client.token.as_deref() {
             registry.keep_inventory(token::hash(shown), &inventory)?;
         }
         Ok(Reply::nothing())
@@ -157,12 +152,6 @@ impl Command<'_> {
         self.worker.log_refusal(self.asked, denied.reason());
         Reply::refusal(denied.status(), denied.reason())
     }
-}
-
-/// Whether it says what the domains are made of.
-fn told(inventory: &Inventory) -> bool {
-    let any = |is: fn(&DomainReport) -> bool| inventory.domains.iter().any(is);
-    any(|domain| domain.definition.is_some()) || !any(|domain| domain.state.is_there())
 }
 
 /// A report belongs to the token's own operation in every respect.
