@@ -147,6 +147,16 @@ impl App {
         Ok((uuid, info, locks))
     }
 
+    /// Makes a transient domain persistent, from its own XML: virt-install starts a domain
+    /// before it defines it, and may have been killed in between.
+    pub(crate) fn make_persistent(&self, uuid: Uuid, locks: &Locks) -> Result<(), Error> {
+        let doing = "reading the XML of the transient domain";
+        let xml = self.virsh().dumpxml(uuid, true);
+        let xml = xml.map_err(|source| Error::NoAnswer { doing, source })?;
+        let doing = "making the transient domain persistent";
+        self.act(doing, self.virsh().define(&xml, &locks.files()))
+    }
+
     /// What virsh made of an act, with what it was for.
     pub(crate) fn act(
         &self,

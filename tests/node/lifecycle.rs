@@ -230,6 +230,25 @@ fn a_transient_domain_that_is_stopped_is_gone_and_that_is_success() {
     assert_eq!(world.names("fake/domains"), [] as [&str; 0]);
 }
 
+/// virt-install starts a domain before it defines it, and may have been killed in between.
+#[test]
+fn a_start_in_a_task_finishes_a_create_that_was_killed_and_by_hand_leaves_it() {
+    for (is_task, says, after) in [
+        (true, "runs already and was made persistent", "running yes"),
+        (false, "runs already", "running no"),
+    ] {
+        let mut world = world();
+        world.domain(UUID, "web", "running", &[]);
+        world.file(&format!("fake/domains/{UUID}/persistent"), "no\n");
+        if is_task {
+            world.set("N_VM_UUID", UUID);
+        }
+        let said = format!("n_vm: start web: {says}\n");
+        world.run(&["start", "web"]).code(0).stderr(&said);
+        assert_eq!(world.state_of(UUID).unwrap(), after);
+    }
+}
+
 #[test]
 fn a_signal_ends_the_waiting_and_says_so() {
     let world = world();

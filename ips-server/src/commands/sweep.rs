@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicBool;
 
 use argh::FromArgs;
-use hps_core::names::NodeName;
+use hps_core::names::{NodeName, VmId};
 use hps_core::state::VmState;
 use hps_core::verb::Verb;
 
@@ -49,15 +49,24 @@ impl Sweep {
             engine: engine.as_ref(),
             lock_dir: &env.settings.lock_dir,
             dry_run: self.dry_run,
+            unfinished: Vec::new(),
         };
         let mut findings = sweep
             .run()
             .map_err(|error| super::registry_failed(&error))?;
+        let remake = Remake {
+            env,
+            engine: engine.as_ref(),
+            stop: &stop,
+        };
+        for (vm, node) in sweep.unfinished {
+            findings.push(remake.create(vm, node, "finished", "sweep: finish")?);
+        }
         let vms = registry
             .vms()
             .map_err(|error| super::registry_failed(&error))?;
         for (vm, node) in vms.iter().filter_map(lost) {
-            findings.push(self.restart(env, engine.as_ref(), &stop, vm, node)?);
+            findings.push(self.restart(&remake, vm, node)?);
         }
         Ok(findings)
     }
@@ -66,41 +75,58 @@ impl Sweep {
     /// where the settings ask for it, told otherwise.
     fn restart(
         &self,
-        env: &Env,
-        engine: &dyn Engine,
-        stop: &AtomicBool,
+        remake: &Remake<'_>,
         vm: &Vm,
         node: &NodeName,
     ) -> Result<Finding, Conclusion> {
-        let subject = format!("VM {}", vm.id);
-        if self.dry_run || !env.settings.restart {
+        if self.dry_run || !remake.env.settings.restart {
             let told = format!(
                 "should run, and {node} has lost it; `o_vm start {}` makes it again",
                 vm.id
             );
             return Ok(Finding {
-                subject,
+                subject: format!("VM {}", vm.id),
                 outcome: told,
                 needs_care: true,
             });
         }
+        remake.create(vm.id.clone(), node.clone(), "made again", "sweep: restart")
+    }
+}
+
+/// Creates where VMs were before.
+struct Remake<'a> {
+    env: &'a Env,
+    engine: &'a dyn Engine,
+    stop: &'a AtomicBool,
+}
+
+impl Remake<'_> {
+    fn create(
+        &self,
+        vm: VmId,
+        node: NodeName,
+        done: &str,
+        reason: &str,
+    ) -> Result<Finding, Conclusion> {
         let request = Request {
-            vm: vm.id.clone(),
+            vm,
             verb: Verb::Create,
-            node: node.clone(),
+            node,
             options: Options::default(),
             again: Some(Again::ShouldRun),
         };
-        let reason = Some("sweep: restart");
-        let made = super::operate::performer(env, engine, stop, reason)?.perform(&request);
-        let outcome = format!(
-            "made again on {node}: {} ({})",
-            made.message,
-            made.code.code()
-        );
+        let mut performer =
+            super::operate::performer(self.env, self.engine, self.stop, Some(reason))?;
+        let made = performer.perform(&request);
         Ok(Finding {
-            subject,
-            outcome,
+            subject: format!("VM {}", request.vm),
+            outcome: format!(
+                "{done} on {}: {} ({})",
+                request.node,
+                made.message,
+                made.code.code()
+            ),
             // Refused: somebody has done something about it since it was looked for.
             needs_care: !matches!(made.code, Exit::Success | Exit::Refused),
         })

@@ -37,6 +37,8 @@ pub enum Left {
 pub enum Settled {
     /// It ended, and that is recorded.
     Ended(Conclusion),
+    /// Its result was lost; what the node has decided it, and that is recorded.
+    Looked(Conclusion),
     /// Its verb still runs.
     Runs,
     /// Nobody can say.
@@ -65,7 +67,9 @@ pub fn leftovers(
         open.operation, open.verb, open.node
     );
     match settle(registry, engine, &open) {
-        Settled::Ended(conclusion) if same && request.verb == Verb::Destroy => {
+        Settled::Ended(conclusion) | Settled::Looked(conclusion)
+            if same && request.verb == Verb::Destroy =>
+        {
             let vm = registry.vm(&request.vm).map_err(failed)?;
             let gone = vm.is_some_and(|vm| vm.owner.is_none());
             Ok(if gone {
@@ -74,7 +78,7 @@ pub fn leftovers(
                 Left::Ended(conclusion)
             })
         }
-        Settled::Ended(conclusion) => Ok(Left::Ended(conclusion)),
+        Settled::Ended(conclusion) | Settled::Looked(conclusion) => Ok(Left::Ended(conclusion)),
         Settled::Runs if same => Ok(Left::Runs(open)),
         Settled::Runs => Err(Conclusion::refused(
             Exit::Refused,
@@ -117,7 +121,7 @@ fn settle_by_look(registry: &mut Registry, engine: &dyn Engine, open: &Operation
             "{} cannot tell its state, or something still works on it there",
             open.node
         )),
-        Ok(seen) => Settled::Ended(close(registry, engine, open, look::ending(open.verb, seen))),
+        Ok(seen) => Settled::Looked(close(registry, engine, open, look::ending(open.verb, seen))),
         Err(why) => Settled::Doubt(why),
     }
 }

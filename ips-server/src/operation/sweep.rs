@@ -4,12 +4,15 @@
 
 use std::path::Path;
 
-use hps_core::names::NodeName;
+use hps_core::names::{NodeName, VmId};
+use hps_core::verb::Verb;
 
+use super::Conclusion;
 use super::lock::{Attempt, try_lock};
 use super::settle::{self, Settled};
 use crate::engine::Engine;
 use crate::error::chain;
+use crate::exit::Exit;
 use crate::registry::operations::Operation;
 use crate::registry::{Registry, RegistryError};
 
@@ -23,6 +26,9 @@ pub struct Sweep<'a> {
     pub lock_dir: &'a Path,
     /// Only say what would be done.
     pub dry_run: bool,
+    /// VMs that a create brought to life whose end is not known: it may have died before it
+    /// came to define the domain, and the same create again finishes that.
+    pub unfinished: Vec<(VmId, NodeName)>,
 }
 
 /// One thing a sweep found, and what it did about it.
@@ -93,14 +99,13 @@ impl Sweep<'_> {
             return Finding::done(subject, format!("{:?}", self.engine.earlier(&open.past())));
         }
         match settle::settle(self.registry, self.engine, open) {
-            Settled::Ended(conclusion) => Finding::done(
-                subject,
-                format!(
-                    "ended with {}: {}",
-                    conclusion.code.code(),
-                    conclusion.message
-                ),
-            ),
+            Settled::Ended(conclusion) => ended(subject, &conclusion),
+            Settled::Looked(conclusion) => {
+                if open.verb == Verb::Create && conclusion.code == Exit::Success {
+                    self.unfinished.push((open.vm.clone(), open.node.clone()));
+                }
+                ended(subject, &conclusion)
+            }
             Settled::Runs => Finding::done(subject, "its verb still runs"),
             Settled::Doubt(why) => Finding::care(subject, format!("left open: {why}")),
         }
@@ -181,4 +186,12 @@ impl Sweep<'_> {
             })
             .collect())
     }
+}
+
+fn ended(subject: String, conclusion: &Conclusion) -> Finding {
+    let code = conclusion.code.code();
+    Finding::done(
+        subject,
+        format!("ended with {code}: {}", conclusion.message),
+    )
 }

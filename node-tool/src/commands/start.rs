@@ -1,4 +1,5 @@
-//! `n_vm start`: starting what runs is no error.
+//! `n_vm start`: starting what runs is no error; in a task, a create that was killed before it
+//! defined the domain is finished.
 
 use hps_core::names::VmName;
 use hps_core::state::VmState;
@@ -17,6 +18,14 @@ pub(crate) fn start(app: &App, name: &VmName) -> Result<Outcome, Error> {
                 app.virsh().start(uuid, &locks.files()),
             )?;
             return Ok(Outcome::new("started", VmState::Running));
+        }
+        // By hand it may be anybody's, and transient on purpose.
+        VmState::Running if !info.persistent && app.task.uuid.is_some() => {
+            app.make_persistent(uuid, &locks)?;
+            return Ok(Outcome::new(
+                "runs already and was made persistent",
+                VmState::Running,
+            ));
         }
         VmState::Running => return Ok(Outcome::new("runs already", VmState::Running)),
         VmState::Paused => "n_vm unpause lets it run on",

@@ -38,7 +38,7 @@ pub(super) fn after_failure(
 
 fn reach(app: &App, vm: &Vm, info: &Info, how: &str, locks: &Locks) -> Result<Outcome, Error> {
     if !info.persistent {
-        define(app, vm, locks)?;
+        app.make_persistent(vm.uuid, locks)?;
     }
     let state = match info.state {
         VmState::ShutOff | VmState::Crashed => {
@@ -57,15 +57,6 @@ fn reach(app: &App, vm: &Vm, info: &Info, how: &str, locks: &Locks) -> Result<Ou
         (false, _) => format!("{how} and was made persistent"),
     };
     Ok(here(vm.config.name.as_str(), &how, state))
-}
-
-/// Makes a transient domain persistent, from its own XML.
-fn define(app: &App, vm: &Vm, locks: &Locks) -> Result<(), Error> {
-    let doing = "reading the XML of the transient domain";
-    let xml = app.virsh().dumpxml(vm.uuid, true);
-    let xml = xml.map_err(|source| Error::NoAnswer { doing, source })?;
-    let doing = "making the transient domain persistent";
-    app.act(doing, app.virsh().define(&xml, &locks.files()))
 }
 
 fn start(app: &App, vm: &Vm, locks: &Locks) -> Result<(), Error> {
