@@ -7,6 +7,9 @@ use rusqlite::ToSql;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
 use serde::{Serialize, Serializer};
 
+/// By how much clocks are corrected without anybody noticing.
+const CLOCK_SLACK: Duration = Duration::from_secs(60);
+
 /// A point in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(jiff::Timestamp);
@@ -28,6 +31,19 @@ impl Timestamp {
     #[must_use]
     pub fn minus(self, duration: Duration) -> Self {
         Self(self.0.checked_sub(duration).unwrap_or(jiff::Timestamp::MIN))
+    }
+
+    /// Whether it is too long ago to be believed, or so far in the future that the clock must
+    /// have been set back since.
+    #[must_use]
+    pub fn is_stale(self, limit: Duration) -> bool {
+        self.age() > limit || self > Self::latest()
+    }
+
+    /// The latest that something can have happened, by a clock that nobody has set back.
+    #[must_use]
+    pub fn latest() -> Self {
+        Self::now().plus(CLOCK_SLACK)
     }
 
     /// How long ago it was; zero for the future.
@@ -86,6 +102,15 @@ pub fn short(age: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_seen_long_ago_or_tomorrow_is_stale() {
+        let (now, minute) = (Timestamp::now(), Duration::from_secs(60));
+        assert!(!now.is_stale(minute));
+        assert!(!now.plus(minute / 2).is_stale(minute));
+        assert!(now.minus(minute * 2).is_stale(minute));
+        assert!(now.plus(minute * 60).is_stale(minute));
+    }
 
     #[test]
     fn the_text_has_milliseconds_and_is_read_back() {

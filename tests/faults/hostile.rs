@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::harness::{Done, Ips};
 use crate::rows::Row;
 use crate::sample::Sample;
-use crate::world::{Engine, World};
+use crate::world::{Engine, VM, World};
 
 /// Seconds, as in [`World`] and in [`with_hurry`]. What a verb may take by its settings: with
 /// OpenSVC the time-outs of instance, verb with its two margins and delete, and up to four
@@ -237,6 +237,45 @@ fn verb(engine: Engine, program: Program, row: &Row, every: u64) {
         }
     }
     println!("{name}: {tried} cases");
+}
+
+/// Questions, to an `om` that is wild from the first call on: doubt, and nothing is begun.
+#[test]
+fn every_question_is_answered_in_time_whatever_om_does() {
+    let verbs: [(&[&str], &[i32]); 6] = [
+        (&["validate-node", "tch-001"], &[3]),
+        (&["healthy-nodes", "tch-001 tch-002"], &[1, 3, 11]),
+        (&["nodes"], &[1, 3, 11]),
+        (&["status", "--all"], &[1, 3, 11]),
+        (&["sweep"], &[0, 1]),
+        (&["create", VM, "tch-001"], &[3]),
+    ];
+    let world = with_hurry(Engine::OpenSvc);
+    for (way, script) in WAYS {
+        for (args, codes) in verbs {
+            let wildness = Wildness {
+                program: Program::Om,
+                way,
+                script,
+                mode: "wild-before",
+                when: "1+".to_owned(),
+            };
+            let mark = format!("48{:07}", std::process::id());
+            let (seen, _) = wildness.run(&world, args, &mark);
+            let case = format!("o_vm {args:?}: om {way}: {:?}", seen.done);
+            assert!(codes.contains(&seen.done.code), "{case}");
+            is_civil(&world, &seen, &case);
+            let left = left_behind(&world, &mark);
+            assert!(
+                left.is_empty() || script.contains("setsid"),
+                "{case}: left {left}"
+            );
+        }
+        assert!(
+            world.ips.operations().is_empty(),
+            "om {way}: nothing was begun"
+        );
+    }
 }
 
 mod libvirt {

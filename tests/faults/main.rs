@@ -15,6 +15,7 @@
 mod begun;
 mod calls;
 mod changes;
+mod clocks;
 mod cluster;
 mod crowd;
 mod disk;

@@ -13,7 +13,6 @@ mod connections;
 mod damage;
 mod edges;
 mod harness;
-mod hostile;
 mod kills;
 mod opensvc;
 mod operations;

@@ -1,7 +1,6 @@
 //! What every verb that changes a VM shares: find the VM and its node, perform the
 //! operation, say how it ended. The verbs' own files hold their words and options only.
 
-use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -160,11 +159,10 @@ pub(super) fn interruptible() -> Arc<AtomicBool> {
 
 /// One line for people on stderr; the record on stdout where it is asked for.
 fn tell(env: &Env, order: &Order<'_>, conclusion: &Conclusion) {
-    let line = format!(
-        "o_vm: {} {}: {}\n",
+    super::complain(&format!(
+        "{} {}: {}",
         order.verb, order.vm, conclusion.message
-    );
-    let _ = std::io::stderr().lock().write_all(line.as_bytes());
+    ));
     if order.json
         && let Some(operation) = conclusion.operation
     {

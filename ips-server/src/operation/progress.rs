@@ -4,6 +4,8 @@
 use std::io::{IsTerminal, Write};
 use std::time::Instant;
 
+use hps_core::kv;
+
 /// Where steps are shown.
 #[derive(Debug)]
 pub struct Progress {
@@ -45,6 +47,7 @@ impl Progress {
     /// Shows a step that has just ended.
     pub fn step(&mut self, step: &str, result: &str) {
         let seconds = self.began.elapsed().as_secs_f64();
+        let result = kv::one_line(result);
         let line = match self.style {
             Style::Terminal => format!("{seconds:7.1} s  {step:<11} {result}\n"),
             Style::Lines => format!("o_vm: step={step} result={result:?} seconds={seconds:.3}\n"),

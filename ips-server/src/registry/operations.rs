@@ -145,7 +145,7 @@ impl Registry {
     /// # Errors
     /// The registry cannot be read.
     pub fn open_operations(&self) -> Result<Vec<Operation>, RegistryError> {
-        self.select("WHERE ended_at IS NULL ORDER BY started_at", [])
+        self.select("WHERE ended_at IS NULL ORDER BY rowid", [])
     }
 
     /// One operation.
@@ -167,7 +167,8 @@ impl Registry {
         most: u32,
     ) -> Result<Vec<Operation>, RegistryError> {
         self.select(
-            "WHERE ?1 IS NULL OR vm_id = ?1 ORDER BY started_at DESC LIMIT ?2",
+            // As they were journaled: a clock that is set back makes none of them newer.
+            "WHERE ?1 IS NULL OR vm_id = ?1 ORDER BY rowid DESC LIMIT ?2",
             params![vm.map(VmId::as_str), most],
         )
     }

@@ -70,7 +70,7 @@ impl Vm {
     /// The state to be shown: what was seen too long ago is unknown.
     #[must_use]
     pub fn shown_state(&self, stale_after: Duration) -> VmState {
-        let stale = self.seen_at.is_none_or(|at| at.age() > stale_after);
+        let stale = self.seen_at.is_none_or(|at| at.is_stale(stale_after));
         if self.owner.is_some() && stale {
             VmState::Unknown
         } else {
@@ -144,10 +144,11 @@ impl Registry {
     ) -> Result<Vec<(VmState, u32)>, RegistryError> {
         self.read(|tx| {
             let mut statement = tx.prepare_cached(
-                "SELECT CASE WHEN owner IS NOT NULL AND coalesce(seen_at, '') < ?1 THEN 'unknown' \
-                 ELSE state END AS state, count(*) FROM vm GROUP BY 1 ORDER BY 1",
+                "SELECT CASE WHEN owner IS NOT NULL AND coalesce(seen_at, '') NOT BETWEEN ?1 AND ?2 \
+                 THEN 'unknown' ELSE state END AS state, count(*) FROM vm GROUP BY 1 ORDER BY 1",
             )?;
-            let rows = statement.query_and_then([Timestamp::now().minus(stale_after)], |row| {
+            let fresh = [Timestamp::now().minus(stale_after), Timestamp::latest()];
+            let rows = statement.query_and_then(fresh, |row| {
                 Ok((column(row, "vm", 0)?, row.get(1)?))
             })?;
             rows.collect()
