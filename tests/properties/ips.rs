@@ -6,6 +6,7 @@
     reason = "a failed expectation is a property's result"
 )]
 
+mod adoption;
 mod common;
 #[cfg(test)]
 mod ips_round_trips;
@@ -20,11 +21,12 @@ use std::time::Duration;
 use crate::settings::{EngineKind, Given, Settings, SettingsError, endpoint, read_text};
 use common::said_well;
 
+pub use adoption::adoption;
 pub use om::om_json;
 pub use query::query;
 
 #[cfg(test)]
-common::replayed!(ips_toml, om_json, query);
+common::replayed!(adoption, ips_toml, om_json, query);
 
 /// `ips.toml`: settings that are taken can be used as they are, and what was read is read
 /// again from what is written of it.
