@@ -239,6 +239,9 @@ fn nginx(asked: &Nginx) -> ExitCode {
     };
     let (report, complete) = nginx::report(&nginx::found(&configuration));
     println(report.trim_end());
+    if let Some(hint) = nginx::few_connections(&configuration) {
+        println(hint.trim_end());
+    }
     ExitCode::from(u8::from(!complete))
 }
 

@@ -11,6 +11,8 @@ use crate::error::chain;
 
 /// How long `nginx -T` may take.
 const LIMIT: Duration = Duration::from_secs(30);
+/// What a few thousand slow clients leave something of.
+const ENOUGH_CONNECTIONS: u32 = 4096;
 /// The configuration of a large site is a few MB.
 const KEEP_BYTES: usize = 64 * 1024 * 1024;
 
@@ -203,6 +205,28 @@ pub fn report(all: &[Found]) -> (String, bool) {
     (text, complete)
 }
 
+/// What to do about an nginx that has few connections: slow strangers take them all, and nobody
+/// else is let in until they are given up.
+#[must_use]
+pub fn few_connections(configuration: &str) -> Option<String> {
+    let all = statements(configuration);
+    let has = all.iter().rev().find_map(|statement| {
+        let ("events", [name, number]) = (statement.block.as_deref()?, &statement.words[..]) else {
+            return None;
+        };
+        let number = number.parse().ok()?;
+        (name == "worker_connections").then_some(number)
+    });
+    // Where nothing is said, nginx takes 512.
+    let has: u32 = has.unwrap_or(512);
+    (has < ENOUGH_CONNECTIONS).then(|| {
+        format!(
+            "worker_connections is {has}: as many slow clients keep everybody out for 15 s; \
+             `events {{ worker_connections 16384; }}` and `worker_rlimit_nofile 32768;` are cheap\n"
+        )
+    })
+}
+
 /// A location's line in a `server { }` without the named location. nginx takes that, and
 /// answers 500. Where an include may hide the answer, it is believed to be there.
 fn lonely(all: &[Found]) -> Option<&Found> {
@@ -372,6 +396,23 @@ upstream hps_ips {
             told(linked),
             [(Line::Http, "/etc/nginx/conf.d/hps-ips.conf:1".to_owned())]
         );
+    }
+
+    #[test]
+    fn few_connections_are_told_with_what_to_write() {
+        for (text, told) in [
+            ("events { worker_connections 768; }", Some("is 768")),
+            ("events {}", Some("is 512")),
+            ("events { worker_connections 16384; }", None),
+            ("events { # worker_connections 16384;\n}", Some("is 512")),
+        ] {
+            let said = few_connections(text);
+            assert_eq!(said.is_some(), told.is_some(), "{text}");
+            assert!(
+                said.unwrap_or_default().contains(told.unwrap_or("")),
+                "{text}"
+            );
+        }
     }
 
     #[test]

@@ -252,6 +252,14 @@ fn the_check_says_which_line_is_missing() {
     let done = check(other.to_str().unwrap());
     assert_eq!(done.code, 1, "{done:?}");
     assert!(done.out.contains("cmd=vm gets a 500 there"), "{done:?}");
+    assert!(!done.out.contains("worker_connections"), "{done:?}");
+    let few = whole.replacen("worker_connections 16384", "worker_connections 768", 1);
+    fs::write(&other, few).unwrap();
+    let done = check(other.to_str().unwrap());
+    assert!(
+        done.code == 0 && done.out.contains("worker_connections is 768"),
+        "{done:?}"
+    );
     fs::write(&other, "server {").unwrap();
     let done = check(other.to_str().unwrap());
     assert!(
