@@ -4,7 +4,8 @@ use hps_core::names::{VmId, VmName};
 use hyper::Method;
 use serde::Serialize;
 
-use super::{Asked, Body, Reply, Worker};
+use super::office::{Asked, Body};
+use super::{Reply, Worker};
 use crate::access;
 use crate::registry::{Registry, RegistryError};
 use crate::show::{self, ShownNode, ShownOperation, ShownVm};

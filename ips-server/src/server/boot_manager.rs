@@ -6,8 +6,9 @@ use hps_core::names::VmId;
 use hps_core::report::{Inventory, Report};
 use hyper::Method;
 
+use super::office::{Asked, Body};
 use super::query::Query;
-use super::{Asked, Body, Reply, Worker};
+use super::{Reply, Worker};
 use crate::access::{self, Denied};
 use crate::operation::token;
 use crate::registry::RegistryError;

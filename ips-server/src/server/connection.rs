@@ -19,9 +19,9 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 
+use super::office::{Body, Office};
 use super::reply::Reply;
 use super::seats::{Phase, Seat};
-use super::{Body, Office};
 
 /// How much of a request's head is read: longer ones are refused with 431.
 const MAX_HEAD: usize = 32 * 1024;

@@ -1,6 +1,6 @@
 //! `ips-server serve`: answers nodes (boot_manager.rs), people and monitoring (api.rs).
-//! Connections are in seats.rs (who may stay) and connection.rs (HTTP, by hyper); requests are
-//! read and answered here.
+//! Connections are in seats.rs (who may stay) and connection.rs (HTTP, by hyper), office.rs finds
+//! who answers.
 
 mod api;
 mod boot_manager;
@@ -8,6 +8,7 @@ mod connection;
 mod limiter;
 mod listen;
 mod metrics;
+mod office;
 mod pool;
 pub(crate) mod query;
 mod reply;
@@ -19,22 +20,17 @@ use std::cell::RefCell;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use hyper::Method;
-use hyper::body::Bytes;
-use hyper::http::request::Parts;
 use nix::sys::resource::{Resource, getrlimit};
 
-use crate::access::{Client, client_address};
 use crate::error::chain;
 use crate::registry::{Registry, RegistryError};
 use crate::settings::{Auth, Settings};
 use limiter::Limiter;
 use listen::{Endpoint, Listening};
 use metrics::Metrics;
-use pool::{Lent, Pool};
-use query::Query;
+use office::{Asked, Office};
 use reply::Reply;
 use seats::{Seats, Sitting};
 use stream::Stream;
@@ -43,21 +39,8 @@ use stream::Stream;
 const BOOT_MANAGER: &str = "/cgi-bin/boot_manager.sh";
 /// Longest request target, in bytes.
 const MAX_TARGET: usize = 8 * 1024;
-/// Longest body, in bytes.
-const MAX_BODY: usize = hps_core::kv::MAX_BYTES;
-/// Longest body of an inventory, in bytes.
-const MAX_INVENTORY: usize = hps_core::kv::MAX_BLOCKS_BYTES;
 /// How long requests under way may take once the server is told to end.
 const DRAIN: Duration = Duration::from_millis(1500);
-/// How many requests wait for a registry, and how long: longer than one may be locked.
-const QUEUE: usize = 32;
-const PATIENCE: Duration = Duration::from_secs(15);
-/// How many listings may be on their way at a time, as many more waiting for so long. Each is in
-/// memory until its client has taken it.
-const LISTINGS: usize = 8;
-const LISTING_PATIENCE: Duration = Duration::from_secs(1);
-/// What somebody is told who would have to wait too long.
-const BUSY: &str = "too many requests at once; try again";
 /// How often it is looked up from waiting for a connection.
 const TICK: Duration = Duration::from_millis(100);
 /// How long a client may take no more of its answer.
@@ -98,37 +81,6 @@ struct Worker {
     registry: RefCell<Registry>,
 }
 
-/// A request, read.
-struct Asked {
-    method: Method,
-    /// With its query.
-    target: String,
-    path: String,
-    query: Result<Query, query::QueryError>,
-    client: Client,
-    body: Body,
-}
-
-/// Leave to send a listing.
-#[derive(Debug)]
-struct Listing;
-
-enum Body {
-    Read(Bytes),
-    TooLong,
-    Broken,
-}
-
-/// Who answers. A config is never kept waiting by what may take long: a report that waits for
-/// another writer, a listing of everything.
-struct Office {
-    shared: Arc<Shared>,
-    configs: Arc<Pool<Worker>>,
-    reports: Arc<Pool<Worker>>,
-    people: Arc<Pool<Worker>>,
-    listings: Arc<Pool<Listing>>,
-}
-
 /// Serves until SIGTERM or SIGINT; then no new requests, those under way are answered.
 ///
 /// # Errors
@@ -140,7 +92,7 @@ pub fn serve(settings: Settings) -> Result<(), ServeError> {
     }
     // Opened before listening: who connects finds a registry that works.
     let open = |_| Registry::open(&settings.registry);
-    let registries = (0..3 * worker_count())
+    let registries = (0..office::registry_count())
         .map(open)
         .collect::<Result<Vec<_>, _>>()?;
     let endpoint = Endpoint::parse(&settings.listen);
@@ -176,10 +128,6 @@ pub fn serve(settings: Settings) -> Result<(), ServeError> {
     seats.drain(DRAIN);
     tracing::info!("ended");
     Ok(())
-}
-
-fn worker_count() -> usize {
-    std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, 8))
 }
 
 /// Fewer where there are not as many files.
@@ -225,130 +173,6 @@ fn seat(stream: Stream, peer: Option<SocketAddr>, seats: &Arc<Seats>, office: &A
     }
 }
 
-impl Office {
-    fn new(shared: &Arc<Shared>, mut registries: Vec<Registry>) -> Self {
-        let worker = |registry| Worker {
-            shared: Arc::clone(shared),
-            registry: RefCell::new(registry),
-        };
-        let mut pool = || {
-            let rest = registries.len().saturating_sub(worker_count());
-            let some = registries.split_off(rest);
-            Pool::new(some.into_iter().map(worker).collect(), QUEUE, PATIENCE)
-        };
-        Self {
-            shared: Arc::clone(shared),
-            configs: pool(),
-            reports: pool(),
-            people: pool(),
-            listings: Pool::new(
-                (0..LISTINGS).map(|_| Listing).collect(),
-                LISTINGS,
-                LISTING_PATIENCE,
-            ),
-        }
-    }
-
-    /// What somebody asks for; its body is still to come.
-    fn ask(&self, head: &Parts, peer: Option<SocketAddr>) -> Asked {
-        let settings = &self.shared.settings;
-        // The last of several: what our own proxy has added stands at the end.
-        let header = |name: &str| {
-            let last = head.headers.get_all(name).iter().next_back();
-            last.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
-        };
-        let token = header("authorization")
-            .as_deref()
-            .and_then(bearer)
-            .map(str::to_owned);
-        let address = client_address(
-            peer.map(|peer| peer.ip()),
-            header("x-forwarded-for").as_deref(),
-            &settings.trusted_proxy,
-        );
-        let target = head.uri.path_and_query();
-        Asked {
-            method: head.method.clone(),
-            target: target.map(ToString::to_string).unwrap_or_default(),
-            path: head.uri.path().to_owned(),
-            query: Query::parse(head.uri.query().unwrap_or_default()),
-            client: Client { address, token },
-            body: Body::Broken,
-        }
-    }
-
-    /// Answers it, with leave to send the answer where that needs one.
-    fn answer(&self, asked: &Asked) -> (Reply, Option<Lent<Listing>>) {
-        let began = Instant::now();
-        let listing = asked.is_for_listing().then(|| self.listings.take());
-        let (route, reply) = match listing {
-            Some(None) => ("other", Reply::error(503, BUSY)),
-            Some(Some(_)) | None => self.answer_by(self.pool_for(asked), asked),
-        };
-        self.shared
-            .metrics
-            .count(route, reply.status, began.elapsed());
-        (reply, listing.flatten())
-    }
-
-    /// One bad request must not take a worker down.
-    fn answer_by(&self, pool: &Arc<Pool<Worker>>, asked: &Asked) -> (&'static str, Reply) {
-        let answer = || {
-            let lent = pool.take()?;
-            lent.get().map(|worker| worker.answer(asked))
-        };
-        match std::panic::catch_unwind(std::panic::AssertUnwindSafe(answer)) {
-            Ok(Some(answered)) => answered,
-            Ok(None) if asked.path == BOOT_MANAGER => ("boot_manager", Reply::refusal(503, BUSY)),
-            Ok(None) => ("other", Reply::error(503, BUSY)),
-            Err(_) => {
-                tracing::error!("a request made its worker panic; report this");
-                ("other", Reply::error(500, "report this"))
-            }
-        }
-    }
-
-    fn pool_for(&self, asked: &Asked) -> &Arc<Pool<Worker>> {
-        if asked.path != BOOT_MANAGER {
-            &self.people
-        } else if asked.is_for_config() {
-            &self.configs
-        } else {
-            &self.reports
-        }
-    }
-
-    /// What may happen a thousand times a second is not told as often.
-    fn warn_once(&self, what: &str, error: &std::io::Error) {
-        if self.shared.limiter.admits(Ipv4Addr::UNSPECIFIED.into()) {
-            tracing::warn!(%error, "{what}");
-        }
-    }
-}
-
-impl Asked {
-    fn is_for_config(&self) -> bool {
-        let query = self.query.as_ref().ok();
-        query.is_some_and(|query| query.get("get_config").is_some())
-    }
-
-    fn is_for_listing(&self) -> bool {
-        matches!(self.path.as_str(), "/v1/vms" | "/v1/operations")
-    }
-
-    /// How long its body may be, in bytes.
-    fn longest_body(&self) -> usize {
-        match &self.query {
-            Ok(query)
-                if self.client.token.is_some() && query.get("report") == Some("inventory") =>
-            {
-                MAX_INVENTORY
-            }
-            Ok(_) | Err(_) => MAX_BODY,
-        }
-    }
-}
-
 impl Worker {
     fn answer(&self, asked: &Asked) -> (&'static str, Reply) {
         if asked.target.len() <= MAX_TARGET {
@@ -390,11 +214,4 @@ impl Worker {
         }
         why
     }
-}
-
-fn bearer(header: &str) -> Option<&str> {
-    let (scheme, token) = header.split_once(' ')?;
-    scheme
-        .eq_ignore_ascii_case("bearer")
-        .then_some(token.trim())
 }
