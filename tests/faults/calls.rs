@@ -45,6 +45,7 @@ pub(crate) fn count() -> Fault {
         calls: ALL_CALLS,
         how: "none",
         when: String::new(),
+        path: None,
     }
 }
 
@@ -64,6 +65,7 @@ fn all(trace: &Trace) -> Vec<Fault> {
                     calls,
                     how,
                     when: format!("{number}{more}"),
+                    path: None,
                 })
             })
         })
@@ -122,10 +124,18 @@ pub(crate) fn is_told(done: &Done, fault: &Fault, case: &str) {
 /// A slow disk is no failure.
 fn slow(engine: Engine, row: &Row) {
     let mut world = World::new(engine);
+    let mut sample = Sample::one_of(3, &format!("{:?}", row.args(&world)));
     for program in [Program::OVm, Program::NVm, Program::Server] {
         for calls in ["fsync,fdatasync", "pwrite64", "read,pread64"] {
-            let (how, when) = ("slow", "1+".to_owned());
-            let fault = Fault { calls, how, when };
+            if !sample.takes() {
+                continue;
+            }
+            let fault = Fault {
+                calls,
+                how: "slow",
+                when: "1+".to_owned(),
+                path: None,
+            };
             let case = format!("{engine:?} {program:?} {:?}: {fault}", row.args(&world));
             row.prepare(&world, &case);
             let args = row.args(&world);
@@ -134,6 +144,43 @@ fn slow(engine: Engine, row: &Row) {
             row.ends_right(&world, &first, &case);
         }
     }
+}
+
+/// A program that cannot be started, or is dead before it begins.
+fn no_program(engine: Engine, row: &Row) {
+    let mut world = World::new(engine);
+    let mut sample = Sample::one_of(4, &format!("{:?}", row.args(&world)));
+    for (program, other) in [
+        (Program::OVm, "n_vm"),
+        (Program::NVm, "virsh"),
+        (Program::NVm, "virt-install"),
+        (Program::NVm, "qemu-img"),
+    ] {
+        // What is not there, or may not be run, would be looked for further on PATH.
+        for how in ["KILL", "ENOMEM", "E2BIG", "EIO"] {
+            if !sample.takes() {
+                continue;
+            }
+            let fault = Fault {
+                calls: "execve",
+                how,
+                when: "1+".to_owned(),
+                path: Some(world.ips.dir.join("bin").join(other).display().to_string()),
+            };
+            let case = format!("{engine:?} {:?}: {fault} of {other}", row.args(&world));
+            row.prepare(&world, &case);
+            let args = row.args(&world);
+            let (first, _) = run(&mut world, program, &fault, &args);
+            is_sound(&world, &case);
+            is_told(&first, &fault, &case);
+            row.ends_right(&world, &first, &case);
+        }
+    }
+}
+
+mod without_a_program {
+    use super::*;
+    crate::rows::test_each_row!(|row| no_program(Engine::Local, row));
 }
 
 mod o_vm {

@@ -10,7 +10,12 @@ use crate::world::{Engine, VM, World};
 
 /// Takes back whatever the case did to the nodes.
 fn mend(world: &World) {
-    for (mark, verb) in [("stopped", "start"), ("killed", "start"), ("cut", "heal")] {
+    for (mark, verb) in [
+        ("stopped", "start"),
+        ("killed", "start"),
+        ("cut", "heal"),
+        ("frozen", "unfreeze"),
+    ] {
         for node in ["ips", "tch-001", "tch-002"] {
             if world
                 .ips
@@ -94,6 +99,11 @@ fn the_nodes_daemon_crashes_before_each_call() {
 #[test]
 fn the_node_is_cut_off_before_each_call() {
     at_each_call("cut:tch-001");
+}
+
+#[test]
+fn the_node_is_frozen_before_each_call() {
+    at_each_call("frozen:tch-001");
 }
 
 #[test]

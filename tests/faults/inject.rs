@@ -26,18 +26,22 @@ pub(crate) struct Fault {
     pub(crate) how: &'static str,
     /// `3`: the third; `3+`: from then on.
     pub(crate) when: String,
+    /// Only those that name this file, in what it starts, too: then each process counts anew.
+    pub(crate) path: Option<String>,
 }
 
 impl Fault {
     fn words(&self) -> String {
         let (calls, when) = (self.calls, &self.when);
+        let which = self.path.as_ref().map(|path| format!("-f -P {path} "));
+        let which = which.unwrap_or_default();
         let how = match self.how {
             "none" => return format!("-e trace={calls}"),
             "KILL" => "signal=KILL".to_owned(),
             "slow" => "delay_enter=20000".to_owned(),
             error => format!("error={error}"),
         };
-        format!("-e trace={calls} -e inject={calls}:{how}:when={when}")
+        format!("{which}-e trace={calls} -e inject={calls}:{how}:when={when}")
     }
 }
 
