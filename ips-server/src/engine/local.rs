@@ -12,10 +12,10 @@ use hps_core::report::{DomainReport, Inventory};
 use serde::Deserialize;
 
 use super::{
-    Carrier, Detail, Earlier, Ended, Engine, Health, Inventoried, Node, Past, Say, Unanswered,
-    Uncleaned, Unprepared,
+    Carrier, Detail, Earlier, Ended, Engine, Health, Inventoried, Node, Say, Unanswered, Uncleaned,
+    Unprepared,
 };
-use crate::operation::job::Job;
+use crate::operation::job::{Job, Past};
 use crate::operation::lock::VmLock;
 use crate::operation::token::Token;
 

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use hps_core::names::NodeName;
 use hps_core::report::Inventory;
 
-use crate::operation::job::Job;
+use crate::operation::job::{Job, Past};
 use crate::operation::lock::VmLock;
 use crate::operation::token::Token;
 
@@ -102,16 +102,6 @@ pub enum Inventoried {
 
 /// Takes the steps of an operation as they happen: what, and how it ended.
 pub type Say<'a> = &'a mut dyn FnMut(&str, &str);
-
-/// The part of a job that outlives the process that made it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "as in Job")]
-pub struct Past {
-    pub operation: uuid::Uuid,
-    pub vm: hps_core::names::VmId,
-    pub verb: hps_core::verb::Verb,
-    pub node: NodeName,
-}
 
 /// A node and whether verbs may be sent to it.
 #[derive(Debug, Clone, PartialEq)]

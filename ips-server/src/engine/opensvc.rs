@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use hps_core::names::NodeName;
 
 use super::{
-    Carrier, Detail, Earlier, Ended, Engine, Inventoried, Node, Past, Say, Unanswered, Uncleaned,
+    Carrier, Detail, Earlier, Ended, Engine, Inventoried, Node, Say, Unanswered, Uncleaned,
     Unprepared,
 };
 use crate::error::chain;
@@ -20,7 +20,7 @@ use crate::om::Om;
 use crate::om::node::Cluster;
 use crate::om::service::{ServiceName, TaskService};
 use crate::om::task::{Run, RunRequest};
-use crate::operation::job::Job;
+use crate::operation::job::{Job, Past};
 use crate::operation::lock::VmLock;
 use crate::operation::token::Token;
 

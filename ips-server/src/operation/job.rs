@@ -6,7 +6,6 @@ use uuid::Uuid;
 
 use super::options::Options;
 use super::token::Token;
-use crate::engine::Past;
 
 /// Longest `N_VM_KEEP`, in bytes; a single variable may have 128 KiB on Linux.
 const KEEP_LIMIT: usize = 96 * 1024;
@@ -32,6 +31,16 @@ pub struct Job {
     pub token: Token,
     /// Disks of other VMs, which a destroy must leave alone.
     pub keep: Vec<DiskPath>,
+}
+
+/// The part of a job that outlives the process that made it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "as in Job")]
+pub struct Past {
+    pub operation: Uuid,
+    pub vm: VmId,
+    pub verb: Verb,
+    pub node: NodeName,
 }
 
 impl Job {

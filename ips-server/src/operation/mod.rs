@@ -16,9 +16,9 @@ use hps_core::names::{NodeName, VmId};
 use hps_core::verb::Verb;
 use uuid::Uuid;
 
-use crate::engine::Past;
 use crate::exit::Exit;
 use crate::registry::operations::{Again, Operation};
+use job::Past;
 use options::Options;
 
 /// What somebody wants done.
