@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, socket};
 
 /// What each of them does.
@@ -29,7 +30,8 @@ pub(crate) struct Habit {
 pub(crate) struct Flood {
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
-    /// How often one had to come back.
+    /// How many came, and how often one had to come back.
+    pub(crate) came: Arc<AtomicU64>,
     pub(crate) returns: Arc<AtomicU64>,
 }
 
@@ -42,16 +44,20 @@ struct Client {
 impl Flood {
     /// Begins it, from several addresses of this machine.
     pub(crate) fn begin(habit: &Habit, port: u16) -> Self {
-        let (stop, returns) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
+        allow_files();
+        let stop = Arc::<AtomicBool>::default();
+        let [came, returns] = [(); 2].map(|()| Arc::<AtomicU64>::default());
         let threads = (0..2)
             .map(|half| {
-                let (habit, stop, returns) = (habit.clone(), stop.clone(), returns.clone());
-                std::thread::spawn(move || crowd(&habit, half, port, &stop, &returns))
+                let (habit, stop) = (habit.clone(), stop.clone());
+                let counts = [came.clone(), returns.clone()];
+                std::thread::spawn(move || crowd(&habit, half, port, &stop, &counts))
             })
             .collect();
         Self {
             stop,
             threads,
+            came,
             returns,
         }
     }
@@ -66,7 +72,19 @@ impl Drop for Flood {
     }
 }
 
-fn crowd(habit: &Habit, half: usize, port: u16, stop: &AtomicBool, returns: &AtomicU64) {
+/// As many as this process may have at all.
+fn allow_files() {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).unwrap();
+}
+
+fn crowd(
+    habit: &Habit,
+    half: usize,
+    port: u16,
+    stop: &AtomicBool,
+    [came, returns]: &[Arc<AtomicU64>; 2],
+) {
     let mut clients: Vec<Option<Client>> = (0..habit.clients / 2).map(|_| None).collect();
     let mut met = vec![false; clients.len()];
     while !stop.load(Ordering::Relaxed) {
@@ -77,8 +95,11 @@ fn crowd(habit: &Habit, half: usize, port: u16, stop: &AtomicBool, returns: &Ato
                     Ipv4Addr::new(127, 0, u8::try_from(half).unwrap() + 1, tail),
                     port,
                 );
-                returns.fetch_add(u64::from(met[number]), Ordering::Relaxed);
-                met[number] = true;
+                if client.is_some() {
+                    let count = if met[number] { returns } else { came };
+                    count.fetch_add(1, Ordering::Relaxed);
+                    met[number] = true;
+                }
             }
             if let Some(open) = client
                 && !open.goes_on(habit)

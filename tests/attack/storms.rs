@@ -1,6 +1,7 @@
 //! Floods, alone and behind nginx, with an honest node in the middle of each. The printed table
 //! (`--nocapture`) says how long that node's requests took.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -128,7 +129,7 @@ fn storm(place: &str, habit: &Habit, port: u16, server: u32, request: &str) {
     let node = Node::begin(port, request.to_owned(), "\nname=a\n");
     std::thread::sleep(LASTS);
     let answers = node.end();
-    let returns = flood.returns.load(std::sync::atomic::Ordering::Relaxed);
+    let [came, returns] = [&flood.came, &flood.returns].map(|count| count.load(Ordering::Relaxed));
     drop(flood);
     let Most {
         memory_kib,
@@ -136,7 +137,7 @@ fn storm(place: &str, habit: &Habit, port: u16, server: u32, request: &str) {
         files,
     } = watch.end();
     println!(
-        "{place:<8} {:<32} {:>4} answers  p50 {:>7.1?}  p99 {:>7.1?}  {memory_kib:>6} KiB {threads:>4} threads {files:>4} files  {returns} came back",
+        "{place:<8} {:<32} {:>4} answers  p50 {:>7.1?}  p99 {:>7.1?}  {memory_kib:>6} KiB {threads:>4} threads {files:>4} files  {came} came, {returns} times again",
         habit.name, answers.count, answers.p50, answers.p99
     );
     let case = format!("{place}: {}", habit.name);
@@ -152,6 +153,8 @@ fn storm(place: &str, habit: &Habit, port: u16, server: u32, request: &str) {
         answers.failed
     );
     assert!(answers.count > 0, "{case}: {answers:?}");
+    let all = u64::try_from(habit.clients).unwrap();
+    assert!(came * 2 >= all, "{case}: only {came} of {all} clients came");
     assert!(memory_kib < MEMORY, "{case}: {memory_kib} KiB");
     assert!(
         threads < TASKS && files < FILES,
