@@ -4,6 +4,7 @@
 //! is in the journal, no process is left, and the same command again ends right.
 
 use std::fs;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::harness::{Done, Ips};
@@ -164,6 +165,17 @@ fn is_civil(world: &World, seen: &Seen, case: &str) {
     }
 }
 
+/// How long a grandchild sleeps, as nobody else does.
+fn new_mark() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    format!(
+        "47{:05}{:05}",
+        std::process::id() % 100_000,
+        number % 100_000
+    )
+}
+
 /// What runs still of a wild program's own; then nothing does.
 fn left_behind(world: &World, mark: &str) -> String {
     let find = format!("pgrep -xa sleep | grep ' {mark}$'");
@@ -189,7 +201,7 @@ fn case(world: &World, row: &Row, wildness: &Wildness) -> bool {
         world.engine
     );
     row.prepare(world, &case);
-    let mark = format!("47{:07}", std::process::id());
+    let mark = new_mark();
     let (seen, happened) = wildness.run(world, &args, &mark);
     let case = format!("{case} ({happened})");
     is_civil(world, &seen, &case);
@@ -260,7 +272,7 @@ fn every_question_is_answered_in_time_whatever_om_does() {
                 mode: "wild-before",
                 when: "1+".to_owned(),
             };
-            let mark = format!("48{:07}", std::process::id());
+            let mark = new_mark();
             let (seen, _) = wildness.run(&world, args, &mark);
             let case = format!("o_vm {args:?}: om {way}: {:?}", seen.done);
             assert!(codes.contains(&seen.done.code), "{case}");
