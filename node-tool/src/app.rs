@@ -154,7 +154,14 @@ impl App {
         let xml = self.virsh().dumpxml(uuid, true);
         let xml = xml.map_err(|source| Error::NoAnswer { doing, source })?;
         let doing = "making the transient domain persistent";
-        self.act(doing, self.virsh().define(&xml, &locks.files()))
+        self.act(doing, self.virsh().define(&xml, &locks.files()))?;
+        match self.dominfo(uuid)? {
+            Some(info) if info.persistent => Ok(()),
+            info => {
+                let state = info.map_or(VmState::Absent, |info| info.state);
+                Err(Error::NotDone { doing, state })
+            }
+        }
     }
 
     /// What virsh made of an act, with what it was for.
@@ -164,6 +171,25 @@ impl App {
         done: Result<(), ExecError>,
     ) -> Result<(), Error> {
         done.map_err(|source| Error::Act { doing, source })
+    }
+
+    /// An act, believed by what the domain is afterwards: virsh may say 0 and have done nothing,
+    /// or fail and have done it.
+    pub(crate) fn reached(
+        &self,
+        uuid: Uuid,
+        is_so: fn(VmState) -> bool,
+        doing: &'static str,
+        done: Result<(), ExecError>,
+    ) -> Result<VmState, Error> {
+        let state = self
+            .dominfo(uuid)?
+            .map_or(VmState::Absent, |info| info.state);
+        match done {
+            _ if is_so(state) => Ok(state),
+            Ok(()) => Err(Error::NotDone { doing, state }),
+            Err(source) => Err(Error::Act { doing, source }),
+        }
     }
 
     /// The XML of a domain as it will start again and as it runs; none where it went away

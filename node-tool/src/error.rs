@@ -53,6 +53,9 @@ pub(crate) enum Error {
         doing: &'static str,
         source: ExecError,
     },
+    /// virsh said that it did it.
+    #[error("{doing}: virsh said 0, and the domain is {state}")]
+    NotDone { doing: &'static str, state: VmState },
     #[error("{0}")]
     Conflict(Conflict),
     #[error("no such domain{}", hint(*.0))]
@@ -127,7 +130,7 @@ impl Error {
             | Self::CannotCarry(_) => 3,
             Self::Config(ConfigError::Method { .. }) => 4,
             Self::NotMade { source, .. } | Self::Act { source, .. } => of_act(source),
-            Self::NoSuchDomain(_) | Self::WrongState { .. } => 5,
+            Self::NoSuchDomain(_) | Self::WrongState { .. } | Self::NotDone { .. } => 5,
             Self::NoAnswer { source, .. } => of_question(source, signal),
             Self::Lock(LockError::Held { .. }) | Self::StillRunning(_) | Self::Nonsense { .. } => 6,
             Self::Conflict(_) => 7,
@@ -143,7 +146,7 @@ impl Error {
             // Looked for afterwards, and not there.
             Self::NotMade { source, .. } if of_act(source) == 5 => VmState::Absent,
             Self::NoSuchDomain(_) => VmState::Absent,
-            Self::WrongState { state, .. } => *state,
+            Self::WrongState { state, .. } | Self::NotDone { state, .. } => *state,
             Self::StillRunning(_) => VmState::Running,
             Self::NotMade { .. }
             | Self::Usage(_)

@@ -250,6 +250,69 @@ fn a_start_in_a_task_finishes_a_create_that_was_killed_and_by_hand_leaves_it() {
 }
 
 #[test]
+fn a_virsh_that_says_0_and_does_nothing_is_not_believed() {
+    for (from, args, call, says) in [
+        (
+            "shut off",
+            &["start", "web"][..],
+            "start",
+            "starting the domain: virsh said 0, and the domain is shut-off",
+        ),
+        (
+            "running",
+            &["pause", "web"],
+            "suspend",
+            "pausing the domain: virsh said 0, and the domain is running",
+        ),
+        (
+            "paused",
+            &["unpause", "web"],
+            "resume",
+            "resuming the domain: virsh said 0, and the domain is paused",
+        ),
+        (
+            "running",
+            &["stop", "web", "force"],
+            "destroy",
+            "pulling the plug: virsh said 0, and the domain is running",
+        ),
+        (
+            "running",
+            &["destroy", "web"],
+            "undefine",
+            "it is still there after virsh undefine",
+        ),
+    ] {
+        let world = world();
+        world.domain(UUID, "web", from, &[]);
+        world.answer(&format!("virsh-{call}"), 0, "Domain 'web' is well\n", "");
+        world.run(args).code(1).says(says);
+    }
+}
+
+/// Each listing of the real one ends with an empty line, also that of nothing.
+#[test]
+fn a_listing_that_is_cut_off_proves_nothing() {
+    for listing in ["", &format!("{OTHER} other\n"), &format!("{UUID} web")] {
+        let world = world();
+        world.domain(UUID, "web", "running", &[]);
+        world.answer("virsh-list", 0, listing, "");
+        for args in [
+            &["destroy", "web"][..],
+            &["start", "web"],
+            &["status", "web"],
+        ] {
+            world.run(args).code(1).says("a listing without its end");
+        }
+        world
+            .run(&["create", "vm-1"])
+            .code(6)
+            .says("a listing without its end");
+        assert_eq!(world.state_of(UUID).unwrap(), "running yes");
+    }
+}
+
+#[test]
 fn a_signal_ends_the_waiting_and_says_so() {
     let world = world();
     world

@@ -12,11 +12,10 @@ pub(crate) fn pause(app: &App, name: &VmName) -> Result<Outcome, Error> {
     let (uuid, info, locks) = app.domain(name, Verb::Pause, Hint::None)?;
     match info.state {
         VmState::Running => {
-            app.act(
-                "pausing the domain",
-                app.virsh().suspend(uuid, &locks.files()),
-            )?;
-            Ok(Outcome::new("paused", VmState::Paused))
+            let done = app.virsh().suspend(uuid, &locks.files());
+            let is_paused = |state| state == VmState::Paused;
+            let state = app.reached(uuid, is_paused, "pausing the domain", done)?;
+            Ok(Outcome::new("paused", state))
         }
         VmState::Paused => Ok(Outcome::new("is paused already", VmState::Paused)),
         state @ (VmState::ShutOff

@@ -13,11 +13,9 @@ pub(crate) fn start(app: &App, name: &VmName) -> Result<Outcome, Error> {
     let (uuid, info, locks) = app.domain(name, Verb::Start, Hint::CreateAgain)?;
     let hint = match info.state {
         VmState::ShutOff | VmState::Crashed => {
-            app.act(
-                "starting the domain",
-                app.virsh().start(uuid, &locks.files()),
-            )?;
-            return Ok(Outcome::new("started", VmState::Running));
+            let done = app.virsh().start(uuid, &locks.files());
+            let state = app.reached(uuid, runs, "starting the domain", done)?;
+            return Ok(Outcome::new("started", state));
         }
         // By hand it may be anybody's, and transient on purpose.
         VmState::Running if !info.persistent && app.task.uuid.is_some() => {
@@ -36,4 +34,9 @@ pub(crate) fn start(app: &App, name: &VmName) -> Result<Outcome, Error> {
         state: info.state,
         hint,
     })
+}
+
+/// It runs, or has been paused since.
+pub(crate) fn runs(state: VmState) -> bool {
+    matches!(state, VmState::Running | VmState::Paused)
 }

@@ -29,8 +29,8 @@ pub(crate) fn stop(app: &App, name: &VmName, how: How) -> Result<Outcome, Error>
         return Ok(Outcome::new("is off already", info.state));
     }
     if how.force {
-        pull_the_plug(app, uuid, &locks)?;
-        return off(app, uuid, "the plug was pulled");
+        let state = pull_the_plug(app, uuid, &locks)?;
+        return Ok(Outcome::new("the plug was pulled", state));
     }
     if info.state != VmState::Running {
         let hint = "n_vm unpause lets it run on, n_vm stop NAME force pulls the plug";
@@ -65,8 +65,9 @@ fn wait(
             ));
         }
         if began.elapsed() >= patience && how.force_after {
-            pull_the_plug(app, uuid, locks)?;
-            return off(app, uuid, "did not shut down in time, the plug was pulled");
+            let state = pull_the_plug(app, uuid, locks)?;
+            let message = "did not shut down in time, the plug was pulled";
+            return Ok(Outcome::new(message, state));
         }
         if began.elapsed() >= patience {
             return Err(Error::StillRunning(patience.as_secs_f64()));
@@ -92,16 +93,9 @@ fn request(app: &App, uuid: Uuid, locks: &Locks) -> Result<(), Error> {
     app.act("requesting a shutdown", sent)
 }
 
-/// An error of virsh counts only where the domain is not off after it.
-fn pull_the_plug(app: &App, uuid: Uuid, locks: &Locks) -> Result<(), Error> {
-    let pulled = app.act(
-        "pulling the plug",
-        app.virsh().destroy(uuid, &locks.files()),
-    );
-    if pulled.is_err() && now_off(app, uuid)? {
-        return Ok(());
-    }
-    pulled
+fn pull_the_plug(app: &App, uuid: Uuid, locks: &Locks) -> Result<VmState, Error> {
+    let done = app.virsh().destroy(uuid, &locks.files());
+    app.reached(uuid, is_off, "pulling the plug", done)
 }
 
 fn off(app: &App, uuid: Uuid, message: &str) -> Result<Outcome, Error> {

@@ -12,11 +12,10 @@ pub(crate) fn unpause(app: &App, name: &VmName) -> Result<Outcome, Error> {
     let (uuid, info, locks) = app.domain(name, Verb::Unpause, Hint::None)?;
     match info.state {
         VmState::Paused => {
-            app.act(
-                "resuming the domain",
-                app.virsh().resume(uuid, &locks.files()),
-            )?;
-            Ok(Outcome::new("runs on", VmState::Running))
+            let done = app.virsh().resume(uuid, &locks.files());
+            let runs = |state| state == VmState::Running;
+            let state = app.reached(uuid, runs, "resuming the domain", done)?;
+            Ok(Outcome::new("runs on", state))
         }
         VmState::Running => Ok(Outcome::new("runs already", VmState::Running)),
         state @ (VmState::ShutOff

@@ -30,8 +30,19 @@ pub(crate) struct Stats {
 
 /// `virsh list --all --uuid --name`.
 pub(crate) fn listing(text: &str) -> Result<Vec<Listed>, String> {
+    whole(text)?;
     let lines = text.lines().filter(|line| !line.trim().is_empty());
     lines.map(listed).collect()
+}
+
+/// Each listing ends with an empty line, also that of nothing. One without is cut off, or none:
+/// it proves of no domain that it is not there.
+fn whole(text: &str) -> Result<(), String> {
+    if text == "\n" || text.ends_with("\n\n") {
+        Ok(())
+    } else {
+        Err("a listing without its end".to_owned())
+    }
 }
 
 /// `45251ba2-51f5-541b-9627-6958bb19f0d3 web`; the name may hold spaces.
@@ -49,6 +60,7 @@ fn listed(line: &str) -> Result<Listed, String> {
 
 /// One UUID a line, with spaces around it.
 pub(crate) fn uuids(text: &str) -> Result<Vec<Uuid>, String> {
+    whole(text)?;
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     lines
         .map(|line| {
@@ -107,8 +119,10 @@ fn state_of_number(number: &str) -> VmState {
 
 /// `virsh 'list --all --uuid --name; domstats …'`: the listing, then one block a domain.
 pub(crate) fn stats(text: &str) -> Result<Vec<(Listed, Stats)>, String> {
+    // The line end before the first block is the empty line that ends the listing.
     let begin = text.find("\nDomain: '").unwrap_or(text.len());
-    let (listing_text, blocks) = text.split_at(begin);
+    let listing_text = text.get(..=begin).unwrap_or(text);
+    let blocks = &text[begin..];
     let blocks: Vec<_> = blocks.split("\nDomain: '").skip(1).map(block).collect();
     let all = listing(listing_text)?.into_iter().map(|listed| {
         let found = blocks.iter().find(|(name, _)| *name == listed.name);
@@ -172,6 +186,15 @@ mod tests {
         let names: Vec<_> = names.iter().map(|listed| listed.name.as_str()).collect();
         assert_eq!(names, ["web", "made by 'hand'", "7"]);
         assert_eq!(listing(fixture!("list-uuid-name-empty.out")), Ok(vec![]));
+    }
+
+    #[test]
+    fn a_listing_that_is_cut_off_proves_nothing() {
+        let whole = fixture!("list-uuid-name.out");
+        for length in 0..whole.len() {
+            assert!(listing(&whole[..length]).is_err(), "{length}");
+        }
+        assert!(uuids("").is_err() && stats("").is_err());
     }
 
     #[test]

@@ -5,6 +5,7 @@ use hps_core::state::VmState;
 
 use super::{Vm, here};
 use crate::app::{App, Locks, Outcome};
+use crate::commands::start::runs;
 use crate::error::{Error, Hint};
 use crate::virsh::Info;
 
@@ -41,10 +42,7 @@ fn reach(app: &App, vm: &Vm, info: &Info, how: &str, locks: &Locks) -> Result<Ou
         app.make_persistent(vm.uuid, locks)?;
     }
     let state = match info.state {
-        VmState::ShutOff | VmState::Crashed => {
-            start(app, vm, locks)?;
-            VmState::Running
-        }
+        VmState::ShutOff | VmState::Crashed => start(app, vm, locks)?,
         state @ (VmState::Running
         | VmState::Paused
         | VmState::PmSuspended
@@ -59,7 +57,7 @@ fn reach(app: &App, vm: &Vm, info: &Info, how: &str, locks: &Locks) -> Result<Ou
     Ok(here(vm.config.name.as_str(), &how, state))
 }
 
-fn start(app: &App, vm: &Vm, locks: &Locks) -> Result<(), Error> {
-    let doing = "starting the domain that is defined";
-    app.act(doing, app.virsh().start(vm.uuid, &locks.files()))
+fn start(app: &App, vm: &Vm, locks: &Locks) -> Result<VmState, Error> {
+    let done = app.virsh().start(vm.uuid, &locks.files());
+    app.reached(vm.uuid, runs, "starting the domain that is defined", done)
 }
