@@ -88,7 +88,9 @@ pub(crate) fn try_all(name: &str, every: u64, trace: &Trace, mut case: impl FnMu
 
 /// One verb with a fault at each call of one of the programs.
 fn verb(engine: Engine, program: Program, row: &Row, every: u64) {
-    let mut world = World::new(engine);
+    // Who waits for a server that is deaf need not wait long.
+    let more = [("N_VM_FETCH_TIMEOUT", "3"), ("N_VM_REPORT_TIMEOUT", "2")];
+    let mut world = World::with(engine, &more);
     let name = format!("{engine:?} {program:?} {:?}", row.args(&world));
     row.prepare(&world, &name);
     let args = row.args(&world);

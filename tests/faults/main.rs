@@ -33,4 +33,5 @@ mod power;
 mod rows;
 mod sample;
 mod soak;
+mod steps;
 mod world;
