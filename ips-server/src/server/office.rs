@@ -61,14 +61,19 @@ pub(super) struct Office {
     listings: Arc<Pool<Listing>>,
 }
 
-/// How many workers of a kind there are.
+/// How many workers there are for nodes, of either kind.
 fn worker_count() -> usize {
     std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, 8))
 }
 
+/// And for people: whatever they list, nodes keep half of the machine.
+fn people_count() -> usize {
+    worker_count() / 2
+}
+
 /// How many registries an office needs.
 pub(super) fn registry_count() -> usize {
-    3 * worker_count()
+    2 * worker_count() + people_count()
 }
 
 impl Office {
@@ -77,16 +82,16 @@ impl Office {
             shared: Arc::clone(shared),
             registry: RefCell::new(registry),
         };
-        let mut pool = || {
-            let rest = registries.len().saturating_sub(worker_count());
+        let mut pool = |count: usize| {
+            let rest = registries.len().saturating_sub(count);
             let some = registries.split_off(rest);
             Pool::new(some.into_iter().map(worker).collect(), QUEUE, PATIENCE)
         };
         Self {
             shared: Arc::clone(shared),
-            configs: pool(),
-            reports: pool(),
-            people: pool(),
+            configs: pool(worker_count()),
+            reports: pool(worker_count()),
+            people: pool(people_count()),
             listings: Pool::new(
                 (0..LISTINGS).map(|_| Listing).collect(),
                 LISTINGS,
@@ -155,12 +160,10 @@ impl Office {
     }
 
     fn pool_for(&self, asked: &Asked) -> &Arc<Pool<Worker>> {
-        if asked.path != BOOT_MANAGER {
-            &self.people
-        } else if asked.is_for_config() {
-            &self.configs
-        } else {
-            &self.reports
+        match asked.path.as_str() {
+            BOOT_MANAGER if asked.is_for_config() => &self.configs,
+            BOOT_MANAGER | "/healthz" => &self.reports,
+            _ => &self.people,
         }
     }
 
