@@ -13,9 +13,6 @@ use nix::sys::socket::{Backlog, listen};
 use super::stream::Stream;
 use super::supervisor::Reach;
 
-/// How many connections the kernel keeps for us until we take them, where `somaxconn` lets it.
-const BACKLOG: i32 = 1024;
-
 /// Where to listen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Endpoint {
@@ -144,10 +141,10 @@ fn is_none_yet(error: &std::io::Error) -> bool {
     )
 }
 
-/// std asks for a backlog of 128; listening again changes that.
+/// std asks for a backlog of 128; listening again makes it what `somaxconn` allows.
 fn deepen(listener: &impl AsFd) -> std::io::Result<()> {
-    let backlog = Backlog::new(BACKLOG).map_err(std::io::Error::from)?;
-    listen(listener, backlog).map_err(std::io::Error::from)
+    // A number of our own is refused above the libc's SOMAXCONN, and musl's is 128.
+    listen(listener, Backlog::MAXALLOWABLE).map_err(std::io::Error::from)
 }
 
 /// The socket that systemd has opened for us (LISTEN_FDS); `listen` says nothing then.
