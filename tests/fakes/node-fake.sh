@@ -5,8 +5,8 @@
 #
 # Faults: `at` says "MODE 7", and that is done at the 7th act (see `act`), with "MODE 7+" from
 # then on; wild-before and wild-after are the shell script `wild`, with nothing or all done;
-# `answers/PROGRAM-VERB.rc` (with .out and .err) is replayed instead;
-# `answers/PROGRAM-VERB.hang` never answers. Kill tests: `hold` says "before 7" or
+# `answers/PROGRAM-VERB.rc` (with .out and .err) is replayed instead; as long as there is an
+# `answers/PROGRAM-VERB.hang`, that one does not answer. Kill tests: `hold` says "before 7" or
 # "after 7", and the 7th act stops at a fifo until somebody writes there.
 
 say() { printf '%s\n' "$*"; }
@@ -51,7 +51,10 @@ act() {
 # Replays what the test put down for this program and verb.
 answered() { # PROGRAM-VERB
     answer=$FAKE_DIR/answers/$1
-    if [ -e "$answer.hang" ]; then sleep 600; fi
+    if [ -e "$answer.hang" ]; then
+        while [ -e "$answer.hang" ]; do sleep 0.2; done
+        exit 1
+    fi
     [ -e "$answer.rc" ] || return 0
     [ ! -e "$answer.out" ] || cat "$answer.out"
     [ ! -e "$answer.err" ] || cat "$answer.err" >&2

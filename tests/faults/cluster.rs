@@ -127,7 +127,6 @@ fn a_task_that_outlives_its_deadline_is_in_doubt_and_the_next_try_converges() {
     let elsewhere = world.ips.o_vm(&["create", VM, "tch-002"]);
     assert_eq!(elsewhere.code, 10, "{elsewhere:?}, after {done:?}");
     fs::remove_file(hang).unwrap();
-    world.ips.shell("pkill -f 'sleep 600'");
     world.until_done(&["create", VM, "tch-001"], "after the deadline");
     assert_eq!(world.places(), ["tch-001"]);
     world.is_tidy("after the deadline");
