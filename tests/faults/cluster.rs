@@ -3,8 +3,9 @@
 //! Once all is well again, the same command and a sweep end right.
 
 use std::fs;
+use std::process::Child;
 
-use crate::harness::{kill, wait_for};
+use crate::harness::{Done, kill, wait_for};
 use crate::sample::Sample;
 use crate::world::{Engine, VM, World};
 
@@ -132,31 +133,34 @@ fn a_task_that_outlives_its_deadline_is_in_doubt_and_the_next_try_converges() {
     world.is_tidy("after the deadline");
 }
 
-#[test]
-fn the_own_daemon_restarted_while_the_task_runs_loses_nothing() {
-    let world = World::new(Engine::OpenSvc);
-    // virt-install's `start` is the act after list and the pools' two.
+/// A create whose virt-install waits before it starts the domain.
+fn held_create(world: &World) -> Child {
+    // That is the act after the listing and the two of the pools.
     fs::write(world.of("tch-001", "hold"), "before 4\n").unwrap();
     assert_eq!(world.ips.shell("mkfifo nodes/tch-001/fifo").code, 0);
-    let create = world
-        .ips
-        .command("o_vm")
-        .args(["create", VM, "tch-001"])
-        .spawn()
-        .unwrap();
+    let create = world.ips.spawn(&["create", VM, "tch-001"]);
     wait_for("virt-install", || {
         world.of("tch-001", "held").exists().then_some(())
     });
+    create
+}
+
+/// Lets it go on.
+fn go_on(world: &World) {
+    let go = world
+        .ips
+        .shell("timeout 5 sh -c 'echo go >nodes/tch-001/fifo'");
+    assert_eq!(go.code, 0, "{go:?}");
+}
+
+#[test]
+fn the_own_daemon_restarted_while_the_task_runs_loses_nothing() {
+    let world = World::new(Engine::OpenSvc);
+    let create = held_create(&world);
     world.ips.cluster(&["stop", "ips"]);
     world.ips.cluster(&["start", "ips"]);
-    assert_eq!(
-        world
-            .ips
-            .shell("timeout 5 sh -c 'echo go >nodes/tch-001/fifo'")
-            .code,
-        0
-    );
-    let done = crate::harness::Done::of(create);
+    go_on(&world);
+    let done = Done::of(create);
     assert!(matches!(done.code, 0 | 8 | 11), "{done:?}");
     fs::remove_file(world.of("tch-001", "hold")).unwrap();
     mend(&world);
@@ -172,36 +176,15 @@ fn the_own_daemon_restarted_while_the_task_runs_loses_nothing() {
 #[test]
 fn an_interrupted_then_killed_o_vm_is_followed_to_its_true_end() {
     let world = World::new(Engine::OpenSvc);
-    fs::write(world.of("tch-001", "hold"), "before 4\n").unwrap();
-    assert_eq!(world.ips.shell("mkfifo nodes/tch-001/fifo").code, 0);
-    let create = world
-        .ips
-        .command("o_vm")
-        .args(["create", VM, "tch-001"])
-        .spawn()
-        .unwrap();
-    wait_for("virt-install", || {
-        world.of("tch-001", "held").exists().then_some(())
-    });
+    let create = held_create(&world);
     kill(create.id(), "INT");
-    let done = crate::harness::Done::of(create);
+    let done = Done::of(create);
     assert_eq!(done.code, 130, "{done:?}");
-    let again = world
-        .ips
-        .command("o_vm")
-        .args(["create", VM, "tch-001"])
-        .spawn()
-        .unwrap();
+    let again = world.ips.spawn(&["create", VM, "tch-001"]);
     std::thread::sleep(std::time::Duration::from_millis(300));
     kill(again.id(), "KILL");
-    let _ = crate::harness::Done::of(again);
-    assert_eq!(
-        world
-            .ips
-            .shell("timeout 5 sh -c 'echo go >nodes/tch-001/fifo'")
-            .code,
-        0
-    );
+    let _ = Done::of(again);
+    go_on(&world);
     fs::remove_file(world.of("tch-001", "hold")).unwrap();
     world.until_done(&["create", VM, "tch-001"], "the third");
     world.ips.ok(&["sweep"]);

@@ -174,6 +174,18 @@ impl Ips {
         self.run("o_vm", args)
     }
 
+    /// `o_vm`, which runs while the test goes on.
+    pub(crate) fn spawn(&self, args: &[&str]) -> Child {
+        self.command("o_vm").args(args).spawn().unwrap()
+    }
+
+    /// Kills (-9) an `o_vm` and what it runs just then, if anything.
+    pub(crate) fn kill_with_child(&self, mut o_vm: Child) {
+        self.shell(&format!("pkill -9 -P {}", o_vm.id()));
+        kill(o_vm.id(), "KILL");
+        o_vm.wait().unwrap();
+    }
+
     /// Runs `o_vm` and wants success; its stdout.
     pub(crate) fn ok(&self, args: &[&str]) -> String {
         let done = self.o_vm(args);

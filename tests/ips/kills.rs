@@ -21,11 +21,7 @@ fn listed(state: &str) -> String {
 /// Starts a create, waits until its n_vm runs, kills o_vm and, if asked, n_vm too.
 fn killed(ips: &Ips, with_child: bool) {
     ips.block();
-    let mut create = ips
-        .command("o_vm")
-        .args(["create", "a", "box"])
-        .spawn()
-        .unwrap();
+    let mut create = ips.spawn(&["create", "a", "box"]);
     ips.wait_started();
     if with_child {
         let done = ips.shell(&format!("pkill -9 -P {}", create.id()));

@@ -3,7 +3,7 @@
 
 use std::io::{BufRead, BufReader};
 
-use crate::harness::{Ips, kill, wait_for};
+use crate::harness::{Ips, wait_for};
 
 fn with_vm() -> Ips {
     let ips = Ips::in_cluster();
@@ -229,15 +229,9 @@ fn a_report_counts_where_opensvc_lost_the_result() {
     ips.fake("report", "state=running\nmessage=it runs\n")
         .fake("inventory", &inventory(None));
     ips.block();
-    let mut create = ips
-        .command("o_vm")
-        .args(["create", "a", "tch-001"])
-        .spawn()
-        .unwrap();
+    let create = ips.spawn(&["create", "a", "tch-001"]);
     ips.wait_started();
-    ips.shell(&format!("pkill -9 -P {}", create.id()));
-    kill(create.id(), "KILL");
-    create.wait().unwrap();
+    ips.kill_with_child(create);
     ips.unblock();
     wait_for("the sweep to believe the report", || {
         ips.ok(&["sweep"]);
@@ -250,15 +244,9 @@ fn a_report_counts_where_opensvc_lost_the_result() {
 fn an_o_vm_killed_while_the_task_runs_is_continued_with_its_true_result() {
     let ips = with_vm();
     ips.block();
-    let mut create = ips
-        .command("o_vm")
-        .args(["create", "a", "tch-001"])
-        .spawn()
-        .unwrap();
+    let create = ips.spawn(&["create", "a", "tch-001"]);
     ips.wait_started();
-    ips.shell(&format!("pkill -9 -P {}", create.id()));
-    kill(create.id(), "KILL");
-    create.wait().unwrap();
+    ips.kill_with_child(create);
     let other = ips.o_vm(&["destroy", "a"]);
     assert!(
         other.code == 10 && other.err.contains("still runs"),
@@ -266,11 +254,7 @@ fn an_o_vm_killed_while_the_task_runs_is_continued_with_its_true_result() {
     );
     let elsewhere = ips.o_vm(&["create", "a", "tch-002"]);
     assert_eq!(elsewhere.code, 10, "{elsewhere:?}");
-    let mut again = ips
-        .command("o_vm")
-        .args(["create", "a", "tch-001"])
-        .spawn()
-        .unwrap();
+    let mut again = ips.spawn(&["create", "a", "tch-001"]);
     let mut said = BufReader::new(again.stderr.take().unwrap()).lines();
     assert!(said.any(|line| line.unwrap().contains("step=attached")));
     ips.unblock();
@@ -286,15 +270,9 @@ fn a_sweep_records_the_result_of_a_task_whose_o_vm_died_and_deletes_its_service(
     let ips = with_vm();
     ips.fake("exit", "5").fake("inventory", &inventory(None));
     ips.block();
-    let mut create = ips
-        .command("o_vm")
-        .args(["create", "a", "tch-001"])
-        .spawn()
-        .unwrap();
+    let create = ips.spawn(&["create", "a", "tch-001"]);
     ips.wait_started();
-    ips.shell(&format!("pkill -9 -P {}", create.id()));
-    kill(create.id(), "KILL");
-    create.wait().unwrap();
+    ips.kill_with_child(create);
     ips.unblock();
     wait_for("the sweep to find the result", || {
         ips.ok(&["sweep"]);
@@ -560,16 +538,10 @@ fn a_node_that_goes_away_under_a_task_gives_its_true_result_when_it_is_back() {
     for (away, back) in [("stop", "start"), ("cut", "heal"), ("kill", "start")] {
         let ips = with_vm();
         ips.block();
-        let mut create = ips
-            .command("o_vm")
-            .args(["create", "a", "tch-001"])
-            .spawn()
-            .unwrap();
+        let create = ips.spawn(&["create", "a", "tch-001"]);
         ips.wait_started();
         ips.cluster(&[away, "tch-001"]);
-        ips.shell(&format!("pkill -9 -P {}", create.id()));
-        kill(create.id(), "KILL");
-        create.wait().unwrap();
+        ips.kill_with_child(create);
         wait_for("the node to be gone", || {
             (ips.o_vm(&["validate-node", "-q", "tch-001"]).code == 3).then_some(())
         });

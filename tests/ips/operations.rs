@@ -224,11 +224,7 @@ fn a_program_that_cannot_be_started_is_5_and_leaves_no_claim() {
 fn two_at_once_the_second_is_refused_and_says_by_what() {
     let ips = with_vm();
     ips.block();
-    let first = ips
-        .command("o_vm")
-        .args(["create", "a", "box"])
-        .spawn()
-        .unwrap();
+    let first = ips.spawn(&["create", "a", "box"]);
     ips.wait_started();
     let second = ips.o_vm(&["create", "a", "box"]);
     assert_eq!(second.code, 10);
@@ -248,11 +244,7 @@ fn ctrl_c_stops_waiting_and_the_verb_goes_on() {
     let mut ips = with_vm();
     ips.serve();
     ips.block();
-    let first = ips
-        .command("o_vm")
-        .args(["create", "a", "box"])
-        .spawn()
-        .unwrap();
+    let first = ips.spawn(&["create", "a", "box"]);
     ips.wait_started();
     kill(first.id(), "INT");
     let done = Done::of(first);
@@ -284,11 +276,7 @@ fn a_report_with_the_operations_token_counts_and_closes_with_it() {
     let mut ips = with_vm();
     ips.set("IPS_NODES_AUTH", "token").serve();
     ips.block();
-    let create = ips
-        .command("o_vm")
-        .args(["create", "a", "box"])
-        .spawn()
-        .unwrap();
+    let create = ips.spawn(&["create", "a", "box"]);
     ips.wait_started();
     let token = format!("Authorization: Bearer {}", ips.given("N_VM_TOKEN").unwrap());
     let config = "/cgi-bin/boot_manager.sh?cmd=vm&get_config=get_config&vm_id=a";
@@ -427,21 +415,13 @@ fn release_is_refused_while_the_node_answers() {
 fn operations_can_be_followed_to_their_end() {
     let ips = with_vm();
     ips.block();
-    let create = ips
-        .command("o_vm")
-        .args(["create", "a", "box"])
-        .spawn()
-        .unwrap();
+    let create = ips.spawn(&["create", "a", "box"]);
     ips.wait_started();
     let operation = ips.operations()[0]["operation"]
         .as_str()
         .unwrap()
         .to_owned();
-    let follow = ips
-        .command("o_vm")
-        .args(["operations", "--follow", &operation])
-        .spawn()
-        .unwrap();
+    let follow = ips.spawn(&["operations", "--follow", &operation]);
     ips.unblock();
     assert_eq!(Done::of(create).code, 0);
     let followed = Done::of(follow);
