@@ -23,6 +23,7 @@ torture: ## every case of what `test` takes samples of: hours (docs/reliability.
 	tests/setup
 	$(CARGO) build --workspace --locked
 	HPS_TORTURE=1 $(CARGO) test --locked -p ips-server --test faults --test attack -- --nocapture
+	HPS_TORTURE=1 $(CARGO) test --locked -p ips-server --test ips privilege -- --nocapture
 
 soak: ## everybody does anything for MINUTES=10, and nothing grows
 	tests/setup

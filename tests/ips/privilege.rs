@@ -5,6 +5,8 @@
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use rusqlite::Connection;
 
 use crate::harness::{Done, Ips, wait_for};
@@ -207,6 +209,33 @@ fn furnished() -> Ips {
     ips
 }
 
+/// A file whose path stands in the registry, and that nobody has a reason to touch.
+struct Bait {
+    path: PathBuf,
+    watch: Inotify,
+}
+
+impl Bait {
+    fn new(ips: &Ips) -> Self {
+        let path = ips.dir.join("bait");
+        std::fs::write(&path, "run_command = touch CANARY\n").unwrap();
+        let watch = Inotify::init(InitFlags::IN_NONBLOCK).unwrap();
+        watch
+            .add_watch(&path, AddWatchFlags::IN_ALL_EVENTS)
+            .unwrap();
+        Self { path, watch }
+    }
+
+    /// What was done to it since the last look: opened, written, renamed, removed.
+    fn touched(&self) -> Vec<AddWatchFlags> {
+        match self.watch.read_events() {
+            Ok(events) => events.iter().map(|event| event.mask).collect(),
+            Err(Errno::EAGAIN) => Vec::new(),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
 /// What a call of the node's program may look like.
 fn is_ours(call: &str) -> bool {
     let words: Vec<_> = call.split(' ').collect();
@@ -238,9 +267,14 @@ fn whatever_stands_in_the_registry_root_runs_opens_and_removes_nothing_of_its_ch
     } else {
         (HOSTILE.len(), 5)
     };
+    let bait = Bait::new(&ips);
+    let paths = [bait.path.to_str().unwrap(), "bait", "../bait"];
     let outside = files(&ips.dir);
     for (at, (table, column)) in all.iter().enumerate() {
-        for value in HOSTILE.iter().skip(at % step).step_by(step) {
+        let values = HOSTILE.iter().skip(at % step).step_by(step);
+        // In a sample every third column has one of the three.
+        let paths = paths.iter().skip(at % step.min(9)).step_by(step);
+        for value in values.chain(paths) {
             std::fs::write(&registry, &whole).unwrap();
             for part in ["-wal", "-shm"] {
                 let _ = std::fs::remove_file(ips.dir.join(format!("registry.db{part}")));
@@ -264,6 +298,11 @@ fn whatever_stands_in_the_registry_root_runs_opens_and_removes_nothing_of_its_ch
                     assert!(!text.contains(bad), "{what}: {text:?}");
                 }
             }
+            let touched = bait.touched();
+            assert!(
+                touched.is_empty(),
+                "{table}.{column} = {value:?}: {touched:?}"
+            );
             let strange: Vec<_> = ips
                 .calls()
                 .into_iter()
@@ -275,6 +314,11 @@ fn whatever_stands_in_the_registry_root_runs_opens_and_removes_nothing_of_its_ch
             );
         }
     }
+    drop(std::fs::File::open(&bait.path));
+    assert!(
+        !bait.touched().is_empty(),
+        "opening it would have been seen"
+    );
     let of_fakes = |path: &PathBuf| {
         ["cluster", "fake", "locks"]
             .iter()
