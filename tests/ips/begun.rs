@@ -9,7 +9,7 @@ use hps_core::state::VmState;
 use hps_core::verb::Verb;
 use ips_server::operation::options::Options;
 use ips_server::operation::token::Token;
-use ips_server::registry::operations::{Beginning, Begun, Ending};
+use ips_server::registry::journal::{Beginning, Begun, Ending};
 use ips_server::registry::{Author, Registry};
 use uuid::Uuid;
 

@@ -14,7 +14,7 @@ use crate::operation::options::Options;
 use crate::operation::perform::{Performer, check_node};
 use crate::operation::progress::Progress;
 use crate::operation::{Conclusion, Request};
-use crate::registry::operations::Again;
+use crate::registry::journal::Again;
 use crate::registry::vms::Vm;
 
 /// What a verb's command line comes down to.

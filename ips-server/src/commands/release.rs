@@ -9,7 +9,7 @@ use crate::engine::Health;
 use crate::exit::Exit;
 use crate::operation::Conclusion;
 use crate::operation::lock::{Attempt, try_lock};
-use crate::registry::operations::Begun;
+use crate::registry::journal::Begun;
 
 /// End a VM's claim on a node that is off for good.
 #[derive(FromArgs, Debug)]

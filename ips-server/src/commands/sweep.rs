@@ -13,7 +13,7 @@ use crate::exit::Exit;
 use crate::operation::options::Options;
 use crate::operation::sweep::{Finding, Sweep as Sweeper};
 use crate::operation::{Conclusion, Request};
-use crate::registry::operations::Again;
+use crate::registry::journal::Again;
 use crate::registry::vms::{Desired, Vm};
 
 /// End what dead processes left open, remove what is left over, refresh the inventory.

@@ -5,7 +5,7 @@ use hps_core::state::VmState;
 use hps_core::verb::Verb;
 
 use crate::exit::Exit;
-use crate::registry::operations::Ending;
+use crate::registry::journal::Ending;
 use crate::registry::vms::Desired;
 
 /// Ends an operation by the state its domain is in now; `Absent` where the node answered

@@ -17,7 +17,8 @@ use hps_core::verb::Verb;
 use uuid::Uuid;
 
 use crate::exit::Exit;
-use crate::registry::operations::{Again, Operation};
+use crate::registry::journal::Again;
+use crate::registry::operations::Operation;
 use job::Past;
 use options::Options;
 

@@ -19,7 +19,8 @@ use super::{Conclusion, Request};
 use crate::engine::{Ended, Engine, Health, Unprepared};
 use crate::error::chain;
 use crate::exit::Exit;
-use crate::registry::operations::{Beginning, Begun, Ending, Operation, STARTED};
+use crate::registry::journal::{Beginning, Begun, Ending};
+use crate::registry::operations::{Operation, STARTED};
 use crate::registry::vms::Vm;
 use crate::registry::{Author, Registry};
 

@@ -15,7 +15,8 @@ use crate::engine::{Detail, Earlier, Ended, Engine, Inventoried, Node};
 use crate::error::chain;
 use crate::exit::Exit;
 use crate::registry::Registry;
-use crate::registry::operations::{Ending, Operation};
+use crate::registry::journal::Ending;
+use crate::registry::operations::Operation;
 
 /// What an earlier process left of a VM's operations.
 #[derive(Debug)]

@@ -9,8 +9,8 @@ use hps_core::verb::Verb;
 use rusqlite::{Transaction, params};
 
 use super::audit::{self, Author};
+use super::claims::{claim, refusal};
 use super::inventory;
-use super::operations::{claim, refusal};
 use super::vms::{self, Desired};
 use super::{Registry, RegistryError, definitions};
 use crate::time::Timestamp;

@@ -7,7 +7,7 @@ use hps_core::names::{DiskNumber, DiskPath, NodeName, Text, VmId, Word};
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::audit::{self, Author};
-use super::{Registry, RegistryError, optional};
+use super::{Registry, RegistryError, column, optional};
 use crate::time::Timestamp;
 
 /// From how many VMs on a larger page cache pays.
@@ -78,6 +78,20 @@ impl Registry {
             tx.execute("DELETE FROM token WHERE vm_id = ?1", [id.as_str()])?;
             tx.execute("DELETE FROM vm WHERE vm_id = ?1", [id.as_str()])?;
             audit::record(tx, author, "undefine", Some(id), "")
+        })
+    }
+
+    /// Disk paths that other VMs hold.
+    ///
+    /// # Errors
+    /// The registry cannot be read.
+    pub fn disks_of_others(&self, vm: &VmId) -> Result<Vec<DiskPath>, RegistryError> {
+        let sql =
+            "SELECT path FROM disk WHERE vm_id <> ?1 AND path NOT LIKE '/dev/%' ORDER BY path";
+        self.read(|tx| {
+            let mut statement = tx.prepare_cached(sql)?;
+            let rows = statement.query_and_then([vm.as_str()], |row| column(row, "disk", 0))?;
+            rows.collect()
         })
     }
 }

@@ -5,9 +5,11 @@
 pub mod adoption;
 mod audit;
 pub mod backup;
+mod claims;
 mod definitions;
 mod error;
 pub mod inventory;
+pub mod journal;
 pub mod nodes;
 mod open;
 pub mod operations;

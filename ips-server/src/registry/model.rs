@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::inventory::Asked;
-use super::operations::{Beginning, Begun, Ending};
+use super::journal::{Beginning, Begun, Ending};
 use super::{Author, Registry};
 use crate::operation::options::Options;
 

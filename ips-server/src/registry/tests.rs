@@ -9,7 +9,7 @@ use hps_core::state::VmState;
 use hps_core::verb::Verb;
 use uuid::Uuid;
 
-use super::operations::{Again, Beginning, Begun, Ending};
+use super::journal::{Again, Beginning, Begun, Ending};
 use super::tokens::Taken;
 use super::vms::Desired;
 use super::*;

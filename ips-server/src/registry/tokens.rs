@@ -1,4 +1,4 @@
-//! What a shown token opens, and the reports that come with one.
+//! Tokens: whom one is given to, what a shown one opens, and the reports that come with it.
 
 use std::time::Duration;
 
@@ -11,8 +11,12 @@ use uuid::Uuid;
 
 use super::audit::{self, Author};
 use super::inventory::{self, Asked};
-use super::{Registry, RegistryError, column, optional};
+use super::operations::Operation;
+use super::{Registry, RegistryError, optional};
 use crate::time::Timestamp;
+
+/// How long a node has to report its inventory.
+const INVENTORY_LIFE: Duration = Duration::from_secs(600);
 
 /// What a token is good for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +47,64 @@ pub enum Taken {
 }
 
 impl Registry {
+    /// Lets whoever shows a token with this hash fetch the config and report.
+    ///
+    /// # Errors
+    /// The registry cannot be written.
+    pub fn grant(
+        &mut self,
+        operation: &Operation,
+        hash: [u8; 32],
+        addresses: Option<&str>,
+    ) -> Result<(), RegistryError> {
+        self.write(|tx| {
+            tx.execute(
+                "INSERT INTO token (hash, vm_id, operation, verb, node, addresses) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                params![
+                    hash,
+                    operation.vm.as_str(),
+                    operation.operation.to_string(),
+                    operation.verb.as_str(),
+                    operation.node.as_str(),
+                    addresses
+                ],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Lets whoever shows a token with this hash report the inventory of a node, for ten minutes;
+    /// it is asked from now on.
+    ///
+    /// # Errors
+    /// The registry cannot be written.
+    pub fn grant_inventory(
+        &mut self,
+        node: &NodeName,
+        hash: [u8; 32],
+    ) -> Result<Asked, RegistryError> {
+        self.write(|tx| {
+            let now = Timestamp::now();
+            forget_expired_tokens(tx, now)?;
+            let asked = inventory::now(tx)?;
+            let sql = "INSERT INTO token (hash, node, expires_at, asked) VALUES (?1, ?2, ?3, ?4)";
+            let until = now.plus(INVENTORY_LIFE);
+            tx.execute(sql, params![hash, node.as_str(), until, asked])?;
+            Ok(asked)
+        })
+    }
+
+    /// Makes a token worthless.
+    ///
+    /// # Errors
+    /// The registry cannot be written.
+    pub fn revoke(&mut self, hash: [u8; 32]) -> Result<(), RegistryError> {
+        self.write(|tx| {
+            tx.execute("DELETE FROM token WHERE hash = ?1", [hash])?;
+            Ok(())
+        })
+    }
+
     /// What the token with this hash opens now; none when it is unknown, expired, or its
     /// operation is closed.
     ///
@@ -118,30 +180,10 @@ impl Registry {
             Ok(Taken::Recorded)
         })
     }
-
-    /// How many operations ended how: verb, result, count.
-    ///
-    /// # Errors
-    /// The registry cannot be read.
-    pub fn count_operations(&self) -> Result<Vec<(Verb, String, u32)>, RegistryError> {
-        self.read(|tx| {
-            let mut statement = tx.prepare_cached(
-                "SELECT verb, coalesce(CAST(exit_code AS TEXT), 'open'), count(*) FROM operation \
-                 GROUP BY 1, 2 ORDER BY 1, 2",
-            )?;
-            let rows = statement.query_and_then([], |row| {
-                Ok((column(row, "operation", 0)?, row.get(1)?, row.get(2)?))
-            })?;
-            rows.collect()
-        })
-    }
 }
 
 /// Those of nobody who could have revoked them: made by hand, or of a process that was killed.
-pub(super) fn forget_expired_tokens(
-    tx: &Transaction<'_>,
-    now: Timestamp,
-) -> Result<(), RegistryError> {
+fn forget_expired_tokens(tx: &Transaction<'_>, now: Timestamp) -> Result<(), RegistryError> {
     tx.execute("DELETE FROM token WHERE expires_at <= ?1", [now])?;
     Ok(())
 }

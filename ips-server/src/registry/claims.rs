@@ -1,0 +1,114 @@
+//! Claims: which node owns a VM, or may own it. Never two of them.
+
+use hps_core::names::{NodeName, VmId};
+use hps_core::verb::Verb;
+use rusqlite::{OptionalExtension, Transaction, params};
+use uuid::Uuid;
+
+use super::RegistryError;
+use super::journal::{Again, Beginning};
+use super::operations::CLAIMED;
+use crate::time::Timestamp;
+
+/// Why an operation may not begin.
+pub(super) fn refusal(
+    tx: &Transaction<'_>,
+    vm: &VmId,
+    verb: Verb,
+    node: &NodeName,
+) -> Result<Option<String>, RegistryError> {
+    let sql = "SELECT operation || ' (' || verb || ' on ' || node || ')' FROM operation WHERE vm_id = ?1 AND ended_at IS NULL";
+    let open: Option<String> = tx
+        .query_row(sql, [vm.as_str()], |row| row.get(0))
+        .optional()?;
+    if let Some(open) = open {
+        return Ok(Some(format!("operation {open} is open")));
+    }
+    Ok(match owner(tx, vm)? {
+        Some(owner) if owner != node.as_str() => Some(format!("{owner} owns {vm}, or may own it")),
+        None if verb != Verb::Create => Some(format!("no node owns {vm}")),
+        None => elsewhere(tx, vm, node)?,
+        Some(_) => None,
+    })
+}
+
+/// Why a VM is not to be made again any more.
+pub(super) fn outdated(
+    tx: &Transaction<'_>,
+    new: &Beginning<'_>,
+    again: Again,
+) -> Result<Option<String>, RegistryError> {
+    let Beginning { vm, node, .. } = new;
+    let sql = "SELECT owner IS ?2, desired = 'running' FROM vm WHERE vm_id = ?1";
+    let found = tx.query_row(sql, [vm.as_str(), node.as_str()], |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    });
+    Ok(match (found.optional()?, again) {
+        (Some((true, true)), _) | (Some((true, false)), Again::Owned) => None,
+        (Some((true, false)), Again::ShouldRun) => Some(format!("{vm} should not run any more")),
+        (Some((false, _)) | None, _) => Some(format!("{node} does not own {vm} any more")),
+    })
+}
+
+/// A node that was seen to have a domain of it, and that a create on another would double.
+fn elsewhere(
+    tx: &Transaction<'_>,
+    vm: &VmId,
+    node: &NodeName,
+) -> Result<Option<String>, RegistryError> {
+    let sql = "SELECT node, state FROM conflict WHERE vm_id = ?1 AND node <> ?2";
+    let found: Option<(String, String)> = tx
+        .query_row(sql, [vm.as_str(), node.as_str()], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()?;
+    Ok(found.map(|(other, state)| {
+        format!(
+            "{other} has a domain of {vm} ({state}); `o_vm create {vm} {other}` takes it over, \
+             `o_vm release {vm} --node-is-off {other}` says that it is gone"
+        )
+    }))
+}
+
+pub(super) fn owner(tx: &Transaction<'_>, vm: &VmId) -> Result<Option<String>, RegistryError> {
+    let owner = tx.query_row(
+        "SELECT owner FROM vm WHERE vm_id = ?1",
+        [vm.as_str()],
+        |row| row.get(0),
+    );
+    Ok(owner.optional()?.flatten())
+}
+
+/// Makes the claim; false where it stood already.
+pub(super) fn claim(
+    tx: &Transaction<'_>,
+    vm: &VmId,
+    node: &NodeName,
+) -> Result<bool, RegistryError> {
+    let sql = "UPDATE vm SET owner = ?2, owner_since = ?3 WHERE vm_id = ?1 AND owner IS NULL";
+    Ok(tx.execute(sql, params![vm.as_str(), node.as_str(), Timestamp::now()])? == 1)
+}
+
+pub(super) fn end_claim(tx: &Transaction<'_>, vm: &str) -> Result<(), RegistryError> {
+    tx.execute(
+        "UPDATE vm SET owner = NULL, owner_since = NULL, vnc = NULL WHERE vm_id = ?1",
+        [vm],
+    )?;
+    Ok(())
+}
+
+/// Ends the claim, but for a VM that should run and whose claim the operation found: it was
+/// to be made again, as after a reboot, and failed, as where its disks are not there yet. The
+/// next start or sweep tries again on the same node; a destroy gives it free.
+pub(super) fn end_claim_after(
+    tx: &Transaction<'_>,
+    operation: Uuid,
+    vm: &str,
+) -> Result<(), RegistryError> {
+    let sql = "SELECT count(*) FROM vm WHERE vm_id = ?1 AND desired = 'running' \
+         AND NOT EXISTS (SELECT 1 FROM step WHERE operation = ?2 AND step = ?3)";
+    let kept: u32 = tx.query_row(sql, params![vm, operation.to_string(), CLAIMED], |row| {
+        row.get(0)
+    })?;
+    if kept == 0 { end_claim(tx, vm) } else { Ok(()) }
+}
