@@ -186,6 +186,8 @@ fn a_lying_om_is_not_believed() {
         (&["fault", "session-replaced"], 11, 1),
         (&["fault", "create-lost"], 6, 0),
         (&["fault", "answer.run", "truncated"], 0, 1),
+        // As where nothing ran; but it did.
+        (&["fault", "answer.run", "empty"], 0, 1),
         (&["fault", "answer.daemon-status", "german"], 3, 0),
         (&["fault", "answer.daemon-status", "truncated"], 3, 0),
         (&["fault", "answer.node-ls", "garbage"], 3, 0),

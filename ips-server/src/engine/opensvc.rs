@@ -171,7 +171,7 @@ impl Engine for OpenSvc<'_> {
         let until = Instant::now() + wait;
         match self.om.run_task(&request, Some(lock.file()), self.stop) {
             Ok(Run::Taken) => self.result(&past, &name, until),
-            Ok(Run::NotTaken(why)) => Ended::NotStarted(why),
+            Ok(Run::NotTaken(why)) => self.not_taken(&past, &name, until, why),
             // Whether it started is unknown: the record, or the process list, may tell.
             Ok(Run::Unknown(why)) => or_why(self.result(&past, &name, until), &why),
             Err(hps_core::exec::ExecError::LeftAlone { .. }) => Ended::StoppedWaiting,
@@ -375,6 +375,17 @@ impl OpenSvc<'_> {
                 return Ended::Unknown(why);
             }
             std::thread::sleep(self.limits.poll);
+        }
+    }
+
+    /// That `om` ran nothing is what an empty answer says, and an answer may be lost: believed
+    /// once there is no record of our session, and no process of it.
+    fn not_taken(&self, past: &Past, name: &ServiceName, until: Instant, why: String) -> Ended {
+        match self.look(past, name) {
+            Ok(Earlier::Over) => Ended::NotStarted(why),
+            Ok(Earlier::Exited(code)) => Ended::Exited(code, None),
+            Ok(Earlier::Running) => self.result(past, name, until),
+            Ok(Earlier::Unknown(doubt)) | Err(doubt) => Ended::Unknown(format!("{why}; {doubt}")),
         }
     }
 

@@ -56,13 +56,16 @@ impl Facts<'_> {
         }
     }
 
-    /// The recorded exit code counts; where there is none, the node's own report.
+    /// The recorded exit code counts; where there is none, the node's own report, which also
+    /// says that the verb was started.
     fn result(&self) -> Found {
         match (self.ended, self.reported) {
             (Ended::Exited(code, _), _) => Found::Code(*code),
-            (Ended::NotStarted(why), _) => Found::NotStarted(why.clone()),
             (Ended::StoppedWaiting, _) => Found::StoppedWaiting,
-            (Ended::Unknown(_), Some(reported)) => Found::Code(i32::from(reported.exit_code)),
+            (Ended::NotStarted(_) | Ended::Unknown(_), Some(reported)) => {
+                Found::Code(i32::from(reported.exit_code))
+            }
+            (Ended::NotStarted(why), None) => Found::NotStarted(why.clone()),
             (Ended::Unknown(why), None) => Found::Doubt(why.clone()),
         }
     }
@@ -303,6 +306,20 @@ mod tests {
         assert_eq!(
             judge(Verb::Create, &lost, None, true),
             (Exit::Unknown, false)
+        );
+    }
+
+    #[test]
+    fn what_the_node_reported_was_started_whatever_om_says() {
+        let none = Ended::NotStarted("om ran nothing".to_owned());
+        let done = reported(0, VmState::Running);
+        assert_eq!(
+            judge(Verb::Create, &none, Some(&done), true),
+            (Exit::Success, false)
+        );
+        assert_eq!(
+            judge(Verb::Create, &none, None, true),
+            (Exit::ServiceNotCreated, true)
         );
     }
 

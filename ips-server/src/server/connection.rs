@@ -79,6 +79,7 @@ async fn answer(
     let mut asked = office.ask(&head, peer);
     asked.body = read(body, asked.longest_body()).await;
     seat.enter(Phase::Working);
+    let asked = Arc::new(asked);
     let (reply, listing) = office.answer(&asked);
     seat.hold(listing);
     seat.enter(match asked.body {

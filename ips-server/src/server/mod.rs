@@ -4,6 +4,7 @@
 
 mod api;
 mod boot_manager;
+mod clerks;
 mod connection;
 mod limiter;
 mod listen;
@@ -65,6 +66,8 @@ pub enum ServeError {
     Registry(#[from] RegistryError),
     #[error("handle signals")]
     Signals(std::io::Error),
+    #[error("start threads")]
+    Threads(std::io::Error),
 }
 
 /// What every worker shares.
@@ -117,7 +120,8 @@ pub fn serve(settings: Settings) -> Result<(), ServeError> {
         limiter: Limiter::default(),
         stop,
     });
-    let office = Arc::new(Office::new(&shared, registries));
+    let office = Office::new(&shared, registries).map_err(ServeError::Threads)?;
+    let office = Arc::new(office);
     supervisor::ready(&address);
     let watched = Arc::clone(&shared);
     std::thread::spawn(move || supervisor::feed_watchdog(&watched, &reach));

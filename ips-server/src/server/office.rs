@@ -10,6 +10,7 @@ use hyper::Method;
 use hyper::body::Bytes;
 use hyper::http::request::Parts;
 
+use super::clerks::{Answered, Clerks, unharmed};
 use super::pool::{Lent, Pool};
 use super::query::{Query, QueryError};
 use super::reply::Reply;
@@ -30,6 +31,7 @@ const LISTINGS: usize = 8;
 const LISTING_PATIENCE: Duration = Duration::from_secs(1);
 /// What somebody is told who would have to wait too long.
 const BUSY: &str = "too many requests at once; try again";
+
 /// A request, read.
 pub(super) struct Asked {
     pub(super) method: Method,
@@ -57,7 +59,7 @@ pub(super) struct Office {
     pub(super) shared: Arc<Shared>,
     configs: Arc<Pool<Worker>>,
     reports: Arc<Pool<Worker>>,
-    people: Arc<Pool<Worker>>,
+    people: Clerks,
     listings: Arc<Pool<Listing>>,
 }
 
@@ -77,27 +79,31 @@ pub(super) fn registry_count() -> usize {
 }
 
 impl Office {
-    pub(super) fn new(shared: &Arc<Shared>, mut registries: Vec<Registry>) -> Self {
-        let worker = |registry| Worker {
-            shared: Arc::clone(shared),
-            registry: RefCell::new(registry),
-        };
-        let mut pool = |count: usize| {
+    pub(super) fn new(
+        shared: &Arc<Shared>,
+        mut registries: Vec<Registry>,
+    ) -> std::io::Result<Self> {
+        let mut workers = |count: usize| -> Vec<_> {
             let rest = registries.len().saturating_sub(count);
-            let some = registries.split_off(rest);
-            Pool::new(some.into_iter().map(worker).collect(), QUEUE, PATIENCE)
+            let some = registries.split_off(rest).into_iter();
+            let worker = |registry| Worker {
+                shared: Arc::clone(shared),
+                registry: RefCell::new(registry),
+            };
+            some.map(worker).collect()
         };
-        Self {
+        let people = workers(people_count());
+        Ok(Self {
             shared: Arc::clone(shared),
-            configs: pool(worker_count()),
-            reports: pool(worker_count()),
-            people: pool(people_count()),
+            configs: Pool::new(workers(worker_count()), QUEUE, PATIENCE),
+            reports: Pool::new(workers(worker_count()), QUEUE, PATIENCE),
+            people: Clerks::new(people, QUEUE, PATIENCE)?,
             listings: Pool::new(
                 (0..LISTINGS).map(|_| Listing).collect(),
                 LISTINGS,
                 LISTING_PATIENCE,
             ),
-        }
+        })
     }
 
     /// What somebody asks for; its body is still to come.
@@ -129,12 +135,12 @@ impl Office {
     }
 
     /// Answers it, with leave to send the answer where that needs one.
-    pub(super) fn answer(&self, asked: &Asked) -> (Reply, Option<Lent<Listing>>) {
+    pub(super) fn answer(&self, asked: &Arc<Asked>) -> (Reply, Option<Lent<Listing>>) {
         let began = Instant::now();
         let listing = asked.is_for_listing().then(|| self.listings.take());
         let (route, reply) = match listing {
-            Some(None) => ("other", Reply::error(503, BUSY)),
-            Some(Some(_)) | None => self.answer_by(self.pool_for(asked), asked),
+            Some(None) => busy(),
+            Some(Some(_)) | None => self.answer_by(asked),
         };
         self.shared
             .metrics
@@ -142,28 +148,17 @@ impl Office {
         (reply, listing.flatten())
     }
 
-    /// One bad request must not take a worker down.
-    fn answer_by(&self, pool: &Arc<Pool<Worker>>, asked: &Asked) -> (&'static str, Reply) {
-        let answer = || {
-            let lent = pool.take()?;
-            lent.get().map(|worker| worker.answer(asked))
-        };
-        match std::panic::catch_unwind(std::panic::AssertUnwindSafe(answer)) {
-            Ok(Some(answered)) => answered,
-            Ok(None) if asked.path == BOOT_MANAGER => ("boot_manager", Reply::refusal(503, BUSY)),
-            Ok(None) => ("other", Reply::error(503, BUSY)),
-            Err(_) => {
-                tracing::error!("a request made its worker panic; report this");
-                ("other", Reply::error(500, "report this"))
-            }
-        }
-    }
-
-    fn pool_for(&self, asked: &Asked) -> &Arc<Pool<Worker>> {
-        match asked.path.as_str() {
+    fn answer_by(&self, asked: &Arc<Asked>) -> Answered {
+        let pool = match asked.path.as_str() {
             BOOT_MANAGER if asked.is_for_config() => &self.configs,
             BOOT_MANAGER | "/healthz" => &self.reports,
-            _ => &self.people,
+            _ => return self.people.answer(asked).unwrap_or_else(busy),
+        };
+        let lent = pool.take();
+        match (lent.as_ref().and_then(Lent::get), asked.path.as_str()) {
+            (Some(worker), _) => unharmed(|| worker.answer(asked)),
+            (None, BOOT_MANAGER) => ("boot_manager", Reply::refusal(503, BUSY)),
+            (None, _) => busy(),
         }
     }
 
@@ -173,6 +168,11 @@ impl Office {
             tracing::warn!(%error, "{what}");
         }
     }
+}
+
+/// To somebody who would have to wait too long.
+fn busy() -> Answered {
+    ("other", Reply::error(503, BUSY))
 }
 
 impl Asked {
