@@ -28,7 +28,7 @@ pub enum ExecError {
     Exited { code: i32, context: Context },
     #[error("{} was killed by signal {signal}{}", context.program, context.said())]
     Killed { signal: i32, context: Context },
-    #[error("{} did not answer within {} s{}", context.program, deadline.as_secs_f64(), context.said())]
+    #[error("{} did not answer within {} s{}", context.program, seconds(*deadline), context.said())]
     TimedOut {
         deadline: Duration,
         context: Context,
@@ -131,4 +131,9 @@ fn one_line_end(text: &str) -> String {
     let joined = crate::kv::one_line(&lines.join(" | "));
     let skip = joined.chars().count().saturating_sub(SHOWN);
     joined.chars().skip(skip).collect()
+}
+
+/// As people write them: what is left of a deadline has more digits than anybody wants.
+fn seconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 100.0).round() / 100.0
 }
