@@ -6,6 +6,9 @@ use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+use hps_core::verb::Verb;
+
+use crate::begun::begin;
 use crate::harness::{Ips, kill, wait_for};
 
 const ASK: &str = "GET /v1/operations HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -224,4 +227,29 @@ fn clients_that_read_nothing_are_given_up() {
         answer(&mut connect(&ips), ASK).ok()
     });
     drop(deaf);
+}
+
+/// Forty nodes with two reports each, while somebody else writes: all wait, none is turned away.
+#[test]
+fn as_many_reports_as_there_are_nodes_wait_for_another_writer() {
+    let mut ips = Ips::new();
+    ips.define("a");
+    ips.serve();
+    let registry = ips.dir.join("registry.db");
+    let operation = begin(&registry, "a", Verb::Create, "box", None);
+    let text = operation.report.to_text();
+    let bearer = operation.bearer();
+    let target = "/cgi-bin/boot_manager.sh?cmd=vm&report=report";
+    let writer = rusqlite::Connection::open(&registry).unwrap();
+    writer.execute_batch("BEGIN IMMEDIATE").unwrap();
+    std::thread::scope(|threads| {
+        for _ in 0..80 {
+            threads.spawn(|| {
+                let answer = ips.ask("POST", target, &[&bearer], &text);
+                assert_eq!(answer.status, 204, "{}", answer.body);
+            });
+        }
+        std::thread::sleep(Duration::from_secs(1));
+        writer.execute_batch("ROLLBACK").unwrap();
+    });
 }

@@ -9,6 +9,8 @@
 
 mod adopt;
 mod backup;
+#[expect(dead_code, reason = "shared with the tests under fault and attack")]
+mod begun;
 mod connections;
 mod damage;
 mod edges;

@@ -22,8 +22,11 @@ use crate::registry::Registry;
 const MAX_BODY: usize = hps_core::kv::MAX_BYTES;
 /// Longest body of an inventory, in bytes.
 const MAX_INVENTORY: usize = hps_core::kv::MAX_BLOCKS_BYTES;
-/// How many requests wait for a registry, and how long: longer than one may be locked.
-const QUEUE: usize = 32;
+/// How many requests of nodes wait for a registry, of either kind: forty nodes may all have
+/// been switched on at once. And of people.
+const QUEUE: usize = 96;
+const PEOPLE_QUEUE: usize = 32;
+/// How long they wait: longer than a registry may be locked.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// How many listings may be on their way at a time, as many more waiting for so long. Each is in
 /// memory until its client has taken it.
@@ -97,7 +100,7 @@ impl Office {
             shared: Arc::clone(shared),
             configs: Pool::new(workers(worker_count()), QUEUE, PATIENCE),
             reports: Pool::new(workers(worker_count()), QUEUE, PATIENCE),
-            people: Clerks::new(people, QUEUE, PATIENCE)?,
+            people: Clerks::new(people, PEOPLE_QUEUE, PATIENCE)?,
             listings: Pool::new(
                 (0..LISTINGS).map(|_| Listing).collect(),
                 LISTINGS,
