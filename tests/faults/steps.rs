@@ -64,6 +64,8 @@ impl Steps {
             Self::Libvirt => "acts",
         };
         let count = fs::read_to_string(folder.join(file)).unwrap_or_default();
-        count.trim().parse().unwrap_or(0)
+        let count = count.trim().parse().unwrap_or(0);
+        assert!(count > 0, "{args:?} has no step of {self:?}");
+        count
     }
 }

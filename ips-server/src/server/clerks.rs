@@ -14,7 +14,7 @@ use super::reply::Reply;
 pub(super) type Answered = (&'static str, Reply);
 
 struct Task {
-    asked: Arc<Asked>,
+    asked: Asked,
     /// Room for the answer, also when nobody waits for it any more.
     answer: SyncSender<Answered>,
 }
@@ -45,9 +45,8 @@ impl Clerks {
     }
 
     /// The answer; `None`: too many wait, or it was not made in time.
-    pub(super) fn answer(&self, asked: &Arc<Asked>) -> Option<Answered> {
+    pub(super) fn answer(&self, asked: Asked) -> Option<Answered> {
         let (answer, answered) = sync_channel(1);
-        let asked = Arc::clone(asked);
         self.tasks.try_send(Task { asked, answer }).ok()?;
         answered.recv_timeout(self.patience).ok()
     }

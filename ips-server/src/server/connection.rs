@@ -79,13 +79,13 @@ async fn answer(
     let mut asked = office.ask(&head, peer);
     asked.body = read(body, asked.longest_body()).await;
     seat.enter(Phase::Working);
-    let asked = Arc::new(asked);
-    let (reply, listing) = office.answer(&asked);
-    seat.hold(listing);
-    seat.enter(match asked.body {
+    let afterwards = match asked.body {
         Body::Read(_) => Phase::Answer,
         Body::TooLong | Body::Broken => Phase::LastAnswer,
-    });
+    };
+    let (reply, listing) = office.answer(asked);
+    seat.hold(listing);
+    seat.enter(afterwards);
     Ok(http(reply))
 }
 

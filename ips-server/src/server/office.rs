@@ -138,7 +138,7 @@ impl Office {
     }
 
     /// Answers it, with leave to send the answer where that needs one.
-    pub(super) fn answer(&self, asked: &Arc<Asked>) -> (Reply, Option<Lent<Listing>>) {
+    pub(super) fn answer(&self, asked: Asked) -> (Reply, Option<Lent<Listing>>) {
         let began = Instant::now();
         let listing = asked.is_for_listing().then(|| self.listings.take());
         let (route, reply) = match listing {
@@ -151,7 +151,7 @@ impl Office {
         (reply, listing.flatten())
     }
 
-    fn answer_by(&self, asked: &Arc<Asked>) -> Answered {
+    fn answer_by(&self, asked: Asked) -> Answered {
         let pool = match asked.path.as_str() {
             BOOT_MANAGER if asked.is_for_config() => &self.configs,
             BOOT_MANAGER | "/healthz" => &self.reports,
@@ -159,7 +159,7 @@ impl Office {
         };
         let lent = pool.take();
         match (lent.as_ref().and_then(Lent::get), asked.path.as_str()) {
-            (Some(worker), _) => unharmed(|| worker.answer(asked)),
+            (Some(worker), _) => unharmed(|| worker.answer(&asked)),
             (None, BOOT_MANAGER) => ("boot_manager", Reply::refusal(503, BUSY)),
             (None, _) => busy(),
         }
