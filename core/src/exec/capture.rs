@@ -2,7 +2,7 @@
 //! without ever blocking longer than asked: a grandchild may hold the pipes for ever.
 
 use std::collections::VecDeque;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 use std::time::{Duration, Instant};
@@ -110,7 +110,7 @@ impl Capture {
         let Some((pipe, bytes)) = &mut self.stdin else {
             return;
         };
-        let written = super::write_some(pipe, bytes.make_contiguous());
+        let written = write_some(pipe, bytes.make_contiguous());
         let failed = written.is_err();
         bytes.drain(..written.unwrap_or(0));
         if failed || bytes.is_empty() {
@@ -135,4 +135,13 @@ fn read_into<P: Read>(pipe: &mut Option<P>, mut take: impl FnMut(&[u8])) -> std:
 
 fn unblock(pipe: &impl AsFd) -> bool {
     fcntl(pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).is_ok()
+}
+
+/// Writes what fits into the pipe.
+fn write_some(pipe: &mut impl Write, bytes: &[u8]) -> std::io::Result<usize> {
+    match pipe.write(bytes) {
+        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(0),
+        Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Ok(0),
+        other => other,
+    }
 }
