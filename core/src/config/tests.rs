@@ -28,7 +28,7 @@ fn a_vm_without_disk_and_network_is_valid() {
 }
 
 #[test]
-fn disks_come_by_number_whatever_their_order() {
+fn disks_are_sorted_by_number() {
     let text = format!("disk_10_a=/c\ndisk_2_b=/b\n{LEAST}disk_2_a=/a\n");
     let config = VmConfig::parse(text.as_bytes()).unwrap().config;
     let paths: Vec<_> = config
@@ -39,7 +39,7 @@ fn disks_come_by_number_whatever_their_order() {
 }
 
 #[test]
-fn unknown_keys_are_collected_and_do_no_harm() {
+fn unknown_keys_are_collected() {
     let parsed = VmConfig::parse(format!("{LEAST}colour=red\ndisk_size=3\n").as_bytes()).unwrap();
     assert_eq!(parsed.unknown_keys, ["colour", "disk_size"]);
 }
@@ -94,7 +94,7 @@ fn required_keys_are_required() {
 }
 
 #[test]
-fn another_provision_method_and_a_refusal_are_told_apart() {
+fn another_provision_method_and_a_refusal_are_errors() {
     assert!(matches!(
         VmConfig::parse(b"provision_method=cloud\nname=v\n"),
         Err(ConfigError::Method { line: 1, .. })

@@ -1,6 +1,6 @@
 //! The one way a child process is run: own process group, deadline, `LC_ALL=C`, no
 //! stdin unless given, bounded capture, secrets scrubbed. An exit code other than 0 is
-//! an `Output`, not an error: what it means is the wrapper's business.
+//! an `Output`, not an error: its meaning differs from program to program.
 
 mod capture;
 mod error;
@@ -23,11 +23,11 @@ pub use output::Output;
 
 /// How much of stdout and of stderr is kept, in bytes, unless `keep` says otherwise.
 pub const KEEP_BYTES: usize = 1024 * 1024;
-/// The same for a child that merely reads: it has nothing to put in order.
+/// The same for a child that reads: it has nothing to put in order.
 const READER_GRACE: Duration = Duration::from_millis(300);
 /// How long output is still read once the child itself has ended.
 const DRAIN_GRACE: Duration = Duration::from_millis(300);
-/// Longest nap between two looks at the child.
+/// Longest pause between two looks at the child.
 const TICK: Duration = Duration::from_millis(20);
 
 /// A child process to be run; built, then [`Command::run`].
@@ -82,16 +82,15 @@ impl<'a> Command<'a> {
         self
     }
 
-    /// Ends the child when the flag is up. Only for children that merely read: one that
-    /// acts is left to finish, so that its outcome is known.
+    /// Ends the child when the flag is up. Only for children that read: one that acts must
+    /// finish, so that its outcome is known.
     #[must_use]
     pub fn interrupted_by(mut self, flag: &'a AtomicBool) -> Self {
         self.interrupt = Some((flag, OnFlag::End));
         self
     }
 
-    /// Stops waiting when the flag is up, and leaves the child alone: it goes on, without
-    /// anybody reading what it says.
+    /// Stops waiting when the flag is up. The child continues, and its output is lost.
     #[must_use]
     pub fn left_alone_on(mut self, flag: &'a AtomicBool) -> Self {
         self.interrupt = Some((flag, OnFlag::Leave));
@@ -105,7 +104,7 @@ impl<'a> Command<'a> {
         self
     }
 
-    /// Lets the child, and what outlives it, hold this file too (a lock).
+    /// Lets the child, and its own children, hold this file too: a lock.
     #[must_use]
     pub fn inherit(mut self, file: &'a File) -> Self {
         self.inherit.push(file);

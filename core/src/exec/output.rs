@@ -1,8 +1,8 @@
-//! What a child that ended by itself left behind, and the errors made from it.
+//! The result of a child that ended by itself, and the errors made from it.
 
 use super::error::{Context, ExecError, one_line_begin};
 
-/// What a child that ended by itself left behind.
+/// The exit code and the output of a child that ended by itself.
 #[derive(Debug)]
 pub struct Output {
     /// Its exit code.
@@ -23,7 +23,7 @@ impl Output {
         String::from_utf8_lossy(&self.stdout).into_owned()
     }
 
-    /// The error that says this child exited with its code.
+    /// The error for an exit code that is a failure.
     #[must_use]
     pub fn exited(self) -> ExecError {
         ExecError::Exited {
@@ -32,8 +32,8 @@ impl Output {
         }
     }
 
-    /// The error that says its answer could not be understood. A parser's own error may
-    /// quote the answer: of `what` the beginning is kept, on one line.
+    /// The error for output that cannot be parsed. The parser's error may quote the output:
+    /// its beginning is kept, on one line.
     #[must_use]
     pub fn nonsense(self, what: impl AsRef<str>) -> ExecError {
         ExecError::Nonsense {
