@@ -28,7 +28,7 @@ pub(crate) fn begin(app: &App, uuid: Uuid, config: &VmConfig) -> Result<Option<L
         return Ok(None);
     }
     settle_crashed(app);
-    let lock = app.take_lock(LOCK, Mode::Shared, "create")?;
+    let lock = app.acquire(LOCK, Mode::Shared, "create")?;
     let mut intent = match intent_of(app, uuid)? {
         // Of a create that was killed: its "before" is the true one.
         Some((_, earlier)) => earlier,

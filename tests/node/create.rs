@@ -230,7 +230,7 @@ fn a_failed_virt_install_is_5_once_the_domain_was_looked_for() {
     world
         .run(&["create", "vm-1"])
         .code(5)
-        .says("the VM was not made: virt-install exited 1: ERROR    it does not like it");
+        .says("the VM was not created: virt-install exited 1: ERROR    it does not like it");
     assert_eq!(
         world.calls()[2..],
         [
@@ -286,7 +286,7 @@ fn a_libvirt_that_does_not_answer_is_6_and_nothing_is_made() {
     world
         .run(&["create", "vm-1"])
         .code(6)
-        .says("listing domains: nothing can be said about the domain");
+        .says("listing domains: the state of the domain is unknown");
     world.no_answers();
     world.answer(
         "virsh-list",
@@ -303,7 +303,7 @@ fn a_libvirt_that_does_not_answer_is_6_and_nothing_is_made() {
     world
         .run(&["create", "vm-1"])
         .code(6)
-        .says("answered what cannot be understood");
+        .says("unexpected output from virsh");
     assert!(
         !world
             .calls()
@@ -327,7 +327,7 @@ fn a_libvirt_that_goes_away_after_virt_install_is_6_never_5() {
     world
         .run(&["create", "vm-1"])
         .code(6)
-        .says("looking at the domain: nothing can be said");
+        .says("looking at the domain: the state of the domain is unknown");
 }
 
 #[test]

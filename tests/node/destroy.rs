@@ -327,7 +327,7 @@ fn a_libvirt_that_stops_answering_removes_nothing() {
     world
         .run(&["destroy", "web"])
         .code(1)
-        .says("reading the disks of the domain: nothing can be said");
+        .says("reading the disks of the domain: the state of the domain is unknown");
     assert_eq!(world.state_of(UUID).unwrap(), "running yes");
     assert_eq!(world.names("disks"), ["own.img"]);
 }
@@ -417,7 +417,7 @@ fn a_domain_of_others_that_is_there_and_cannot_be_looked_at_stops_everything() {
     world
         .run(&["destroy", "web"])
         .code(1)
-        .says("looking at all other domains: nothing can be said");
+        .says("looking at all other domains: the state of the domain is unknown");
     assert_eq!(world.state_of(UUID).unwrap(), "running yes");
     assert_eq!(world.names("disks"), ["own.img"]);
 }

@@ -128,15 +128,14 @@ fn fetching_and_reading_are_ended_by_a_signal() {
     until("the fetch", || world.ips.held() == 1);
     signal(&child, Signal::SIGINT);
     let done = finish(child, began);
-    done.code(130).says("ended by a signal");
+    done.code(130).says("could not be fetched: interrupted");
     world.ips.release();
     world.file("fake/answers/virsh-list.hang", "");
     let (began, child) = (Instant::now(), world.spawn(&["create", "vm-1"]));
     until("the listing", || world.calls().len() == 1);
     signal(&child, Signal::SIGTERM);
     let done = finish(child, began);
-    done.code(143)
-        .says("virsh was ended because this program was told to end");
+    done.code(143).says("virsh was terminated: interrupted");
     assert!(done.took < Duration::from_secs(6), "{:?}", done.took);
 }
 
@@ -151,7 +150,7 @@ fn waiting_for_a_lock_is_ended_by_a_signal() {
     signal(&child, Signal::SIGTERM);
     finish(child, began)
         .code(143)
-        .says("waiting for another n_vm at work on name-web was ended by a signal");
+        .says("interrupted while waiting for another n_vm at work on name-web");
 }
 
 #[test]

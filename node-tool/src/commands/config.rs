@@ -1,24 +1,47 @@
-//! `n_vm config`: fetch, parse, print as the contract writes it. No side effect.
+//! `n_vm config`: fetches a config, parses it, and prints it in the form of contract 1. It
+//! changes nothing.
 
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
+use argh::FromArgs;
 use hps_core::config::{Parsed, VmConfig};
 use hps_core::kv;
 use hps_core::names::VmId;
 
+use super::{Command, Done};
 use crate::app::App;
 use crate::error::Error;
 use crate::ips::IpsError;
+use crate::spec::{Address, Spec};
 
-/// Between two looks at the signal flag while the IPS answers.
+/// Time between two looks at the signal flag while the IPS answers.
 const TICK: Duration = Duration::from_millis(50);
-/// Largest config that is read: one byte more is one too many already.
+/// Largest config that is read, in bytes.
 const MOST: u64 = kv::MAX_BYTES as u64;
 
-/// Prints the config of a VM.
-pub(crate) fn config(app: &App, id: &VmId) -> Result<String, Error> {
-    Ok(fetch(app, id)?.config.to_text())
+/// Fetch a VM's config and print it; change nothing.
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "config", help_triggers("--help", "-h"))]
+pub(crate) struct Config {
+    /// the VM
+    #[argh(positional)]
+    vm_id: VmId,
+}
+
+impl Command for Config {
+    const SPEC: Spec = Spec {
+        vm: Address::VmId,
+        ..Spec::new("config")
+    };
+
+    fn vm(&self) -> &str {
+        self.vm_id.as_str()
+    }
+
+    fn run(&self, app: &App) -> Result<Done, Error> {
+        Ok(Done::shown(fetch(app, &self.vm_id)?.config.to_text()))
+    }
 }
 
 /// The VM config as the IPS has it now.
@@ -42,7 +65,7 @@ fn text(app: &App, id: &VmId) -> Result<Vec<u8>, IpsError> {
             ("vm_id", id.as_str()),
         ];
         let answer = ips.post_at_most(&query, b"", within, MOST);
-        // Nobody listens any more where a signal came.
+        // After a signal the receiver is gone.
         let _ = sender.send(answer.and_then(|answer| ips.accepted(answer)));
     });
     loop {

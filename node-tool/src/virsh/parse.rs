@@ -41,7 +41,7 @@ fn whole(text: &str) -> Result<(), String> {
     if text == "\n" || text.ends_with("\n\n") {
         Ok(())
     } else {
-        Err("a listing without its end".to_owned())
+        Err("an incomplete listing".to_owned())
     }
 }
 

@@ -25,16 +25,16 @@ fn a_vm_lives_its_whole_life() {
     for (verb, more, says, state) in [
         ("pause", &[][..], "paused", "paused"),
         ("pause", &[], "is paused already", "paused"),
-        ("unpause", &[], "runs on", "running"),
-        ("unpause", &[], "runs already", "running"),
-        ("stop", &["force"], "the plug was pulled", "shut off"),
+        ("unpause", &[], "resumed", "running"),
+        ("unpause", &[], "is running already", "running"),
+        ("stop", &["force"], "was forced off", "shut off"),
         ("stop", &[], "is off already", "shut off"),
         ("start", &[], "started", "running"),
-        ("start", &[], "runs already", "running"),
+        ("start", &[], "is running already", "running"),
         (
             "stop",
             &["--timeout", "0.2", "--force-after"],
-            "the plug was pulled",
+            "was forced off",
             "shut off",
         ),
     ] {
