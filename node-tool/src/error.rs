@@ -1,5 +1,5 @@
 //! Why a verb failed. The variant decides the exit code of `create` in one exhaustive match;
-//! the rule of each verb (`ExitRule`) decides what it makes of that code.
+//! the rule of each verb (`ExitRule`) maps that code to its own.
 
 use std::time::Duration;
 
@@ -70,6 +70,8 @@ pub(crate) enum Error {
     StillRunning(Duration),
     #[error("a reboot was requested, but no restart was seen within {} s", seconds_text(*.0))]
     NotRestarted(Duration),
+    #[error("the guest restarted before a reboot was requested: it was not requested")]
+    RestartedBefore,
     #[error("interrupted while waiting; {0}")]
     Interrupted(&'static str),
     #[error("the name of this node is unknown: set N_VM_NODE")]
@@ -86,7 +88,7 @@ pub(crate) enum Error {
 pub(crate) enum Conflict {
     #[error("a domain of this name is another VM: it has UUID {found}, this VM has {wanted}")]
     NameTaken { found: Uuid, wanted: Uuid },
-    #[error("this VM is here already under another name: {name}")]
+    #[error("this VM exists already under another name: {name}")]
     Renamed { name: String },
     #[error("the VM config has UUID {found}, this operation is for {wanted}")]
     Reconfigured { found: Uuid, wanted: Uuid },
@@ -154,6 +156,7 @@ impl Error {
             Self::Lock(LockError::Held { .. })
             | Self::StillRunning(_)
             | Self::NotRestarted(_)
+            | Self::RestartedBefore
             | Self::Nonsense { .. } => 6,
             Self::Conflict(_) => 7,
             Self::Fetch(IpsError::Interrupted)
@@ -169,7 +172,9 @@ impl Error {
             Self::NotCreated { source, .. } if of_act(source) == 5 => VmState::Absent,
             Self::NoSuchDomain(_) => VmState::Absent,
             Self::WrongState { state, .. } | Self::NotDone { state, .. } => *state,
-            Self::StillRunning(_) | Self::NotRestarted(_) => VmState::Running,
+            Self::StillRunning(_) | Self::NotRestarted(_) | Self::RestartedBefore => {
+                VmState::Running
+            }
             Self::NotCreated { .. }
             | Self::Usage(_)
             | Self::Name(_)

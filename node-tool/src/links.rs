@@ -11,10 +11,21 @@ pub fn all() -> impl Iterator<Item = (&'static Link, &'static Spec)> {
     SPECS.iter().flat_map(of_verb)
 }
 
+fn find(name: &str) -> Option<(&'static Link, &'static Spec)> {
+    for spec in SPECS {
+        for link in spec.links {
+            if link.name == name {
+                return Some((link, spec));
+            }
+        }
+    }
+    None
+}
+
 /// The words of the command line as `n_vm` itself would be given them, without argv[0].
 pub(crate) fn expand(argv0: &str, words: Vec<String>) -> Vec<String> {
     let name = argv0.rsplit('/').next().unwrap_or(argv0);
-    let Some((link, spec)) = all().find(|(link, _)| link.name == name) else {
+    let Some((link, spec)) = find(name) else {
         return words;
     };
     let mut expanded = vec![spec.name.to_string()];

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use hps_core::duration::rounded_text;
 use hps_core::lock::{LockFile, private_dir};
 
 pub(crate) use hps_core::lock::Mode;
@@ -25,7 +26,7 @@ pub(crate) enum LockError {
         path: PathBuf,
         source: std::io::Error,
     },
-    #[error("another n_vm is at work on {what}{owner}; waited {:.1} s for it", waited.as_secs_f64())]
+    #[error("another n_vm is at work on {what}{owner}; waited {} s for it", rounded_text(*waited))]
     Held {
         what: String,
         waited: Duration,

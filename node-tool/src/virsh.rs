@@ -70,8 +70,8 @@ pub(crate) struct Virsh<'a> {
 /// Longest answer that is read: thousands of domains with all their CPUs.
 const KEEP_BYTES: usize = 32 * 1024 * 1024;
 
-/// Flags of `undefine`, from all that may belong to a domain down to what the plainest
-/// driver takes.
+/// Flags of `undefine`, from all that may belong to a domain down to those that every
+/// driver accepts.
 const UNDEFINE: [&[&str]; 4] = [
     &[
         "--nvram",
@@ -140,7 +140,7 @@ impl<'a> Virsh<'a> {
         command.run()
     }
 
-    /// Every domain there is.
+    /// Every domain of this libvirt.
     pub(crate) fn list(&self) -> Result<Vec<Listed>, ExecError> {
         let output = self
             .ask(&["list", "--all", "--uuid", "--name"])?
@@ -148,7 +148,7 @@ impl<'a> Virsh<'a> {
         parse::listing(&output.text()).map_err(|what| output.nonsense(what))
     }
 
-    /// State and persistence of a domain; `None` only where the listing proves that it is not there.
+    /// State and persistence of a domain; `None` only where the listing proves its absence.
     pub(crate) fn dominfo(&self, uuid: Uuid) -> Result<Option<Info>, ExecError> {
         let output = self.ask(&["dominfo", &uuid.to_string()])?;
         if output.code == 0 {
@@ -174,8 +174,8 @@ impl<'a> Virsh<'a> {
             .iter()
             .map(|uuid| format!("echo {uuid}; vncdisplay {uuid}"));
         let all = each.collect::<Vec<_>>().join("; ");
-        // The exit code is that of the last one, which may simply have no screen.
-        Ok(parse::screens(&self.ask(&[&all])?.text()))
+        // The exit code is that of the last one, which may have no console.
+        Ok(parse::consoles(&self.ask(&[&all])?.text()))
     }
 
     /// The domain's XML as it will be after the next start, without passwords.
@@ -242,7 +242,7 @@ impl<'a> Virsh<'a> {
         self.act(&["pool-destroy", &pool.to_string()], locks)
     }
 
-    /// Forgets a pool; its files stay.
+    /// Undefines a pool; its files stay.
     pub(crate) fn pool_undefine(&self, pool: Uuid, locks: &[&File]) -> Result<Output, ExecError> {
         self.act(&["pool-undefine", &pool.to_string()], locks)
     }
@@ -268,8 +268,8 @@ impl<'a> Virsh<'a> {
             .args(["--domain", &uuid.to_string()])
     }
 
-    /// Forgets a domain with its NVRAM, managed save, snapshot and checkpoint metadata, as
-    /// far as the driver knows of such. Never its storage.
+    /// Undefines a domain with its NVRAM, managed save, snapshot and checkpoint metadata, as
+    /// far as the driver supports them. Never its storage.
     pub(crate) fn undefine(&self, uuid: Uuid, locks: &[&File]) -> Result<(), ExecError> {
         let uuid = uuid.to_string();
         let [first, rest @ ..] = UNDEFINE;

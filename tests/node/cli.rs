@@ -95,7 +95,7 @@ fn a_bad_setting_is_named_with_its_place() {
 }
 
 #[test]
-fn a_settings_file_that_was_named_must_be_there() {
+fn a_given_settings_file_must_exist() {
     let mut world = world();
     world
         .run(&["--config", "/no/such.conf", "list"])
@@ -120,7 +120,7 @@ fn the_environment_wins_over_the_file() {
 }
 
 #[test]
-fn an_operation_that_cannot_be_understood_is_refused() {
+fn an_environment_that_is_not_valid_is_refused() {
     for (key, value) in [
         ("N_VM_UUID", "7"),
         ("N_VM_ID", "a b"),

@@ -407,7 +407,7 @@ fn a_renamed_domain_is_not_absent() {
     ] {
         let done = world.run(&[verb, "web"]);
         done.code(1)
-            .says("this VM is here already under another name: renamed");
+            .says("this VM exists already under another name: renamed");
     }
     assert_eq!(world.state_of(UUID).unwrap(), "running yes");
 }

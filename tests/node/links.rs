@@ -99,7 +99,7 @@ fn n_ips_command_prints_the_answer_and_has_the_old_exit_codes() {
 }
 
 #[test]
-fn n_remote_log_sends_a_line_whatever_is_in_it() {
+fn n_remote_log_sends_any_line() {
     let world = world();
     world
         .run_link("n_remote_log", &["-é & \"x\"", "my_function"])

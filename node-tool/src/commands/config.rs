@@ -1,7 +1,8 @@
 //! `n_vm config`: fetches a config, parses it, and prints it in the form of contract 1. It
 //! changes nothing.
 
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use argh::FromArgs;
@@ -57,22 +58,30 @@ pub(crate) fn fetch(app: &App, id: &VmId) -> Result<Parsed, Error> {
 /// Fetches in a thread of its own, so that a signal ends the waiting.
 fn text(app: &App, id: &VmId) -> Result<Vec<u8>, IpsError> {
     let (ips, id, within) = (app.ips()?, id.clone(), app.settings.fetch_timeout);
-    let (sender, receiver) = mpsc::channel();
-    std::thread::spawn(move || {
+    let (waiter, answer) = (thread::current(), Arc::new(Mutex::new(None)));
+    let slot = answer.clone();
+    let fetching = thread::spawn(move || {
         let query = [
             ("cmd", "vm"),
             ("get_config", "get_config"),
             ("vm_id", id.as_str()),
         ];
-        let answer = ips.post_at_most(&query, b"", within, MOST);
-        // After a signal the receiver is gone.
-        let _ = sender.send(answer.and_then(|answer| ips.accepted(answer)));
+        let fetched = ips.post_at_most(&query, b"", within, MOST);
+        let fetched = fetched.and_then(|answer| ips.accepted(answer));
+        if let Ok(mut slot) = slot.lock() {
+            *slot = Some(fetched);
+        }
+        waiter.unpark();
     });
     loop {
-        match receiver.recv_timeout(TICK) {
-            Ok(answer) => return answer,
-            Err(RecvTimeoutError::Timeout) if app.signals.received().is_none() => {}
-            Err(_) => return Err(IpsError::Interrupted),
+        // Looked at first: a thread that ended has left its answer, unless it panicked.
+        let is_over = fetching.is_finished();
+        if let Some(fetched) = answer.lock().ok().and_then(|mut answer| answer.take()) {
+            return fetched;
         }
+        if is_over || app.signals.received().is_some() {
+            return Err(IpsError::Interrupted);
+        }
+        thread::park_timeout(TICK);
     }
 }

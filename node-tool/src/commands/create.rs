@@ -1,5 +1,5 @@
 //! `n_vm create`: fetch, parse, look, run virt-install, look again. It converges when it is
-//! run again after any interruption, because each step follows from what is there.
+//! run again after any interruption, because each step follows from the state that it finds.
 
 mod converge;
 

@@ -1,7 +1,6 @@
 //! From the result of a verb to what people, the IPS and the caller learn of it.
 
 use hps_core::kv;
-use hps_core::state::VmState;
 
 use super::{Command, Done};
 use crate::app::App;
@@ -11,14 +10,15 @@ use crate::{log, notify, print};
 
 /// Runs a verb and returns the exit code.
 pub(super) fn run<C: Command>(app: &App, command: &C) -> u8 {
-    let mut spec = C::SPEC;
-    if command.is_dry_run() {
-        spec.effect = Effect::None;
-    }
-    finish(app, &spec, command.vm(), command.run(app))
+    let effect = if command.is_dry_run() {
+        Effect::None
+    } else {
+        C::SPEC.effect
+    };
+    finish(app, &C::SPEC, effect, command.vm(), command.run(app))
 }
 
-fn finish(app: &App, spec: &Spec, vm: &str, result: Result<Done, Error>) -> u8 {
+fn finish(app: &App, spec: &Spec, effect: Effect, vm: &str, result: Result<Done, Error>) -> u8 {
     let (code, state, message, output) = match result {
         Ok(Done::Changed { message, state }) => (0, state, message, None),
         Ok(Done::Shown { output, state }) => (0, state, state.to_string(), Some(output)),
@@ -31,7 +31,12 @@ fn finish(app: &App, spec: &Spec, vm: &str, result: Result<Done, Error>) -> u8 {
     if output.is_none() {
         log::print_error(&line);
     }
-    tell_ips(app, spec, code, state, &message, &line);
+    if effect != Effect::None {
+        notify::report(app, spec.name, code, state, &message);
+    }
+    if effect == Effect::Changes {
+        notify::log_line(app, &format!("n_vm_{}", spec.name), &line);
+    }
     // stdout last: a reader that stops reading must not cost the report.
     output.map_or(code, |output| print(&output))
 }
@@ -40,15 +45,4 @@ fn finish(app: &App, spec: &Spec, vm: &str, result: Result<Done, Error>) -> u8 {
 fn result_line(spec: &Spec, vm: &str, message: &str) -> String {
     let space = if vm.is_empty() { "" } else { " " };
     kv::one_line(&format!("{}{space}{vm}: {message}", spec.name))
-}
-
-fn tell_ips(app: &App, spec: &Spec, code: u8, state: VmState, message: &str, line: &str) {
-    match spec.effect {
-        Effect::Changes => {
-            notify::report(app, spec.name, code, state, message);
-            notify::log_line(app, &format!("n_vm_{}", spec.name), line);
-        }
-        Effect::Observes => notify::report(app, spec.name, code, state, message),
-        Effect::None => {}
-    }
 }

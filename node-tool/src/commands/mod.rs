@@ -1,7 +1,7 @@
 //! The verbs, a file each: its arguments, its row (`SPEC`) and `run`. A verb's words are ours
 //! (`stop`); those of virsh (`shutdown`, `destroy`) are in `virsh.rs`, and the translation
-//! is here and nowhere else. The list below is the only one: a new verb is its file, and its
-//! two words here.
+//! is here and nowhere else. The list below is the only one: a new verb is a file, its `mod`
+//! line and its row here.
 
 pub(crate) mod config;
 pub(crate) mod create;
@@ -35,7 +35,7 @@ pub(crate) trait Command {
         ""
     }
 
-    /// Whether it only shows what it would do: then nobody but the caller learns of it.
+    /// Whether it only shows what it would do: then the result goes to the caller alone.
     fn is_dry_run(&self) -> bool {
         false
     }
@@ -44,7 +44,7 @@ pub(crate) trait Command {
     fn run(&self, app: &App) -> Result<Done, Error>;
 }
 
-/// What a verb that succeeded has to say.
+/// The result of a verb that succeeded.
 #[derive(Debug)]
 pub(crate) enum Done {
     /// What was done to the domain, for people, and the state it is in now.
@@ -73,7 +73,7 @@ macro_rules! verbs {
         pub(crate) enum Verb { $($verb($file::$verb)),+ }
 
         /// The row of every verb, in the order of the help.
-        pub(crate) const SPECS: &[Spec] = &[$(<$file::$verb as Command>::SPEC),+];
+        pub(crate) static SPECS: &[Spec] = &[$(<$file::$verb as Command>::SPEC),+];
 
         impl Verb {
             /// Runs the verb and returns the exit code.

@@ -2,7 +2,6 @@
 //! state of a domain is `running` before and after a restart: only libvirt's `reboot` event,
 //! which comes with the reset of the virtual hardware, proves that a guest did restart.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use argh::FromArgs;
@@ -19,8 +18,6 @@ use crate::virsh::Act;
 
 /// How long `--wait` waits unless `--timeout` says otherwise.
 const PATIENCE: TimeSpan = TimeSpan::seconds(90);
-/// Longest pause between two looks at the listener.
-const TICK: Duration = Duration::from_millis(20);
 
 /// Ask a VM to reboot, or reset it.
 #[derive(Debug, FromArgs)]
@@ -86,82 +83,106 @@ fn request(app: &App, domain: &Domain, act: Act, message: &str) -> Result<Done, 
     }
 }
 
-/// Requests a reboot and waits for the event that proves it.
+/// Requests a reboot while a listener runs, and waits for the event that proves it.
 fn restart(app: &App, domain: &Domain, patience: Duration) -> Result<Done, Error> {
-    loop {
-        let enough = AtomicBool::new(false);
-        let listener = app.virsh().listen_for_reboot(domain.uuid, patience);
-        let (is_requested, heard) = std::thread::scope(|scope| {
-            let listener = scope.spawn(|| listener.interrupted_by(&enough).run());
-            let is_requested = wait(app, domain, patience, &|| listener.is_finished());
-            enough.store(true, Ordering::Relaxed);
-            let heard = listener.join();
-            let heard = heard.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            is_requested.map(|is_requested| (is_requested, heard))
-        })?;
-        let is_proved = proof(heard, is_requested, patience)?;
-        // A restart before the request is not its result.
-        if is_proved && is_requested {
-            return Ok(Done::changed("restarted", app.state(domain.uuid)?));
+    let listener = app.virsh().listen_for_reboot(domain.uuid, patience);
+    let mut wait = Wait::new(app, domain, patience);
+    let mut failure = None;
+    let heard = listener.run_while(&mut || match wait.step() {
+        Ok(goes_on) => goes_on,
+        Err(error) => {
+            failure = Some(error);
+            false
         }
+    });
+    if let Some(error) = failure {
+        return Err(error);
     }
+    proof(heard, wait.requested.is_some(), patience)?;
+    Ok(Done::changed("restarted", app.state(domain.uuid)?))
 }
 
-/// Requests the reboot while the listener runs, and waits until it has heard of a restart or
-/// the time is over. `false`: the listener ended before anything was requested.
-fn wait(
-    app: &App,
-    domain: &Domain,
+/// What happens while the listener runs.
+struct Wait<'a> {
+    app: &'a App,
+    domain: &'a Domain,
     patience: Duration,
-    is_over: &dyn Fn() -> bool,
-) -> Result<bool, Error> {
-    // virsh does not show when it listens. This look starts after it, and takes the same
-    // steps: the program, the connection, a call.
-    app.state(domain.uuid)?;
-    if is_over() {
-        return Ok(false);
+    /// Whether the look before the request was made.
+    has_looked: bool,
+    requested: Option<Instant>,
+    looked: Instant,
+}
+
+impl<'a> Wait<'a> {
+    fn new(app: &'a App, domain: &'a Domain, patience: Duration) -> Self {
+        Self {
+            app,
+            domain,
+            patience,
+            has_looked: false,
+            requested: None,
+            looked: Instant::now(),
+        }
     }
-    app.act(domain.uuid, Act::Reboot, &domain.locks)?;
-    let (began, mut looked) = (Instant::now(), Instant::now());
-    while !is_over() && began.elapsed() < patience {
-        if app.signals.received().is_some() {
+
+    /// The next step; `false`: the time is over.
+    fn step(&mut self) -> Result<bool, Error> {
+        let Some(requested) = self.requested else {
+            return self.request().map(|()| true);
+        };
+        if self.app.signals.received().is_some() {
             let request = "the reboot request stays with the domain";
             return Err(Error::Interrupted(request));
         }
-        if looked.elapsed() >= app.settings.poll_interval {
-            let state = app.state(domain.uuid)?;
+        if self.looked.elapsed() >= self.app.settings.poll_interval {
+            let state = self.app.state(self.domain.uuid)?;
             if stop::is_off(state) {
                 let hint = "it shut down instead of restarting; n_vm start starts it";
                 return Err(Error::WrongState { state, hint });
             }
-            looked = Instant::now();
+            self.looked = Instant::now();
         }
-        std::thread::sleep(TICK.min(patience.saturating_sub(began.elapsed())));
+        Ok(requested.elapsed() < self.patience)
     }
-    Ok(true)
+
+    /// virsh does not show when it listens. The look starts after it and takes the same
+    /// steps: the program, the connection, a call. Only then comes the request.
+    fn request(&mut self) -> Result<(), Error> {
+        if !self.has_looked {
+            self.app.state(self.domain.uuid)?;
+            self.has_looked = true;
+            return Ok(());
+        }
+        let (uuid, locks) = (self.domain.uuid, &self.domain.locks);
+        self.app.act(uuid, Act::Reboot, locks)?;
+        self.requested = Some(Instant::now());
+        self.looked = Instant::now();
+        Ok(())
+    }
 }
 
-/// Whether the listener heard of a restart.
+/// Whether the listener heard of a restart after the request.
 fn proof(
     heard: Result<Output, ExecError>,
     is_requested: bool,
     patience: Duration,
-) -> Result<bool, Error> {
+) -> Result<(), Error> {
     let doing = if is_requested {
         "a reboot was requested, but libvirt's events were lost"
     } else {
         "no reboot was requested: listening for libvirt's events"
     };
-    match heard.and_then(Output::success) {
+    let source = match heard.and_then(Output::success) {
         // event 'reboot' for domain 'web'
-        Ok(output) if output.text().starts_with("event 'reboot' for domain ") => Ok(true),
-        Ok(output) => {
-            let source = output.nonsense("not a reboot event");
-            Err(Error::Act { doing, source })
+        Ok(output) if !output.text().starts_with("event 'reboot' for domain ") => {
+            output.nonsense("not a reboot event")
         }
+        Ok(_) if is_requested => return Ok(()),
+        Ok(_) => return Err(Error::RestartedBefore),
         Err(ExecError::Interrupted { .. } | ExecError::TimedOut { .. }) if is_requested => {
-            Err(Error::NotRestarted(patience))
+            return Err(Error::NotRestarted(patience));
         }
-        Err(source) => Err(Error::Act { doing, source }),
-    }
+        Err(source) => source,
+    };
+    Err(Error::Act { doing, source })
 }
