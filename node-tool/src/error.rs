@@ -70,7 +70,7 @@ pub(crate) enum Error {
     StillRunning(Duration),
     #[error("a reboot was requested, but no restart was seen within {} s", seconds_text(*.0))]
     NotRestarted(Duration),
-    #[error("the guest restarted before a reboot was requested: it was not requested")]
+    #[error("the guest restarted by itself before the reboot was requested; repeat the command")]
     RestartedBefore,
     #[error("interrupted while waiting; {0}")]
     Interrupted(&'static str),
