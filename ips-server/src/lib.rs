@@ -20,5 +20,4 @@ pub mod registry;
 pub mod server;
 pub mod settings;
 pub mod syslog;
-pub mod time;
 pub mod verbs;

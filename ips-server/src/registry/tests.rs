@@ -13,8 +13,8 @@ use super::journal::{Again, Beginning, Begun, Ending};
 use super::tokens::Taken;
 use super::vms::Desired;
 use super::*;
-use crate::operation::options::Options;
-use crate::operation::token::Token;
+use crate::model::options::Options;
+use crate::model::token::Token;
 
 struct Folder(PathBuf);
 

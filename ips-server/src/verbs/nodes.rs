@@ -3,7 +3,7 @@
 use argh::FromArgs;
 
 use super::Env;
-use crate::engine::Node;
+use crate::model::node::Node;
 use crate::json::ShownNode;
 use crate::model::exit::Exit;
 use crate::operation::Conclusion;
@@ -30,7 +30,7 @@ impl Nodes {
         let listed = self.list(env);
         listed.map_or_else(
             |conclusion| {
-                super::complain(&format!("nodes: {}", conclusion.message));
+                super::print_error(&format!("nodes: {}", conclusion.message));
                 conclusion.code
             },
             |()| Exit::Success,
