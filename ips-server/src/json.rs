@@ -10,9 +10,9 @@ use serde::Serialize;
 use crate::model::node::Node;
 use crate::model::node::NodeRecord;
 use crate::model::operation::Operation;
+use crate::model::time::Timestamp;
 use crate::model::vm::Vm;
 use crate::registry::{Registry, RegistryError};
-use crate::model::time::Timestamp;
 
 /// A VM.
 #[derive(Debug, Serialize)]
@@ -120,7 +120,7 @@ impl<'a> ShownVm<'a> {
             vm_id: vm.id.as_str(),
             name: config.name.as_str(),
             uuid: vm.uuid.to_string(),
-            node: vm.owner.as_ref().map(hps_core::names::NodeName::as_str),
+            node: vm.owner.as_ref().map(NodeName::as_str),
             state: vm.shown_state(stale_after).as_str(),
             seen_at: vm.seen_at,
             desired: vm.desired.as_str(),

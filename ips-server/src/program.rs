@@ -11,8 +11,8 @@ use crate::model::exit::Exit;
 use crate::settings::{Settings, endpoint};
 use crate::verbs::{
     Env, adopt, backup, complete, config, console, create, define, destroy, export, healthy_nodes,
-    import, list, log, nodes, operations, pause, release, set, show, start, status, stop, sweep,
-    task, undefine, unpause, validate_node,
+    import, list, log, nodes, operations, pause, reboot, release, set, show, start, status, stop,
+    sweep, task, undefine, unpause, validate_node,
 };
 use crate::{links, logging, nginx, server};
 
@@ -68,6 +68,7 @@ verbs!(
     create::Create,
     start::Start,
     stop::Stop,
+    reboot::Reboot,
     pause::Pause,
     unpause::Unpause,
     destroy::Destroy,

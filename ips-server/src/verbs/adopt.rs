@@ -7,7 +7,7 @@ use hps_core::names::NodeName;
 use hps_core::report::{DomainReport, Inventory};
 
 use super::import::Stream;
-use super::{Env, print_error, done, registry_failed, say};
+use super::{Env, done, print_error, registry_failed, say};
 use crate::adoption::Proposals;
 use crate::model::exit::Exit;
 use crate::operation::{Conclusion, inventory};
@@ -120,7 +120,6 @@ impl Adopt {
         let engine = env
             .engine(&stop)
             .map_err(|why| Conclusion::refused(Exit::Parameters, why))?;
-        inventory::definitions(registry, engine.as_ref(), &self.node)
-            .map_err(Conclusion::from)
+        inventory::definitions(registry, engine.as_ref(), &self.node).map_err(Conclusion::from)
     }
 }

@@ -7,8 +7,8 @@ use argh::FromArgs;
 
 use super::{Env, done, registry_failed, say};
 use crate::model::exit::Exit;
-use crate::operation::Conclusion;
 use crate::model::token::Token;
+use crate::operation::Conclusion;
 
 /// How long a token made by hand works.
 const LIFE: Duration = Duration::from_secs(600);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// The word `force`.
 #[derive(Debug)]
-pub struct Force;
+pub(crate) struct Force;
 
 impl FromStr for Force {
     type Err = String;

@@ -4,8 +4,8 @@
 use argh::FromArgs;
 
 use super::Env;
-use crate::model::node::{Health, Node};
 use crate::model::exit::Exit;
+use crate::model::node::{Health, Node};
 
 /// Filter a list of nodes to the healthy ones.
 #[derive(FromArgs, Debug)]

@@ -34,20 +34,20 @@ pub mod unpause;
 pub mod validate_node;
 
 use std::io::{IsTerminal, Write};
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
 use hps_core::names::NodeName;
 use serde::Serialize;
 
+use crate::engine::Engine;
 use crate::engine::local::Local;
 use crate::engine::opensvc::{Limits, OpenSvc};
-use crate::engine::Engine;
+use crate::error::chain;
+use crate::model::exit::Exit;
 use crate::model::node::Node;
 use crate::model::verb::Catalog;
 use crate::model::vm::Vm;
-use crate::error::chain;
-use crate::model::exit::Exit;
 use crate::om::Om;
 use crate::operation::Conclusion;
 use crate::registry::{Author, Registry, RegistryError};

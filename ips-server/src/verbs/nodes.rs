@@ -3,9 +3,9 @@
 use argh::FromArgs;
 
 use super::Env;
-use crate::model::node::Node;
 use crate::json::ShownNode;
 use crate::model::exit::Exit;
+use crate::model::node::Node;
 use crate::operation::Conclusion;
 
 /// List the nodes and whether they can take VMs.

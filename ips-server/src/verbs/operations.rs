@@ -8,8 +8,8 @@ use uuid::Uuid;
 use super::{Env, done, registry_failed, say, say_json, say_table, wrong};
 use crate::json::ShownOperation;
 use crate::model::exit::Exit;
-use crate::operation::Conclusion;
 use crate::model::operation::Operation;
+use crate::operation::Conclusion;
 
 /// How many are shown.
 const MOST: u32 = 1000;
@@ -120,9 +120,16 @@ fn row(operation: &Operation) -> Vec<String> {
     };
     vec![
         operation.id.to_string(),
-        operation.vm.as_ref().map(ToString::to_string).unwrap_or_default(),
+        operation
+            .vm
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
         operation.verb.to_string(),
-        operation.node().map(ToString::to_string).unwrap_or_default(),
+        operation
+            .node()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
         operation.started_at.to_string(),
         exit,
         reason,

@@ -5,11 +5,11 @@ use argh::FromArgs;
 use hps_core::names::NodeName;
 
 use super::Env;
-use crate::model::node::Health;
 use crate::model::exit::Exit;
+use crate::model::node::Health;
+use crate::model::operation::BeginOutcome;
 use crate::operation::Conclusion;
 use crate::operation::lock::{Attempt, try_lock};
-use crate::model::operation::BeginOutcome;
 
 /// End a VM's claim on a node that is off for good.
 #[derive(FromArgs, Debug)]

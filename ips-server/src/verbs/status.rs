@@ -8,8 +8,8 @@ use super::Env;
 use crate::engine::Engine;
 use crate::model::exit::Exit;
 use crate::model::node::Node;
-use crate::operation::{Conclusion, Error, inventory};
 use crate::model::vm::Vm;
+use crate::operation::{Conclusion, Error, inventory};
 
 /// Tell the state of a VM, or of all.
 #[derive(FromArgs, Debug)]
@@ -116,7 +116,7 @@ fn ask_all(env: &Env) -> Result<Vec<NodeName>, Conclusion> {
         .map_err(|error| Conclusion::from(Error::NoEngine(error)))?;
     let engine = engine.as_ref();
     let nodes = inventory::hosts(&env.registry()?, engine)
-        .map_err(|error| Conclusion::refused(Exit::Unknown, inventory::reason(&error)))?;
+        .map_err(|error| Conclusion::refused(Exit::Unknown, error.without_node()))?;
     Ok(std::thread::scope(|scope| {
         let asked: Vec<_> = nodes
             .into_iter()
@@ -138,8 +138,7 @@ fn ask_alive(env: &Env, engine: &dyn Engine, node: &Node) -> Result<(), String> 
         return Err(reason.unwrap_or("not in the cluster").to_owned());
     }
     let mut registry = env.registry().map_err(|result| result.message)?;
-    inventory::refresh(&mut registry, engine, &node.name)
-        .map_err(|error| inventory::reason(&error))
+    inventory::refresh(&mut registry, engine, &node.name).map_err(|error| error.without_node())
 }
 
 fn answer(

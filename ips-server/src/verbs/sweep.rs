@@ -60,13 +60,7 @@ impl Sweep {
 
     /// A VM that should run and that its node has lost, as after a reboot: created again
     /// where the settings ask for it, reported otherwise.
-    fn restart(
-        &self,
-        env: &Env,
-        executor: &mut Executor<'_>,
-        vm: &Vm,
-        node: &NodeName,
-    ) -> Finding {
+    fn restart(&self, env: &Env, executor: &mut Executor<'_>, vm: &Vm, node: &NodeName) -> Finding {
         if self.dry_run || !env.settings.restart {
             let outcome = format!(
                 "should run, and {node} has lost it; `o_vm start {}` creates it again",

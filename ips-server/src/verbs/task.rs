@@ -11,7 +11,7 @@ use super::Env;
 use crate::error::chain;
 use crate::model::exit::Exit;
 use crate::om::Om;
-use crate::om::service::{ServiceName, ServiceConfig};
+use crate::om::service::{ServiceConfig, ServiceName};
 use crate::om::task::{Run as Ran, RunRequest};
 
 /// By how much a recorded result may lag behind the end of its run.
@@ -165,7 +165,12 @@ impl Run {
             wait,
         };
         match om
-            .run_task(&request, None, om.interrupt.unwrap_or(&std::sync::atomic::AtomicBool::new(false)))
+            .run_task(
+                &request,
+                None,
+                om.interrupt
+                    .unwrap_or(&std::sync::atomic::AtomicBool::new(false)),
+            )
             .map_err(|error| chain(&error))?
         {
             Ran::Taken => {}

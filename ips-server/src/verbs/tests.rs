@@ -70,7 +70,11 @@ fn commands_are_the_specifications_unless_options_are_not() {
         (&verbs::create::SPEC, Options::default(), "n_vm_create vm-1"),
         (&verbs::start::SPEC, Options::default(), "n_vm_start web"),
         (&verbs::pause::SPEC, Options::default(), "n_vm_pause web"),
-        (&verbs::unpause::SPEC, Options::default(), "n_vm_unpause web"),
+        (
+            &verbs::unpause::SPEC,
+            Options::default(),
+            "n_vm_unpause web",
+        ),
         (&verbs::stop::SPEC, Options::default(), "n_vm_stop web"),
         (&verbs::stop::SPEC, force.clone(), "n_vm_stop web force"),
         (
@@ -78,7 +82,11 @@ fn commands_are_the_specifications_unless_options_are_not() {
             patient,
             "n_vm stop web --wait --timeout 90 --force-after",
         ),
-        (&verbs::destroy::SPEC, Options::default(), "n_vm_destroy web"),
+        (
+            &verbs::destroy::SPEC,
+            Options::default(),
+            "n_vm_destroy web",
+        ),
         (&verbs::reboot::SPEC, force, "n_vm reboot web force"),
     ] {
         assert_eq!(task(spec, options, Vec::new()).command(), command);

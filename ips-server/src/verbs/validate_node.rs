@@ -5,8 +5,8 @@ use argh::FromArgs;
 use hps_core::names::NodeName;
 
 use super::Env;
-use crate::model::node::Health;
 use crate::model::exit::Exit;
+use crate::model::node::Health;
 use crate::syslog::{Level, log};
 
 /// Check that a node is in the cluster, reachable and not frozen.
