@@ -5,6 +5,8 @@ use std::path::Path;
 use ips_server::exit::Exit;
 use ips_server::settings::KEYS;
 
+use crate::harness::Ips;
+
 const README: &str = include_str!("../../README.md");
 const CONTRACTS: &str = include_str!("../../docs/contracts.md");
 
@@ -59,6 +61,40 @@ fn contracts_have_every_setting_of_the_ips() {
 fn the_readme_has_at_most_200_lines() {
     let lines = README.lines().count();
     assert!(lines <= 200, "{lines} lines");
+}
+
+/// `(verb, options)` of each command line of `o_vm` in the README: in a block, or between backticks.
+fn commands_of_o_vm() -> Vec<(String, Vec<String>)> {
+    let lines = README.split(['\n', '`', '#']);
+    let lines = lines.filter_map(|line| line.strip_prefix("o_vm "));
+    let words = lines.map(|line| line.split_whitespace().map(str::to_owned));
+    words
+        .filter_map(|mut words| {
+            let verb = words.next()?;
+            let is_verb = verb.chars().all(|c| c.is_ascii_lowercase() || c == '-');
+            (is_verb && !verb.starts_with('-')).then(|| (verb, options(words)))
+        })
+        .collect()
+}
+
+fn options(words: impl Iterator<Item = String>) -> Vec<String> {
+    words.filter(|word| word.starts_with("--")).collect()
+}
+
+#[test]
+fn every_command_of_the_readme_exists() {
+    let ips = Ips::new();
+    let commands = commands_of_o_vm();
+    assert!(commands.len() > 20, "{commands:?}");
+    for (verb, options) in commands {
+        let help = ips.ok(&[&verb, "--help"]);
+        for option in options {
+            assert!(
+                help.contains(&format!("  {option} ")),
+                "o_vm {verb} {option}"
+            );
+        }
+    }
 }
 
 /// The targets of `[text](target)` in a Markdown file, without web addresses.
