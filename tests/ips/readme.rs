@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ips_server::exit::Exit;
+use ips_server::model::exit::Exit;
 use ips_server::settings::KEYS;
 
 use crate::harness::Ips;

@@ -3,7 +3,7 @@
 
 pub mod job;
 pub mod lock;
-pub mod look;
+pub mod observe;
 pub mod options;
 pub mod perform;
 pub mod progress;
@@ -16,7 +16,7 @@ use hps_core::names::{NodeName, VmId};
 use hps_core::verb::Verb;
 use uuid::Uuid;
 
-use crate::exit::Exit;
+use crate::model::exit::Exit;
 use crate::registry::journal::Again;
 use crate::registry::operations::Operation;
 use job::Past;

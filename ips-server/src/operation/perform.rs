@@ -18,7 +18,7 @@ use super::token::Token;
 use super::{Conclusion, Request};
 use crate::engine::{Ended, Engine, Health, Unprepared};
 use crate::error::chain;
-use crate::exit::Exit;
+use crate::model::exit::Exit;
 use crate::registry::journal::{Beginning, Begun, Ending};
 use crate::registry::operations::{Operation, STARTED};
 use crate::registry::vms::Vm;

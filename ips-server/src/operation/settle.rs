@@ -10,10 +10,10 @@ use uuid::Uuid;
 
 use super::token::Token;
 use super::verdict::Facts;
-use super::{Conclusion, Request, look};
+use super::{Conclusion, Request, observe};
 use crate::engine::{Detail, Earlier, Ended, Engine, Inventoried, Node};
 use crate::error::chain;
-use crate::exit::Exit;
+use crate::model::exit::Exit;
 use crate::registry::Registry;
 use crate::registry::journal::Ending;
 use crate::registry::operations::Operation;
@@ -122,7 +122,12 @@ fn settle_by_look(registry: &mut Registry, engine: &dyn Engine, open: &Operation
             "{} cannot tell its state, or something still works on it there",
             open.node
         )),
-        Ok(seen) => Settled::Looked(close(registry, engine, open, look::ending(open.verb, seen))),
+        Ok(seen) => Settled::Looked(close(
+            registry,
+            engine,
+            open,
+            observe::ending(open.verb, seen),
+        )),
         Err(why) => Settled::Doubt(why),
     }
 }

@@ -12,7 +12,7 @@ use super::lock::{Attempt, try_lock};
 use super::settle::{self, Settled};
 use crate::engine::Engine;
 use crate::error::chain;
-use crate::exit::Exit;
+use crate::model::exit::Exit;
 use crate::registry::operations::Operation;
 use crate::registry::{Registry, RegistryError};
 

@@ -5,7 +5,7 @@ use hps_core::state::VmState;
 use hps_core::verb::Verb;
 
 use crate::engine::Ended;
-use crate::exit::Exit;
+use crate::model::exit::Exit;
 use crate::registry::operations::Reported;
 use crate::registry::vms::Desired;
 

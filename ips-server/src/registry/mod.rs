@@ -13,7 +13,7 @@ pub mod journal;
 pub mod nodes;
 mod open;
 pub mod operations;
-pub mod peek;
+pub mod read_only;
 pub mod tokens;
 pub mod vms;
 

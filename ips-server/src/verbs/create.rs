@@ -1,0 +1,48 @@
+//! `o_vm create`: makes a VM on a node, or finishes making it.
+
+use argh::FromArgs;
+use hps_core::names::NodeName;
+use hps_core::verb::Verb;
+
+use super::Env;
+use super::operate::{Order, order};
+use crate::model::exit::Exit;
+use crate::operation::options::Options;
+
+/// Create and start a VM on a node.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "create")]
+pub struct Create {
+    /// vm_id or name of the VM
+    #[argh(positional)]
+    vm: String,
+    /// the node to make it on
+    #[argh(positional)]
+    node: NodeName,
+    /// print the operation record as JSON
+    #[argh(switch)]
+    json: bool,
+    /// why, for the audit
+    #[argh(option, arg_name = "text")]
+    reason: Option<String>,
+}
+
+impl Create {
+    /// Performs it; the exit code is contract 3's.
+    #[must_use]
+    pub fn run(&self, env: &Env) -> Exit {
+        let options = Options::default();
+        let (json, reason) = (self.json, self.reason.as_deref());
+        order(
+            env,
+            &Order {
+                vm: &self.vm,
+                verb: Verb::Create,
+                node: Some(self.node.clone()),
+                options,
+                json,
+                reason,
+            },
+        )
+    }
+}

@@ -1,0 +1,44 @@
+//! `o_vm start`: starts a VM where it is, and makes it again where its node lost it.
+
+use argh::FromArgs;
+use hps_core::verb::Verb;
+
+use super::Env;
+use super::operate::{Order, order};
+use crate::model::exit::Exit;
+use crate::operation::options::Options;
+
+/// Start a VM.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "start")]
+pub struct Start {
+    /// vm_id or name of the VM
+    #[argh(positional)]
+    vm: String,
+    /// print the operation record as JSON
+    #[argh(switch)]
+    json: bool,
+    /// why, for the audit
+    #[argh(option, arg_name = "text")]
+    reason: Option<String>,
+}
+
+impl Start {
+    /// Performs it; the exit code is contract 3's.
+    #[must_use]
+    pub fn run(&self, env: &Env) -> Exit {
+        let options = Options::default();
+        let (json, reason) = (self.json, self.reason.as_deref());
+        order(
+            env,
+            &Order {
+                vm: &self.vm,
+                verb: Verb::Start,
+                node: None,
+                options,
+                json,
+                reason,
+            },
+        )
+    }
+}
