@@ -156,7 +156,7 @@ fn held_create(world: &World) -> Child {
 fn go_on(world: &World) {
     let go = world
         .ips
-        .shell("timeout 5 sh -c 'echo go >nodes/tch-001/fifo'");
+        .shell("timeout 180 sh -c 'echo go >nodes/tch-001/fifo'");
     assert_eq!(go.code, 0, "{go:?}");
 }
 
