@@ -123,9 +123,6 @@ fn a_backup_goes_through_no_link_and_replaces_only_when_it_is_whole() {
     assert_eq!(fs::read(&other).unwrap(), b"somebody's");
     let nowhere = path(&ips, "no-such-folder/copy");
     let done = ips.o_vm(&["backup", &nowhere]);
-    assert!(
-        done.code == 1 && done.err.contains(&nowhere),
-        "{done:?}"
-    );
+    assert!(done.code == 1 && done.err.contains(&nowhere), "{done:?}");
     ips.ok(&["restore", &file]);
 }

@@ -305,9 +305,7 @@ impl Ips {
 
     pub(crate) fn raw(&self, request: &str) -> Answer {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        stream
-            .set_read_timeout(Some(NEVER))
-            .unwrap();
+        stream.set_read_timeout(Some(NEVER)).unwrap();
         // A server that has seen enough may close before it has read all.
         let _ = stream.write_all(request.as_bytes());
         let mut answer = Vec::new();

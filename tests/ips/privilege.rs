@@ -317,7 +317,10 @@ fn whatever_stands_in_the_registry_root_runs_opens_and_removes_nothing_of_its_ch
             );
         }
     }
-    assert!(ips.calls().len() > called_before, "no program of a node ran");
+    assert!(
+        ips.calls().len() > called_before,
+        "no program of a node ran"
+    );
     drop(std::fs::File::open(&bait.path));
     assert!(
         !bait.touched().is_empty(),

@@ -260,8 +260,7 @@ fn a_registry_that_cannot_be_used_is_named_with_what_to_do() {
     let done = ips.o_vm(&["list"]);
     assert_eq!(done.code, 1);
     assert!(
-        done.err
-            .contains(&format!("{path}: cannot be opened")),
+        done.err.contains(&format!("{path}: cannot be opened")),
         "{}",
         done.err
     );
