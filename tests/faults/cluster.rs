@@ -195,9 +195,11 @@ fn an_interrupted_then_killed_o_vm_is_followed_to_its_true_end() {
         .stderr(fs::File::create(&said).unwrap())
         .spawn()
         .unwrap();
-    wait_for("the second create to attach", || {
+    // For the lock, which the first one's `om` may hold still, or for the task.
+    wait_for("the second create to wait for the first one's task", || {
         let text = fs::read_to_string(&said).unwrap();
-        text.contains("step=attached").then_some(())
+        let waits = ["step=waiting", "step=attached"];
+        waits.iter().any(|step| text.contains(step)).then_some(())
     });
     kill(again.id(), "KILL");
     assert_eq!(Done::of(again).code, -1, "it waited until it was killed");
