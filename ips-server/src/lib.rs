@@ -3,22 +3,21 @@
 
 pub mod access;
 pub mod adoption;
-pub mod args;
-pub mod commands;
 pub mod engine;
 pub mod error;
-pub mod exit;
+pub mod json;
 pub mod links;
 pub mod logging;
+pub mod model;
 pub mod nginx;
 pub mod om;
 pub mod operation;
+pub mod program;
 #[cfg(any(test, fuzzing))]
 #[path = "../../tests/properties/ips.rs"]
 pub mod properties;
 pub mod registry;
 pub mod server;
 pub mod settings;
-pub mod show;
 pub mod syslog;
-pub mod time;
+pub mod verbs;

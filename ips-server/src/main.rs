@@ -7,5 +7,5 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    ips_server::args::run(std::env::args_os())
+    ips_server::program::run(std::env::args_os())
 }

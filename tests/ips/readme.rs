@@ -1,6 +1,6 @@
 //! The README's tables against the code's.
 
-use ips_server::exit::Exit;
+use ips_server::model::exit::Exit;
 
 const README: &str = include_str!("../../README.md");
 

@@ -14,8 +14,8 @@ mod settings;
 
 use std::path::{Path, PathBuf};
 
-use ips_server::exit::Exit;
 use ips_server::links::LINKS;
+use ips_server::model::exit::Exit;
 
 use page::Page;
 

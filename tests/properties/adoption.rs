@@ -5,7 +5,7 @@ use hps_core::report::Inventory;
 
 use super::common::said_well;
 use crate::adoption::Proposals;
-use crate::commands::import::parse;
+use crate::verbs::import::parse;
 
 /// An inventory with definitions: the proposals are lines, and `o_vm adopt --take` reads them.
 pub fn adoption(bytes: &[u8]) {

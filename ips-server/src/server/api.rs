@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::office::{Asked, Body};
 use super::{Reply, Worker};
 use crate::access;
+use crate::json::{self, ShownNode, ShownOperation, ShownVm};
 use crate::registry::{Registry, RegistryError};
-use crate::show::{self, ShownNode, ShownOperation, ShownVm};
 
 /// How many operations one answer holds.
 const OPERATIONS: u32 = 1000;
@@ -73,7 +73,7 @@ pub(super) fn metrics(worker: &Worker, _: &Asked) -> Result<Reply, RegistryError
 
 pub(super) fn vms(worker: &Worker, _: &Asked) -> Result<Reply, RegistryError> {
     let stale_after = worker.shared.settings.stale_after;
-    let json = show::vms_json(&worker.registry.borrow(), stale_after, |_| true)?;
+    let json = json::vms_json(&worker.registry.borrow(), stale_after, |_| true)?;
     Ok(Reply::json_text(json))
 }
 

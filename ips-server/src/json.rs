@@ -1,0 +1,218 @@
+//! The JSON of VMs, operations and nodes, the same for `--json` and `/v1` (design:
+//! contract 2, JSON): snake_case, RFC 3339 UTC, absent is null.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hps_core::names::{NodeName, VmId};
+use serde::Serialize;
+
+use crate::model::node::Node;
+use crate::model::node::NodeRecord;
+use crate::model::operation::Operation;
+use crate::model::time::Timestamp;
+use crate::model::vm::Vm;
+use crate::registry::{Registry, RegistryError};
+
+/// A VM.
+#[derive(Debug, Serialize)]
+#[expect(missing_docs, reason = "the fields are the keys of the JSON")]
+pub struct ShownVm<'a> {
+    pub vm_id: &'a str,
+    pub name: &'a str,
+    pub uuid: String,
+    pub node: Option<&'a str>,
+    pub state: &'static str,
+    pub seen_at: Option<Timestamp>,
+    pub desired: &'static str,
+    pub vcpus: u32,
+    pub memory_mb: u32,
+    pub title: Option<&'a str>,
+    pub description: Option<&'a str>,
+    pub disks: Vec<ShownDisk<'a>>,
+    pub networks: Vec<ShownNetwork<'a>>,
+}
+
+/// A disk of a VM.
+#[derive(Debug, Serialize)]
+#[expect(missing_docs, reason = "the fields are the keys of the JSON")]
+pub struct ShownDisk<'a> {
+    pub a: &'a str,
+    pub b: Option<&'a str>,
+}
+
+/// A network of a VM.
+#[derive(Debug, Serialize)]
+#[expect(missing_docs, reason = "the fields are the keys of the JSON")]
+pub struct ShownNetwork<'a> {
+    pub vni: u32,
+    pub bridge: &'a str,
+}
+
+/// An operation.
+#[derive(Debug, Serialize)]
+#[expect(missing_docs, reason = "the fields are the keys of the JSON")]
+pub struct ShownOperation<'a> {
+    pub operation: String,
+    pub vm_id: Option<&'a str>,
+    pub verb: &'a str,
+    pub node: Option<&'a str>,
+    pub started_at: Timestamp,
+    pub ended_at: Option<Timestamp>,
+    pub exit_code: Option<u8>,
+    pub reason: Option<&'a str>,
+    pub steps: Vec<ShownStep<'a>>,
+}
+
+/// A step of an operation.
+#[derive(Debug, Serialize)]
+#[expect(missing_docs, reason = "the fields are the keys of the JSON")]
+pub struct ShownStep<'a> {
+    pub step: &'a str,
+    pub at: Timestamp,
+    pub result: &'a str,
+}
+
+/// A node. The server does not ask the cluster: there, health is null.
+#[derive(Debug, Serialize)]
+#[expect(missing_docs, reason = "the fields are the keys of the JSON")]
+pub struct ShownNode<'a> {
+    pub node: &'a str,
+    pub health: Option<&'a str>,
+    pub reason: Option<&'a str>,
+    pub labels: BTreeMap<&'a str, &'a str>,
+    pub load_15m: Option<f64>,
+    pub memory_mb: Option<u64>,
+    pub version: Option<&'a str>,
+    pub boot_id: Option<String>,
+}
+
+/// One JSON array of the VMs that are wanted, by vm_id: each is written as it is read, so
+/// that a large registry is never in memory as a whole.
+///
+/// # Errors
+/// The registry cannot be read.
+pub fn vms_json(
+    registry: &Registry,
+    stale_after: Duration,
+    wants: impl Fn(&Vm) -> bool,
+) -> Result<Vec<u8>, RegistryError> {
+    let mut json = vec![b'['];
+    registry.each_vm(|vm| {
+        if wants(&vm) {
+            if json.len() > 1 {
+                json.push(b',');
+            }
+            // Our own types always serialize, and a Vec always takes more.
+            let _ = serde_json::to_writer(&mut json, &ShownVm::of(&vm, stale_after));
+        }
+    })?;
+    json.push(b']');
+    Ok(json)
+}
+
+impl<'a> ShownVm<'a> {
+    /// Shows a VM; a state older than `stale_after` is unknown.
+    #[must_use]
+    pub fn of(vm: &'a Vm, stale_after: Duration) -> Self {
+        let config = &vm.config;
+        Self {
+            vm_id: vm.id.as_str(),
+            name: config.name.as_str(),
+            uuid: vm.uuid.to_string(),
+            node: vm.owner.as_ref().map(NodeName::as_str),
+            state: vm.shown_state(stale_after).as_str(),
+            seen_at: vm.seen_at,
+            desired: vm.desired.as_str(),
+            vcpus: config.vcpus.get(),
+            memory_mb: config.memory.get(),
+            title: config.title.as_ref().map(hps_core::names::Text::as_str),
+            description: config
+                .description
+                .as_ref()
+                .map(hps_core::names::Text::as_str),
+            disks: config
+                .disks
+                .iter()
+                .map(|disk| ShownDisk {
+                    a: disk.a.as_str(),
+                    b: disk.b.as_ref().map(hps_core::names::DiskPath::as_str),
+                })
+                .collect(),
+            networks: config
+                .networks
+                .iter()
+                .map(|network| ShownNetwork {
+                    vni: network.vni.get(),
+                    bridge: network.bridge.as_str(),
+                })
+                .collect(),
+        }
+    }
+}
+
+impl<'a> ShownOperation<'a> {
+    /// Shows an operation.
+    #[must_use]
+    pub fn of(operation: &'a Operation) -> Self {
+        let ended = operation.ended.as_ref();
+        Self {
+            operation: operation.id.to_string(),
+            vm_id: operation.vm.as_ref().map(VmId::as_str),
+            verb: operation.verb.as_str(),
+            node: operation.node().map(NodeName::as_str),
+            started_at: operation.started_at,
+            ended_at: ended.map(|end| end.at),
+            exit_code: ended.map(|end| end.exit_code),
+            reason: ended.map(|end| end.reason.as_str()),
+            steps: operation
+                .log
+                .iter()
+                .map(|step| ShownStep {
+                    step: &step.step,
+                    at: step.at,
+                    result: &step.result,
+                })
+                .collect(),
+        }
+    }
+}
+
+impl<'a> ShownNode<'a> {
+    /// Shows a node of the cluster, with what it has reported.
+    #[must_use]
+    pub fn of(node: &'a Node, records: &'a [NodeRecord]) -> Self {
+        let record = records.iter().find(|record| record.name == node.name);
+        Self {
+            node: node.name.as_str(),
+            health: Some(node.health.as_str()),
+            reason: node.health.reason(),
+            labels: node
+                .labels
+                .iter()
+                .map(|(key, value)| (key.as_str(), value.as_str()))
+                .collect(),
+            load_15m: node.load_15m,
+            memory_mb: node.memory_mb,
+            version: record.and_then(|record| record.version.as_deref()),
+            boot_id: record
+                .and_then(|record| record.boot_id)
+                .map(|id| id.to_string()),
+        }
+    }
+
+    /// Shows what a node has reported, without asking the cluster.
+    #[must_use]
+    pub fn reported(record: &'a NodeRecord) -> Self {
+        Self {
+            node: record.name.as_str(),
+            health: None,
+            reason: None,
+            labels: BTreeMap::new(),
+            load_15m: None,
+            memory_mb: record.memory_mb,
+            version: record.version.as_deref(),
+            boot_id: record.boot_id.map(|id| id.to_string()),
+        }
+    }
+}

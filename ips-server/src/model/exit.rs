@@ -1,0 +1,104 @@
+//! The exit codes of `o_vm` (design: contract 3). README.md holds the same table, and a
+//! test holds the two together.
+
+/// What an exit code says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "`meaning` says it")]
+pub enum Exit {
+    Success,
+    Parameters,
+    NodeNotInCluster,
+    NodeNotReachable,
+    NodeFrozen,
+    ServiceNotCreated,
+    InstanceTimeout,
+    ExecutionFailed,
+    CreatedNotCleaned,
+    FailedNotCleaned,
+    Refused,
+    Unknown,
+    StoppedWaiting,
+}
+
+impl Exit {
+    /// All of them, in the order of their codes.
+    pub const ALL: [Self; 13] = [
+        Self::Success,
+        Self::Parameters,
+        Self::NodeNotInCluster,
+        Self::NodeNotReachable,
+        Self::NodeFrozen,
+        Self::ServiceNotCreated,
+        Self::InstanceTimeout,
+        Self::ExecutionFailed,
+        Self::CreatedNotCleaned,
+        Self::FailedNotCleaned,
+        Self::Refused,
+        Self::Unknown,
+        Self::StoppedWaiting,
+    ];
+
+    /// The number.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::Parameters => 1,
+            Self::NodeNotInCluster => 2,
+            Self::NodeNotReachable => 3,
+            Self::NodeFrozen => 4,
+            Self::ServiceNotCreated => 5,
+            Self::InstanceTimeout => 6,
+            Self::ExecutionFailed => 7,
+            Self::CreatedNotCleaned => 8,
+            Self::FailedNotCleaned => 9,
+            Self::Refused => 10,
+            Self::Unknown => 11,
+            Self::StoppedWaiting => 130,
+        }
+    }
+
+    /// Whether the verb did what it should, cleaned up or not.
+    #[must_use]
+    pub fn is_success(self) -> bool {
+        matches!(self, Self::Success | Self::CreatedNotCleaned)
+    }
+
+    /// The meaning of a number.
+    #[must_use]
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|exit| exit.code() == code)
+    }
+
+    /// What it says, in the words of the README's table.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Success => "done",
+            Self::Parameters => "wrong parameters, or the VM is not defined",
+            Self::NodeNotInCluster => "the node is not in the cluster",
+            Self::NodeNotReachable => "the node is not reachable",
+            Self::NodeFrozen => "the node is frozen",
+            Self::ServiceNotCreated => "the verb was not sent: its task service could not be made",
+            Self::InstanceTimeout => {
+                "the verb was not sent: its task service did not reach the node in time"
+            }
+            Self::ExecutionFailed => "the node said that the verb failed",
+            Self::CreatedNotCleaned => "done, but the task service is still there",
+            Self::FailedNotCleaned => "not done, and the task service is still there",
+            Self::Refused => {
+                "refused: another operation is under way, or another node owns the VM or may own it"
+            }
+            Self::Unknown => "outcome unknown; the operation stays open",
+            Self::StoppedWaiting => {
+                "you stopped waiting; the verb goes on, the operation stays open"
+            }
+        }
+    }
+}
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> Self {
+        exit.code().into()
+    }
+}

@@ -1,0 +1,71 @@
+//! `o_vm stop`: asks a VM to shut down, or powers it off.
+
+use std::time::Duration;
+
+use hps_core::state::VmState;
+use hps_core::verb::VerbName;
+
+use super::Env;
+use super::force::{Force, duration};
+use super::operate::{self, verb_args};
+use crate::model::exit::Exit;
+use crate::model::options::Options;
+use crate::model::verb::{Address, ClaimEffect, Spec, Target, one_step};
+use crate::model::vm::Desired;
+
+/// The row of this verb.
+pub static SPEC: Spec = Spec {
+    name: VerbName::of("stop"),
+    target: Target::Owner,
+    claim: ClaimEffect::Keeps,
+    address: Address::Name,
+    proof: &[VmState::ShutOff, VmState::Absent],
+    implied_state: off_if_waited,
+    desired: Some(Desired::Off),
+    plan: one_step,
+    removes_storage: false,
+    failures: &[1],
+    recreate: None,
+    link: "o_vm_stop",
+    node_command: Some("n_vm_stop"),
+};
+
+/// A plain stop only asks the guest.
+fn off_if_waited(options: &Options) -> Option<VmState> {
+    (options.force || options.wait.is_some()).then_some(VmState::ShutOff)
+}
+
+/// The default of `--timeout`.
+const WAIT: Duration = Duration::from_secs(90);
+
+verb_args! {
+    /// Shut a VM down; force powers it off.
+    Stop, "stop" {
+        /// force: power it off at once
+        #[argh(positional)]
+        force: Option<Force>,
+        /// wait until the VM is off
+        #[argh(switch)]
+        wait: bool,
+        /// how long to wait: 90, 90s or 2m (default 90s)
+        #[argh(option, arg_name = "duration", from_str_fn(duration), default = "WAIT")]
+        timeout: Duration,
+        /// power it off when the time is over
+        #[argh(switch)]
+        force_after: bool,
+    }
+}
+
+impl Stop {
+    /// Executes it; exit codes in o_vm(1). `--force-after` needs the time, so it waits too.
+    #[must_use]
+    pub fn run(&self, env: &Env) -> Exit {
+        let options = Options {
+            force: self.force.is_some(),
+            wait: (self.wait || self.force_after).then_some(self.timeout),
+            force_after: self.force_after,
+            ..Options::default()
+        };
+        operate::run(env, &self.order(None, options))
+    }
+}

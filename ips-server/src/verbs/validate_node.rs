@@ -1,0 +1,90 @@
+//! `o_vm validate-node`: whether verbs may be sent to a node; the specification's codes
+//! 0 to 4 and its log lines.
+
+use argh::FromArgs;
+use hps_core::names::NodeName;
+
+use super::Env;
+use crate::model::exit::Exit;
+use crate::model::node::Health;
+use crate::syslog::{Level, log};
+
+/// Check that a node is in the cluster, reachable and not frozen.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "validate-node")]
+pub struct ValidateNode {
+    /// the node
+    #[argh(positional)]
+    node: String,
+    /// say nothing
+    #[argh(switch, short = 'q')]
+    quiet: bool,
+}
+
+impl ValidateNode {
+    /// 0 healthy, 1 parameters, 2 not in the cluster, 3 not reachable, 4 frozen.
+    #[must_use]
+    pub fn run(&self, env: &Env) -> Exit {
+        let (exit, level, line) = self.validate(env);
+        if !self.quiet {
+            super::print_error(&line);
+            // Without a syslog the line on stderr is all there is.
+            let _ = log("o_vm", level, &line);
+        }
+        exit
+    }
+
+    fn validate(&self, env: &Env) -> (Exit, Level, String) {
+        if self.node.is_empty() {
+            return (
+                Exit::Parameters,
+                Level::Err,
+                "o_vm_validate_node: node_name is required".to_owned(),
+            );
+        }
+        let name: NodeName = match self.node.parse() {
+            Ok(name) => name,
+            Err(_) => return not_in_cluster(&self.node),
+        };
+        match super::all_nodes(env) {
+            Ok(nodes) => verdict(
+                &name,
+                nodes
+                    .into_iter()
+                    .find(|node| node.name == name)
+                    .map(|node| node.health),
+            ),
+            Err(conclusion) => (conclusion.code, Level::Err, conclusion.message),
+        }
+    }
+}
+
+fn verdict(name: &NodeName, health: Option<Health>) -> (Exit, Level, String) {
+    match health {
+        Some(Health::Healthy) => (
+            Exit::Success,
+            Level::Info,
+            format!("Node {name} validated successfully"),
+        ),
+        Some(Health::NotReachable(why)) => (
+            Exit::NodeNotReachable,
+            Level::Err,
+            format!("Node {name} not reachable ({why})"),
+        ),
+        Some(Health::Frozen(why)) => (
+            Exit::NodeFrozen,
+            Level::Err,
+            format!("Node {name} is frozen ({why})"),
+        ),
+        Some(Health::NotInCluster) | None => not_in_cluster(name.as_str()),
+    }
+}
+
+fn not_in_cluster(name: &str) -> (Exit, Level, String) {
+    let name = hps_core::kv::one_line(name);
+    (
+        Exit::NodeNotInCluster,
+        Level::Err,
+        format!("Node {name} not found in cluster"),
+    )
+}
