@@ -24,6 +24,8 @@ const STALL_LIMIT: Duration = Duration::from_secs(5);
 const SUSPECT_AFTER: Duration = Duration::from_secs(1);
 /// How long a new connection waits for a slot.
 const SLOT_WAIT: Duration = Duration::from_millis(500);
+/// How many evicted connections may still be closing while others have their slots.
+const MAX_CLOSING: usize = 8;
 /// How often the deadlines are checked. One look at all connections is cheaper than a timer
 /// for each phase of each request.
 const DEADLINE_POLL: Duration = Duration::from_millis(250);
@@ -167,6 +169,8 @@ pub(super) struct Slots {
 struct Used {
     next: u64,
     slots: HashMap<u64, Arc<Slot>>,
+    /// Evicted, and not yet closed.
+    closing: usize,
 }
 
 /// A slot until it is dropped.
@@ -199,11 +203,10 @@ impl Slots {
         tokio::time::timeout(SLOT_WAIT, acquired).await.ok()
     }
 
-    /// Without a free slot another connection is told to end.
+    /// A free slot, or that of another connection, which is ended.
     fn try_acquire(self: &Arc<Self>) -> Option<SlotGuard> {
         let mut used = lock(&self.used);
-        if used.slots.len() >= self.max {
-            used.evict_one();
+        if used.slots.len() >= self.max && !used.evict_one() {
             return None;
         }
         let (number, slot) = (used.next, Arc::new(Slot::new()));
@@ -218,7 +221,8 @@ impl Slots {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        lock(&self.used).slots.is_empty()
+        let used = lock(&self.used);
+        used.slots.is_empty() && used.closing == 0
     }
 
     /// Ends the connections that never sent a request.
@@ -247,17 +251,24 @@ impl Slots {
 }
 
 impl Used {
-    fn evict_one(&self) {
-        let order = |slot: &&Arc<Slot>| {
-            let state = lock(&slot.state);
-            state
-                .is_evictable()
-                .then_some((!state.is_suspect(), state.since))
-        };
-        let evictable = self.slots.values().filter(|slot| order(slot).is_some());
-        if let Some(slot) = evictable.min_by_key(order) {
-            slot.end();
+    /// Whether there was one to evict.
+    fn evict_one(&mut self) -> bool {
+        if self.closing >= MAX_CLOSING {
+            return false;
         }
+        let evictable = self.slots.iter().filter_map(|(number, slot)| {
+            let state = lock(&slot.state);
+            let order = (!state.is_suspect(), state.since);
+            state.is_evictable().then_some((order, *number))
+        });
+        let Some((_, number)) = evictable.min() else {
+            return false;
+        };
+        if let Some(slot) = self.slots.remove(&number) {
+            slot.end();
+            self.closing += 1;
+        }
+        true
     }
 }
 
@@ -279,7 +290,11 @@ impl Deref for SlotGuard {
 
 impl Drop for SlotGuard {
     fn drop(&mut self) {
-        lock(&self.slots.used).slots.remove(&self.number);
+        let mut used = lock(&self.slots.used);
+        if used.slots.remove(&self.number).is_none() {
+            used.closing -= 1;
+        }
+        drop(used);
         self.slots.freed.notify_one();
     }
 }
@@ -332,8 +347,22 @@ mod tests {
         back_date(&old, Duration::from_secs(30));
         let mute = slots.acquire().await.unwrap();
         back_date(&mute, Duration::from_secs(2));
-        assert!(slots.try_acquire().is_none());
+        assert!(slots.try_acquire().is_some());
         assert!(is_ended(&mute) && !is_ended(&old));
+    }
+
+    #[tokio::test]
+    async fn few_evicted_connections_are_closing_at_a_time() {
+        let slots = Arc::new(Slots::new(1));
+        let mut guards = Vec::new();
+        while let Some(guard) = slots.try_acquire() {
+            guards.push(guard);
+        }
+        assert_eq!(guards.len(), 1 + MAX_CLOSING);
+        drop(guards.remove(0));
+        assert!(slots.try_acquire().is_some());
+        drop(guards);
+        assert!(slots.is_empty());
     }
 
     #[tokio::test]
