@@ -1,11 +1,13 @@
 //! The IPS side: the registry of VMs, the server that answers nodes, and the operations
 //! that carry verbs to them. `ips-server` and `o_vm` are one program under two names.
 
-pub mod access;
 pub mod adoption;
 pub mod engine;
 pub mod error;
+pub mod http;
 pub mod json;
+#[cfg(test)]
+mod layers;
 pub mod links;
 pub mod logging;
 pub mod model;
@@ -17,8 +19,7 @@ pub mod program;
 #[path = "../../tests/properties/ips.rs"]
 pub mod properties;
 pub mod registry;
-pub mod server;
+
 pub mod settings;
 pub mod syslog;
-pub mod time;
 pub mod verbs;

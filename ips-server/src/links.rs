@@ -15,11 +15,12 @@ const fn link(name: &'static str, words: &'static [&'static str]) -> Link {
 }
 
 /// All links to `ips-server`.
-pub const LINKS: [Link; 18] = [
+pub const LINKS: [Link; 19] = [
     link("o_vm", &[]),
     link("o_vm_create", &["create"]),
     link("o_vm_start", &["start"]),
     link("o_vm_stop", &["stop"]),
+    link("o_vm_reboot", &["reboot"]),
     link("o_vm_pause", &["pause"]),
     link("o_vm_unpause", &["unpause"]),
     link("o_vm_destroy", &["destroy"]),

@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use hps_core::verb::Verb;
+use ips_server::verbs::create;
 
 use crate::begun::{Operation, begin};
 use crate::harness::Ips;
@@ -92,8 +92,8 @@ impl Door {
     /// All that a stranger might change.
     fn state(&self) -> String {
         let tables = self.ips().shell(
-            "sqlite3 registry.db 'select * from vm; select * from operation; select * from step; \
-             select hex(hash), operation from token; select * from node; select * from conflict; \
+            "sqlite3 registry.db 'select * from vm; select * from operation; select * from task; select * from step; \
+             select hex(hash), session from token; select * from node; select * from conflict; \
              select count(*) from audit'",
         );
         assert_eq!(tables.code, 0, "{tables:?}");
@@ -224,7 +224,7 @@ fn no_path_and_no_spelling_of_it_opens_anything_to_a_stranger() {
 #[test]
 fn every_byte_in_every_value_is_refused_or_taken_for_what_it_is() {
     both(|door| {
-        let operation = begin(&door.registry(), "a", Verb::Create, "box", None);
+        let operation = begin(&door.registry(), "a", &create::SPEC, "box", None);
         let before = door.state();
         for byte in 0..=255u8 {
             // As it is, where a request line can carry it, and encoded.
@@ -261,12 +261,12 @@ fn every_byte_in_every_value_is_refused_or_taken_for_what_it_is() {
 fn a_token_opens_its_own_operation_and_nothing_else() {
     both(|door| {
         let registry = door.registry();
-        let own = begin(&registry, "a", Verb::Create, "tch-001", None);
-        let other = begin(&registry, "b", Verb::Create, "tch-002", None);
+        let own = begin(&registry, "a", &create::SPEC, "tch-001", None);
+        let other = begin(&registry, "b", &create::SPEC, "tch-002", None);
         let elsewhere = begin(
             &registry,
             "c",
-            Verb::Create,
+            &create::SPEC,
             "tch-003",
             Some("192.0.2.7 192.0.2.8"),
         );
@@ -302,7 +302,7 @@ fn a_token_opens_its_own_operation_and_nothing_else() {
         ] {
             assert_eq!(fetch(&[&wrong]), 401, "{wrong:.80}");
         }
-        let hash: String = ips_server::operation::token::hash(token)
+        let hash: String = ips_server::model::token::hash(token)
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect();
@@ -317,7 +317,7 @@ fn a_token_opens_its_own_operation_and_nothing_else() {
         let bearer = format!("Authorization: Bearer {}", by_hand.trim());
         assert_eq!(fetch(&[&bearer]), 200);
         let past =
-            "update token set expires_at = '2020-01-01T00:00:00.000Z' where operation is null";
+            "update token set expires_at = '2020-01-01T00:00:00.000Z' where session is null";
         let done = door.ips().run_sh("sqlite3 registry.db \"$1\"", &[past]);
         assert_eq!(done.code, 0, "{done:?}");
         assert_eq!(fetch(&[&bearer]), 401, "expired");
@@ -328,8 +328,8 @@ fn a_token_opens_its_own_operation_and_nothing_else() {
 fn a_report_counts_for_its_own_operation_and_once() {
     both(|door| {
         let registry = door.registry();
-        let own = begin(&registry, "a", Verb::Create, "tch-001", None);
-        let other = begin(&registry, "b", Verb::Create, "tch-001", None);
+        let own = begin(&registry, "a", &create::SPEC, "tch-001", None);
+        let other = begin(&registry, "b", &create::SPEC, "tch-001", None);
         let before = door.state();
         let text = own.report.to_text();
         let (own_id, other_id) = (own.id.to_string(), other.id.to_string());
@@ -377,7 +377,7 @@ fn a_report_counts_for_its_own_operation_and_once() {
 #[test]
 fn no_framing_makes_one_request_of_two_clients() {
     both(|door| {
-        let operation = begin(&door.registry(), "a", Verb::Create, "box", None);
+        let operation = begin(&door.registry(), "a", &create::SPEC, "box", None);
         let before = door.state();
         let inner = format!("GET {FETCH} HTTP/1.1\r\nHost: x\r\n\r\n");
         let length = inner.len();
@@ -443,7 +443,7 @@ fn no_framing_makes_one_request_of_two_clients() {
 #[test]
 fn a_token_that_is_nearly_right_takes_no_longer_than_one_that_is_all_wrong() {
     let door = Door::Alone(with_vms());
-    let operation = begin(&door.registry(), "a", Verb::Create, "box", None);
+    let operation = begin(&door.registry(), "a", &create::SPEC, "box", None);
     let nearly = format!(
         "{}{}",
         &operation.token[..63],
@@ -470,7 +470,7 @@ fn a_token_that_is_nearly_right_takes_no_longer_than_one_that_is_all_wrong() {
         let began = Instant::now();
         stream.write_all(request.as_bytes()).unwrap();
         let (mut answer, mut part) = (Vec::new(), [0; 1024]);
-        while !answer.ends_with(b"open operation\n") {
+        while !answer.ends_with(b"its operation has ended\n") {
             let count = stream.read(&mut part).unwrap();
             assert!(count > 0);
             answer.extend_from_slice(&part[..count]);

@@ -4,9 +4,11 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use hps_core::verb::Verb;
+use ips_server::verbs::create;
+use nix::fcntl::{FcntlArg, fcntl};
 
 use crate::begun::begin;
 use crate::harness::{Ips, kill, wait_for};
@@ -153,14 +155,17 @@ fn an_answer_longer_than_one_write_does_not_wait_for_the_clients_acknowledgement
     ips.serve();
     let mut stream = connect(&ips);
     let ask = "GET /cgi-bin/boot_manager.sh?cmd=vm&get_config=get_config&vm_id=a HTTP/1.1\r\n\r\n";
-    let began = Instant::now();
-    for _ in 0..50 {
-        let answer = answer(&mut stream, ask).unwrap();
-        assert!(answer.contains(&text), "{answer}");
-    }
-    // A delayed acknowledgement is 40 ms; fifty of them are two seconds.
-    let took = began.elapsed();
-    assert!(took < Duration::from_secs(1), "{took:?}");
+    let mut times: Vec<_> = (0..50)
+        .map(|_| {
+            let began = Instant::now();
+            let answer = answer(&mut stream, ask).unwrap();
+            assert!(answer.contains(&text), "{answer}");
+            began.elapsed()
+        })
+        .collect();
+    times.sort_unstable();
+    // A delayed acknowledgement is 40 ms, in every answer; a busy machine delays some of them.
+    assert!(times[12] < Duration::from_millis(40), "{times:?}");
 }
 
 #[test]
@@ -236,7 +241,7 @@ fn as_many_reports_as_there_are_nodes_wait_for_another_writer() {
     ips.define("a");
     ips.serve();
     let registry = ips.dir.join("registry.db");
-    let operation = begin(&registry, "a", Verb::Create, "box", None);
+    let operation = begin(&registry, "a", &create::SPEC, "box", None);
     let text = operation.report.to_text();
     let bearer = operation.bearer();
     let target = "/cgi-bin/boot_manager.sh?cmd=vm&report=report";
@@ -251,5 +256,59 @@ fn as_many_reports_as_there_are_nodes_wait_for_another_writer() {
         }
         std::thread::sleep(Duration::from_secs(1));
         writer.execute_batch("ROLLBACK").unwrap();
+    });
+}
+
+/// Locks the places in the registry's index where SQLite notes its readers: they then try
+/// again for some ten seconds, and no time-out of SQLite's ends that.
+fn stall_readers(ips: &Ips) -> std::fs::File {
+    let index = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(ips.dir.join("registry.db-shm"))
+        .unwrap();
+    // https://sqlite.org/walformat.html: WAL_READ_LOCK(0) to (4).
+    let lock = nix::libc::flock {
+        l_type: nix::libc::F_WRLCK.try_into().unwrap(),
+        l_whence: nix::libc::SEEK_SET.try_into().unwrap(),
+        l_start: 123,
+        l_len: 5,
+        l_pid: 0,
+    };
+    wait_for("the lock", || fcntl(&index, FcntlArg::F_SETLK(&lock)).ok());
+    index
+}
+
+#[test]
+fn a_registry_that_does_not_answer_leaves_the_server_answering() {
+    let mut ips = Ips::new();
+    ips.set("IPS_NODES_AUTH", "off")
+        .set("IPS_NODES_ALLOW", "127.0.0.1");
+    ips.define("a");
+    ips.serve();
+    let config = "/cgi-bin/boot_manager.sh?cmd=vm&get_config=get_config&vm_id=a";
+    assert_eq!(ips.get(config).status, 200);
+    let stalled = stall_readers(&ips);
+    let is_answered = AtomicBool::new(false);
+    std::thread::scope(|threads| {
+        for _ in 0..20 {
+            threads.spawn(|| {
+                let answer = ips.get(config);
+                is_answered.store(true, Ordering::Relaxed);
+                assert_eq!(answer.status, 200, "{}", answer.body);
+            });
+        }
+        std::thread::sleep(Duration::from_millis(500));
+        for _ in 0..20 {
+            let began = Instant::now();
+            assert_eq!(ips.get("/nosuch").status, 404);
+            let took = began.elapsed();
+            assert!(took < Duration::from_secs(1), "{took:?}");
+        }
+        assert!(
+            !is_answered.load(Ordering::Relaxed),
+            "no reader was stalled"
+        );
+        drop(stalled);
     });
 }

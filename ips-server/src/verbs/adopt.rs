@@ -7,10 +7,10 @@ use hps_core::names::NodeName;
 use hps_core::report::{DomainReport, Inventory};
 
 use super::import::Stream;
-use super::{Env, complain, done, registry_failed, say};
+use super::{Env, done, print_error, registry_failed, say};
 use crate::adoption::Proposals;
 use crate::model::exit::Exit;
-use crate::operation::{Conclusion, settle};
+use crate::operation::{Conclusion, inventory};
 use crate::registry::Registry;
 use crate::registry::adoption::Adopted;
 
@@ -51,7 +51,7 @@ impl Adopt {
             say(text.trim_end());
         }
         let (node, owned) = (&self.node, proposals.owned());
-        complain(&match proposals.takeable() {
+        print_error(&match proposals.takeable() {
             0 => format!("adopt {node}: nothing to take; it owns {owned} of its domains"),
             new => format!(
                 "adopt {node}: {new} to take, {owned} owned already; read it, correct it, then \
@@ -116,11 +116,10 @@ impl Adopt {
     }
 
     fn inventory(&self, env: &Env, registry: &mut Registry) -> Result<Inventory, Conclusion> {
-        let stop = super::operate::interruptible();
+        let stop = super::interruptible();
         let engine = env
             .engine(&stop)
             .map_err(|why| Conclusion::refused(Exit::Parameters, why))?;
-        settle::take_definitions(registry, engine.as_ref(), &self.node)
-            .map_err(|why| Conclusion::refused(Exit::Unknown, why))
+        inventory::definitions(registry, engine.as_ref(), &self.node).map_err(Conclusion::from)
     }
 }

@@ -7,8 +7,8 @@ use argh::FromArgs;
 
 use super::{Env, done, registry_failed, say};
 use crate::model::exit::Exit;
+use crate::model::token::Token;
 use crate::operation::Conclusion;
-use crate::operation::token::Token;
 
 /// How long a token made by hand works.
 const LIFE: Duration = Duration::from_secs(600);
@@ -41,7 +41,7 @@ impl Config {
             say(vm.config.to_text().trim_end_matches('\n'));
             return Ok(());
         }
-        let token = Token::new();
+        let token = Token::new().map_err(|error| super::wrong(crate::error::chain(&error)))?;
         let author = env.author(self.reason.as_deref());
         let granted = env
             .registry()?

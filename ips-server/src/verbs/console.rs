@@ -6,7 +6,7 @@ use argh::FromArgs;
 use super::Env;
 use crate::model::exit::Exit;
 use crate::operation::Conclusion;
-use crate::operation::settle;
+use crate::operation::inventory;
 
 /// Tell where a VM's screen is.
 #[derive(FromArgs, Debug)]
@@ -27,7 +27,7 @@ impl Console {
                 Exit::Success
             }
             Err(conclusion) => {
-                super::complain(&format!("console {}: {}", self.vm, conclusion.message));
+                super::print_error(&format!("console {}: {}", self.vm, conclusion.message));
                 conclusion.code
             }
         }
@@ -40,9 +40,9 @@ impl Console {
             .owner
             .clone()
             .ok_or_else(|| no("no node has it".to_owned()))?;
-        let stop = super::operate::interruptible();
+        let stop = super::interruptible();
         let engine = env.engine(&stop).map_err(no)?;
-        settle::take_inventory(&mut env.registry()?, engine.as_ref(), &node)
+        inventory::refresh(&mut env.registry()?, engine.as_ref(), &node)
             .map_err(|why| Conclusion::refused(Exit::Unknown, format!("{node}: {why}")))?;
         let vm = env.find(&self.vm)?;
         let screen = vm

@@ -4,8 +4,8 @@
 use argh::FromArgs;
 
 use super::Env;
-use crate::engine::{Health, Node};
 use crate::model::exit::Exit;
+use crate::model::node::{Health, Node};
 
 /// Filter a list of nodes to the healthy ones.
 #[derive(FromArgs, Debug)]
@@ -22,13 +22,13 @@ impl HealthyNodes {
     pub fn run(&self, env: &Env) -> Exit {
         let asked: Vec<_> = self.nodes.split_whitespace().collect();
         if asked.is_empty() {
-            super::complain("healthy-nodes: a list of nodes is required");
+            super::print_error("healthy-nodes: a list of nodes is required");
             return Exit::Parameters;
         }
         match super::all_nodes(env) {
             Ok(nodes) => tell(&asked, &nodes),
             Err(conclusion) => {
-                super::complain(&format!("healthy-nodes: {}", conclusion.message));
+                super::print_error(&format!("healthy-nodes: {}", conclusion.message));
                 conclusion.code
             }
         }
@@ -46,7 +46,7 @@ fn tell(asked: &[&str], nodes: &[Node]) -> Exit {
         .filter(|name| is_healthy(name))
         .copied()
         .collect();
-    super::complain(&format!(
+    super::print_error(&format!(
         "{} of {} nodes healthy",
         healthy.len(),
         asked.len()

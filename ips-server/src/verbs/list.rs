@@ -9,9 +9,9 @@ use hps_core::state::VmState;
 use super::{Env, done, registry_failed, say_bytes, say_json, say_table, wrong};
 use crate::json::{ShownVm, vms_json};
 use crate::model::exit::Exit;
+use crate::model::time::short;
+use crate::model::vm::Vm;
 use crate::operation::Conclusion;
-use crate::registry::vms::Vm;
-use crate::time::short;
 
 /// List VMs, as the registry knows them.
 #[derive(FromArgs, Debug)]

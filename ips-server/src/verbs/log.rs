@@ -25,7 +25,7 @@ impl Log {
         if syslog::log(&syslog::caller(), self.level, &self.message) {
             return Exit::Success;
         }
-        super::complain("log: no syslog listens at /dev/log; start one");
+        super::print_error("log: no syslog listens at /dev/log; start one");
         Exit::Parameters
     }
 }

@@ -9,6 +9,7 @@ pub mod create;
 pub mod define;
 pub mod destroy;
 pub mod export;
+mod force;
 pub mod healthy_nodes;
 pub mod import;
 pub mod list;
@@ -17,6 +18,7 @@ pub mod nodes;
 pub mod operate;
 pub mod operations;
 pub mod pause;
+pub mod reboot;
 pub mod release;
 pub mod set;
 pub mod show;
@@ -25,27 +27,42 @@ pub mod status;
 pub mod stop;
 pub mod sweep;
 pub mod task;
+#[cfg(test)]
+mod tests;
 pub mod undefine;
 pub mod unpause;
 pub mod validate_node;
 
 use std::io::{IsTerminal, Write};
-use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
 use hps_core::names::NodeName;
 use serde::Serialize;
 
+use crate::engine::Engine;
 use crate::engine::local::Local;
 use crate::engine::opensvc::{Limits, OpenSvc};
-use crate::engine::{Engine, Node};
 use crate::error::chain;
 use crate::model::exit::Exit;
+use crate::model::node::Node;
+use crate::model::verb::Catalog;
+use crate::model::vm::Vm;
 use crate::om::Om;
 use crate::operation::Conclusion;
-use crate::registry::vms::Vm;
 use crate::registry::{Author, Registry, RegistryError};
 use crate::settings::{EngineKind, Settings};
+
+/// The rows of the verbs that run on nodes.
+pub const CATALOG: Catalog = Catalog(&[
+    &create::SPEC,
+    &start::SPEC,
+    &stop::SPEC,
+    &reboot::SPEC,
+    &pause::SPEC,
+    &unpause::SPEC,
+    &destroy::SPEC,
+]);
 
 /// What every verb works in.
 #[derive(Debug)]
@@ -98,7 +115,7 @@ impl Env {
             EngineKind::OpenSvc => Ok(Box::new(OpenSvc {
                 om: Om {
                     timeout: settings.om_timeout,
-                    stop,
+                    interrupt: Some(stop),
                 },
                 limits: Limits {
                     instance: settings.instance_timeout,
@@ -115,6 +132,7 @@ impl Env {
                     .node_name
                     .clone()
                     .map_or_else(OnceLock::new, OnceLock::from),
+                checked: OnceLock::new(),
             })),
         }
     }
@@ -187,7 +205,7 @@ fn say(line: &str) {
 }
 
 /// One line on stderr, as this program's.
-fn complain(line: &str) {
+fn print_error(line: &str) {
     let line = hps_core::kv::one_line(line);
     let _ = writeln!(std::io::stderr().lock(), "o_vm: {line}");
 }
@@ -239,7 +257,7 @@ fn done(verb: &str, result: Result<(), Conclusion>) -> Exit {
     match result {
         Ok(()) => Exit::Success,
         Err(conclusion) => {
-            complain(&format!("{verb}: {}", conclusion.message));
+            print_error(&format!("{verb}: {}", conclusion.message));
             conclusion.code
         }
     }
@@ -248,4 +266,19 @@ fn done(verb: &str, result: Result<(), Conclusion>) -> Exit {
 /// What somebody gave cannot be used.
 fn wrong(why: impl Into<String>) -> Conclusion {
     Conclusion::refused(Exit::Parameters, why)
+}
+
+/// Raised by the first Ctrl-C or TERM; the second ends this process at once.
+fn interruptible() -> Arc<AtomicBool> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        // Only a signal number that may not be handled is refused; these may.
+        let _ = signal_hook::flag::register_conditional_shutdown(
+            signal,
+            i32::from(Exit::StoppedWaiting.code()),
+            Arc::clone(&stop),
+        );
+        let _ = signal_hook::flag::register(signal, Arc::clone(&stop));
+    }
+    stop
 }

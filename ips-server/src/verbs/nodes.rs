@@ -3,9 +3,9 @@
 use argh::FromArgs;
 
 use super::Env;
-use crate::engine::Node;
 use crate::json::ShownNode;
 use crate::model::exit::Exit;
+use crate::model::node::Node;
 use crate::operation::Conclusion;
 
 /// List the nodes and whether they can take VMs.
@@ -30,7 +30,7 @@ impl Nodes {
         let listed = self.list(env);
         listed.map_or_else(
             |conclusion| {
-                super::complain(&format!("nodes: {}", conclusion.message));
+                super::print_error(&format!("nodes: {}", conclusion.message));
                 conclusion.code
             },
             |()| Exit::Success,

@@ -8,8 +8,8 @@ use uuid::Uuid;
 use super::{Env, done, registry_failed, say, say_json, say_table, wrong};
 use crate::json::ShownOperation;
 use crate::model::exit::Exit;
+use crate::model::operation::Operation;
 use crate::operation::Conclusion;
-use crate::registry::operations::Operation;
 
 /// How many are shown.
 const MOST: u32 = 1000;
@@ -36,7 +36,7 @@ impl Operations {
         match self.follow {
             None => done("operations", self.list(env)),
             Some(operation) => self.follow(env, operation).unwrap_or_else(|conclusion| {
-                super::complain(&format!("operations: {}", conclusion.message));
+                super::print_error(&format!("operations: {}", conclusion.message));
                 conclusion.code
             }),
         }
@@ -81,10 +81,10 @@ impl Operations {
                 .operation(operation)
                 .map_err(|error| registry_failed(&error))?;
             let found = found.ok_or_else(|| wrong(format!("there is no operation {operation}")))?;
-            for step in found.steps.iter().skip(shown) {
-                super::complain(&format!("{} {} {}", step.at, step.step, step.result));
+            for step in found.log.iter().skip(shown) {
+                super::print_error(&format!("{} {} {}", step.at, step.step, step.result));
             }
-            shown = found.steps.len();
+            shown = found.log.len();
             if let Some(end) = &found.ended {
                 if self.json {
                     say_json(&ShownOperation::of(&found));
@@ -112,17 +112,24 @@ fn row(operation: &Operation) -> Vec<String> {
         None => (
             "open".to_owned(),
             operation
-                .steps
+                .log
                 .last()
                 .map(|step| step.result.clone())
                 .unwrap_or_default(),
         ),
     };
     vec![
-        operation.operation.to_string(),
-        operation.vm.to_string(),
+        operation.id.to_string(),
+        operation
+            .vm
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
         operation.verb.to_string(),
-        operation.node.to_string(),
+        operation
+            .node()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
         operation.started_at.to_string(),
         exit,
         reason,
@@ -133,8 +140,8 @@ fn row(operation: &Operation) -> Vec<String> {
 pub(super) fn print_one(env: &Env, operation: Uuid) {
     match env.registry().map(|registry| registry.operation(operation)) {
         Ok(Ok(Some(found))) => say_json(&ShownOperation::of(&found)),
-        Ok(Ok(None)) => super::complain(&format!("operation {operation} is not in the journal")),
-        Ok(Err(error)) => super::complain(&registry_failed(&error).message),
-        Err(conclusion) => super::complain(&conclusion.message),
+        Ok(Ok(None)) => super::print_error(&format!("operation {operation} is not in the journal")),
+        Ok(Err(error)) => super::print_error(&registry_failed(&error).message),
+        Err(conclusion) => super::print_error(&conclusion.message),
     }
 }

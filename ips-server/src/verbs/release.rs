@@ -1,27 +1,27 @@
-//! `o_vm release`: the way out of a burnt host. A person says that a node is off, and
-//! why; the claim ends, audited. Refused while the node is healthy.
+//! `o_vm release`: the way out when a host is lost. A person confirms that the node is off,
+//! with a reason; the claim ends, audited. Refused while the node is healthy.
 
 use argh::FromArgs;
 use hps_core::names::NodeName;
 
 use super::Env;
-use crate::engine::Health;
 use crate::model::exit::Exit;
+use crate::model::node::Health;
+use crate::model::operation::BeginOutcome;
 use crate::operation::Conclusion;
 use crate::operation::lock::{Attempt, try_lock};
-use crate::registry::journal::Begun;
 
 /// End a VM's claim on a node that is off for good.
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "release")]
+#[argh(subcommand, name = "release", help_triggers("-h", "--help"))]
 pub struct Release {
     /// vm_id or name of the VM
     #[argh(positional)]
     vm: String,
-    /// the node: you say that it is powered off
+    /// the node, which you confirm is powered off
     #[argh(option, arg_name = "node")]
     node_is_off: NodeName,
-    /// why, for the audit
+    /// reason for the audit
     #[argh(option, arg_name = "text")]
     reason: String,
 }
@@ -36,7 +36,7 @@ impl Release {
                 Exit::Success
             }
             Err(conclusion) => {
-                super::complain(&format!("release {}: {}", self.vm, conclusion.message));
+                super::print_error(&format!("release {}: {}", self.vm, conclusion.message));
                 conclusion.code
             }
         }
@@ -76,11 +76,11 @@ impl Release {
         };
         let author = env.author(Some(&self.reason));
         match env.registry()?.release(&author, &vm.id, node) {
-            Ok(Begun::Journaled) => Ok(format!(
-                "{} released from {node}; when that node comes back, `o_vm sweep` tells what it still has",
+            Ok(BeginOutcome::Journaled) => Ok(format!(
+                "{} released from {node}; when that node comes back, `o_vm sweep` reports what it still has",
                 vm.id
             )),
-            Ok(Begun::Refused(why)) => Err(Conclusion::refused(Exit::Refused, why)),
+            Ok(BeginOutcome::Refused(why)) => Err(Conclusion::refused(Exit::Refused, why)),
             Err(error) => Err(super::registry_failed(&error)),
         }
     }

@@ -5,9 +5,9 @@ use argh::FromArgs;
 use super::{Env, done, registry_failed, say, say_json};
 use crate::json::ShownVm;
 use crate::model::exit::Exit;
+use crate::model::time::short;
+use crate::model::vm::Vm;
 use crate::operation::Conclusion;
-use crate::registry::vms::Vm;
-use crate::time::short;
 
 /// Show a VM: definition, place, state, and who changed it.
 #[derive(FromArgs, Debug)]

@@ -7,9 +7,9 @@ use hps_core::names::NodeName;
 use super::Env;
 use crate::engine::Engine;
 use crate::model::exit::Exit;
-use crate::operation::Conclusion;
-use crate::operation::settle;
-use crate::registry::vms::Vm;
+use crate::model::node::Node;
+use crate::model::vm::Vm;
+use crate::operation::{Conclusion, Error, inventory};
 
 /// Tell the state of a VM, or of all.
 #[derive(FromArgs, Debug)]
@@ -41,7 +41,7 @@ impl Status {
             }
         };
         told.unwrap_or_else(|conclusion| {
-            super::complain(&format!("status: {}", conclusion.message));
+            super::print_error(&format!("status: {}", conclusion.message));
             conclusion.code
         })
     }
@@ -99,33 +99,30 @@ impl Status {
     }
 }
 
-/// Asks one node; what it has is in the registry afterwards.
+/// Asks one node; the registry has its answer afterwards.
 fn ask(env: &Env, node: &NodeName) -> Result<(), Conclusion> {
-    let stop = super::operate::interruptible();
+    let stop = super::interruptible();
     let engine = env
         .engine(&stop)
-        .map_err(|error| Conclusion::refused(Exit::Parameters, error))?;
-    let unknown = |why: String| Conclusion::refused(Exit::Unknown, format!("{node}: {why}"));
-    settle::take_inventory(&mut env.registry()?, engine.as_ref(), node).map_err(unknown)
+        .map_err(|error| Conclusion::from(Error::NoEngine(error)))?;
+    inventory::refresh(&mut env.registry()?, engine.as_ref(), node).map_err(Conclusion::from)
 }
 
 /// Asks every node that answers, side by side; the names of those that gave no answer.
 fn ask_all(env: &Env) -> Result<Vec<NodeName>, Conclusion> {
-    let stop = super::operate::interruptible();
+    let stop = super::interruptible();
     let engine = env
         .engine(&stop)
-        .map_err(|error| Conclusion::refused(Exit::Parameters, error))?;
+        .map_err(|error| Conclusion::from(Error::NoEngine(error)))?;
     let engine = engine.as_ref();
-    let nodes = settle::hosts(&env.registry()?, engine)
-        .map_err(|why| Conclusion::refused(Exit::Unknown, why))?;
+    let nodes = inventory::hosts(&env.registry()?, engine)
+        .map_err(|error| Conclusion::refused(Exit::Unknown, error.without_node()))?;
     Ok(std::thread::scope(|scope| {
         let asked: Vec<_> = nodes
             .into_iter()
             .map(|node| {
-                (
-                    node.name.clone(),
-                    scope.spawn(move || ask_alive(env, engine, &node)),
-                )
+                let name = node.name.clone();
+                (name, scope.spawn(move || ask_alive(env, engine, &node)))
             })
             .collect();
         asked
@@ -135,16 +132,13 @@ fn ask_all(env: &Env) -> Result<Vec<NodeName>, Conclusion> {
     }))
 }
 
-fn ask_alive(env: &Env, engine: &dyn Engine, node: &crate::engine::Node) -> Result<(), String> {
+fn ask_alive(env: &Env, engine: &dyn Engine, node: &Node) -> Result<(), String> {
     if !node.health.is_alive() {
-        return Err(node
-            .health
-            .reason()
-            .unwrap_or("not in the cluster")
-            .to_owned());
+        let reason = node.health.reason();
+        return Err(reason.unwrap_or("not in the cluster").to_owned());
     }
-    let mut registry = env.registry().map_err(|conclusion| conclusion.message)?;
-    settle::take_inventory(&mut registry, engine, &node.name)
+    let mut registry = env.registry().map_err(|result| result.message)?;
+    inventory::refresh(&mut registry, engine, &node.name).map_err(|error| error.without_node())
 }
 
 fn answer(
@@ -156,6 +150,6 @@ fn answer(
         Ok(Err(why)) => why,
         Err(_) => "the asking thread ended early".to_owned(),
     };
-    super::complain(&format!("status: {name}: {why}"));
+    super::print_error(&format!("status: {name}: {why}"));
     Some(name)
 }

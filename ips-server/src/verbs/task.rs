@@ -11,7 +11,7 @@ use super::Env;
 use crate::error::chain;
 use crate::model::exit::Exit;
 use crate::om::Om;
-use crate::om::service::{ServiceName, TaskService};
+use crate::om::service::{ServiceConfig, ServiceName};
 use crate::om::task::{Run as Ran, RunRequest};
 
 /// By how much a recorded result may lag behind the end of its run.
@@ -88,10 +88,10 @@ impl Task {
     /// Does it: 0, or 1 with the reason; `run --exit-code` hands the task's own code through.
     #[must_use]
     pub fn run(&self, env: &Env) -> u8 {
-        let stop = super::operate::interruptible();
+        let stop = super::interruptible();
         let om = Om {
             timeout: env.settings.om_timeout,
-            stop: &stop,
+            interrupt: Some(&stop),
         };
         let done = match &self.command {
             TaskCommand::Create(args) => args.run(env, &om).map(|()| 0),
@@ -100,7 +100,7 @@ impl Task {
             TaskCommand::List(_) => list(&om).map(|()| 0),
         };
         done.unwrap_or_else(|why| {
-            super::complain(&format!("task: {why}"));
+            super::print_error(&format!("task: {why}"));
             Exit::Parameters.code()
         })
     }
@@ -135,7 +135,7 @@ impl Create {
         }
         let (task, command) = (self.task.as_str(), self.command.as_str());
         let timeout = env.settings.verb_timeout + env.settings.task_margin;
-        let service = TaskService {
+        let service = ServiceConfig {
             name: &name,
             nodes: &nodes,
             task,
@@ -165,7 +165,12 @@ impl Run {
             wait,
         };
         match om
-            .run_task(&request, None, om.stop)
+            .run_task(
+                &request,
+                None,
+                om.interrupt
+                    .unwrap_or(&std::sync::atomic::AtomicBool::new(false)),
+            )
             .map_err(|error| chain(&error))?
         {
             Ran::Taken => {}

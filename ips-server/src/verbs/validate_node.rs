@@ -5,8 +5,8 @@ use argh::FromArgs;
 use hps_core::names::NodeName;
 
 use super::Env;
-use crate::engine::Health;
 use crate::model::exit::Exit;
+use crate::model::node::Health;
 use crate::syslog::{Level, log};
 
 /// Check that a node is in the cluster, reachable and not frozen.
@@ -27,7 +27,7 @@ impl ValidateNode {
     pub fn run(&self, env: &Env) -> Exit {
         let (exit, level, line) = self.validate(env);
         if !self.quiet {
-            super::complain(&line);
+            super::print_error(&line);
             // Without a syslog the line on stderr is all there is.
             let _ = log("o_vm", level, &line);
         }

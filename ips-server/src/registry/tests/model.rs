@@ -1,0 +1,274 @@
+//! The registry against a model of it in memory: whatever is asked in whatever order, the
+//! same requests are taken and refused, and the same nodes own the same VMs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hps_core::config::VmConfig;
+use hps_core::identity;
+use hps_core::names::{NodeName, VmId};
+use hps_core::report::{DomainReport, Inventory};
+use hps_core::state::VmState;
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::super::inventory::Epoch;
+use super::super::{Author, Registry};
+use crate::model::operation::{BeginOutcome, Completion, FollowUp, NewOperation};
+use crate::model::options::Options;
+use crate::model::verb::{ClaimEffect, PlanRequest, Spec};
+use crate::verbs::{create, destroy, start, stop};
+
+const VMS: [&str; 3] = ["a", "b", "c"];
+const NODES: [&str; 3] = ["n1", "n2", "n3"];
+static VERBS: [&Spec; 4] = [&create::SPEC, &start::SPEC, &stop::SPEC, &destroy::SPEC];
+
+/// What can be asked of it; numbers choose among the lists above.
+#[derive(Debug, Clone)]
+enum Ask {
+    Begin {
+        vm: usize,
+        verb: usize,
+        node: usize,
+    },
+    /// The VM's open operation ends, and is proved to have left no domain, or not.
+    End {
+        vm: usize,
+        gone: bool,
+    },
+    Release {
+        vm: usize,
+        node: usize,
+    },
+    /// A node is asked which of the VMs it has.
+    Question {
+        node: usize,
+    },
+    /// It says which, to the last question, or to one asked just now.
+    Inventory {
+        node: usize,
+        has: [bool; 3],
+        is_late: bool,
+    },
+    /// Another process opens the file anew.
+    Reopen,
+}
+
+fn asks() -> impl Strategy<Value = Ask> {
+    let (vm, node) = (0..VMS.len(), 0..NODES.len());
+    prop_oneof![
+        4 => (vm.clone(), 0..VERBS.len(), node.clone()).prop_map(|(vm, verb, node)| Ask::Begin { vm, verb, node }),
+        3 => (vm.clone(), any::<bool>()).prop_map(|(vm, gone)| Ask::End { vm, gone }),
+        1 => (vm, node.clone()).prop_map(|(vm, node)| Ask::Release { vm, node }),
+        1 => node.clone().prop_map(|node| Ask::Question { node }),
+        2 => (node, any::<[bool; 3]>(), any::<bool>())
+            .prop_map(|(node, has, is_late)| Ask::Inventory { node, has, is_late }),
+        1 => Just(Ask::Reopen),
+    ]
+}
+
+/// The rules, in the plainest form there is.
+#[derive(Default)]
+struct Model {
+    owner: BTreeMap<usize, usize>,
+    /// The open operation of a VM, and where it runs.
+    open: BTreeMap<usize, (Uuid, usize)>,
+    /// (vm, node): a domain that was seen where its owner is not.
+    strays: BTreeSet<(usize, usize)>,
+    /// How many things have begun or ended, and what number the last of a VM had.
+    count: u64,
+    touched: BTreeMap<usize, u64>,
+    /// The last question to a node, and what number the last thing had by then.
+    asked: BTreeMap<usize, (Epoch, u64)>,
+}
+
+impl Model {
+    fn touch(&mut self, vm: usize) {
+        self.count += 1;
+        self.touched.insert(vm, self.count);
+    }
+
+    fn may_begin(&self, vm: usize, spec: &Spec, node: usize) -> bool {
+        let stray_elsewhere = self
+            .strays
+            .iter()
+            .any(|stray| stray.0 == vm && stray.1 != node);
+        match self.owner.get(&vm) {
+            _ if self.open.contains_key(&vm) => false,
+            Some(owner) => *owner == node,
+            None => spec.claim == ClaimEffect::Takes && !stray_elsewhere,
+        }
+    }
+}
+
+fn author() -> Author {
+    Author {
+        who: "model (uid 0)".into(),
+        source: "test".into(),
+        reason: None,
+    }
+}
+
+fn id(vm: usize) -> VmId {
+    VMS[vm].parse().unwrap()
+}
+
+fn name(node: usize) -> NodeName {
+    NODES[node].parse().unwrap()
+}
+
+fn inventory(node: usize, has: [bool; 3]) -> Inventory {
+    let domain = |vm: usize| DomainReport {
+        name: VMS[vm].to_owned(),
+        uuid: identity::uuid_of_id(&id(vm)),
+        state: VmState::Running,
+        vcpus: 1,
+        memory_mb: 64,
+        vnc: None,
+        definition: None,
+    };
+    Inventory {
+        node: name(node),
+        boot_id: Uuid::from_u128(1),
+        version: "1".to_owned(),
+        cpus: 1,
+        memory_mb: 64,
+        domains: (0..VMS.len()).filter(|vm| has[*vm]).map(domain).collect(),
+    }
+}
+
+/// Asks a node, with a token that nobody else has.
+fn question(registry: &mut Registry, node: usize, number: u128) -> Epoch {
+    let mut hash = [0; 32];
+    hash[..16].copy_from_slice(&number.to_be_bytes());
+    registry.grant_inventory(&name(node), hash).unwrap()
+}
+
+/// Asks both, and compares what they say.
+fn ask(registry: &mut Registry, model: &mut Model, ask: &Ask, number: u128) {
+    match *ask {
+        Ask::Begin { vm, verb, node } => {
+            let (spec, operation) = (VERBS[verb], Uuid::from_u128(number + 1));
+            let (vm_id, to, options) = (id(vm), name(node), Options::default());
+            let plan = (spec.plan)(&PlanRequest {
+                operation,
+                spec,
+                node: &to,
+                options: &options,
+            });
+            let new = NewOperation {
+                id: operation,
+                vm: Some(&vm_id),
+                spec,
+                options: &options,
+                plan: &plan,
+                precondition: None,
+            };
+            let begun = registry.begin(&author(), &new).unwrap();
+            let may = model.may_begin(vm, spec, node);
+            assert_eq!(begun == BeginOutcome::Journaled, may, "{begun:?}");
+            if may {
+                model.touch(vm);
+                model.open.insert(vm, (operation, node));
+                if spec.claim == ClaimEffect::Takes {
+                    model.owner.insert(vm, node);
+                }
+            }
+        }
+        Ask::End { vm, gone } => {
+            let Some((operation, node)) = model.open.remove(&vm) else {
+                return;
+            };
+            let ending = Completion {
+                exit_code: if gone { 7 } else { 0 },
+                reason: "model".to_owned(),
+                ends_claim: gone,
+                state: None,
+                desired: None,
+            };
+            let end = FollowUp::End(ending.exit_code, ending.reason.clone());
+            registry.finish_step(operation, &ending, &end).unwrap();
+            model.touch(vm);
+            if gone {
+                model.owner.remove(&vm);
+                model.strays.remove(&(vm, node));
+            }
+        }
+        Ask::Release { vm, node } => {
+            let begun = registry.release(&author(), &id(vm), &name(node)).unwrap();
+            model.touch(vm);
+            let was_stray = model.strays.remove(&(vm, node));
+            let was_owner = model.owner.get(&vm) == Some(&node);
+            assert_eq!(
+                begun == BeginOutcome::Journaled,
+                was_stray || was_owner,
+                "{begun:?}"
+            );
+            if was_owner {
+                model.owner.remove(&vm);
+                model.open.remove(&vm);
+            }
+        }
+        Ask::Question { node } => {
+            let asked = question(registry, node, number);
+            model.asked.insert(node, (asked, model.count));
+        }
+        Ask::Inventory { node, has, is_late } => {
+            let last = model.asked.get(&node).copied().filter(|_| is_late);
+            let (asked, count) =
+                last.unwrap_or_else(|| (question(registry, node, number), model.count));
+            registry
+                .record_inventory(&inventory(node, has), asked)
+                .unwrap();
+            let is_news = |vm: &usize| model.touched.get(vm).is_none_or(|last| *last <= count);
+            model
+                .strays
+                .retain(|stray| stray.1 != node || !is_news(&stray.0));
+            let strays = (0..VMS.len())
+                .filter(|vm| is_news(vm) && has[*vm] && model.owner.get(vm) != Some(&node));
+            let strays: Vec<_> = strays.map(|vm| (vm, node)).collect();
+            model.strays.extend(strays);
+        }
+        Ask::Reopen => *registry = Registry::open(registry.path()).unwrap(),
+    }
+}
+
+fn compare(registry: &Registry, model: &Model) {
+    for vm in 0..VMS.len() {
+        let stored = registry.vm(&id(vm)).unwrap().unwrap();
+        assert_eq!(
+            stored.owner,
+            model.owner.get(&vm).map(|node| name(*node)),
+            "{vm}"
+        );
+        let open = registry.open_operation(&id(vm)).unwrap();
+        assert_eq!(
+            open.map(|open| open.id),
+            model.open.get(&vm).map(|open| open.0),
+            "{vm}"
+        );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn it_does_what_the_model_does(all in proptest::collection::vec(asks(), 1..60)) {
+        let folder = std::env::temp_dir().join(format!("hps-model-{}-{:?}", std::process::id(), std::thread::current().id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        let mut registry = Registry::open(&folder.join("registry.db")).unwrap();
+        for vm in VMS {
+            let text = format!("name={vm}\ncpu_count=1\nram_mb=64\nprovision_method=virt-install\n");
+            let config = VmConfig::parse(text.as_bytes()).unwrap().config;
+            registry.define(&author(), &[(vm.parse().unwrap(), config)]).unwrap();
+        }
+        let mut model = Model::default();
+        for (number, one) in (0..).zip(&all) {
+            ask(&mut registry, &mut model, one, number);
+            compare(&registry, &model);
+        }
+        registry.check().unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}
