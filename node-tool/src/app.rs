@@ -21,8 +21,11 @@ use crate::virsh::{Act, Info, Listed, Virsh};
 /// The surroundings of a verb.
 #[derive(Debug)]
 pub(crate) struct App {
+    /// File and environment, parsed.
     pub settings: Settings,
+    /// The operation around this verb; empty by hand.
     pub task: Task,
+    /// SIGTERM and SIGINT, as a flag.
     pub signals: Signals,
     /// Whether something was changed already. From then on reading is not interrupted
     /// either: the verb comes to its end and knows its outcome.
@@ -55,11 +58,13 @@ impl Locks {
 }
 
 impl App {
+    /// The virsh of the configured libvirt, under the signals of this verb.
     pub(crate) fn virsh(&self) -> Virsh<'_> {
         let (uri, deadline) = (&self.settings.connect, self.settings.virsh_timeout);
         Virsh::new(uri, deadline, self.signals.interrupted(), &self.acted)
     }
 
+    /// The IPS, with the token of this operation.
     pub(crate) fn ips(&self) -> Result<Ips, IpsError> {
         Ips::find(&self.settings, &self.task)
     }
@@ -110,6 +115,7 @@ impl App {
         }
     }
 
+    /// Every domain; the only proof that one is absent.
     pub(crate) fn list(&self) -> Result<Vec<Listed>, Error> {
         let doing = "listing domains";
         self.virsh()
@@ -117,6 +123,7 @@ impl App {
             .map_err(|source| Error::NoAnswer { doing, source })
     }
 
+    /// One domain; `None` only where the listing proves its absence.
     pub(crate) fn dominfo(&self, uuid: Uuid) -> Result<Option<Info>, Error> {
         let doing = "looking at the domain";
         self.virsh()

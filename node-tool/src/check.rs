@@ -35,6 +35,7 @@ pub(crate) fn surroundings(
     wrong
 }
 
+/// What is wrong with a disk path, if anything.
 fn disk(path: &Path) -> Option<String> {
     match std::fs::metadata(path) {
         Ok(metadata) => {
@@ -49,6 +50,7 @@ fn disk(path: &Path) -> Option<String> {
     }
 }
 
+/// virt-install accepts libvirt's models and these words of its own (virtinst/domain/cpu.py).
 fn cpu_model(config: &VmConfig, virsh: &Virsh<'_>) -> Option<String> {
     let model = config.cpu_model.as_ref()?;
     let special = [
@@ -65,6 +67,7 @@ fn cpu_model(config: &VmConfig, virsh: &Virsh<'_>) -> Option<String> {
     (!found).then(|| format!("cpu_model: CPU model {model} is unknown to libvirt"))
 }
 
+/// Without KVM virt-install falls back to emulation, unless `virt_type` demands KVM.
 fn virt_type(settings: &Settings) -> Option<String> {
     let wants_kvm = settings
         .virt_type

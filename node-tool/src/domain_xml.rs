@@ -76,6 +76,7 @@ fn parse(xml: &str) -> Result<Document<'_>, String> {
     })
 }
 
+/// By local name: the elements that count here have no namespace.
 fn is(node: &Node<'_, '_>, name: &str) -> bool {
     node.tag_name().name() == name
 }
@@ -103,6 +104,7 @@ fn disk(node: Node<'_, '_>) -> Disk {
     }
 }
 
+/// Where the disk of this element is, by its `type`.
 fn source(disk: &Node<'_, '_>, source: Option<Node<'_, '_>>) -> Source {
     let Some(source) = source else {
         return Source::None;

@@ -23,32 +23,42 @@ pub(crate) enum Error {
     /// The text for the terminal is complete already.
     #[error("{0}")]
     Usage(String),
+    /// A word of the command line breaks the rule of its type.
     #[error("command line")]
     Name(#[from] NameError),
+    /// File or environment; nothing was done.
     #[error("cannot begin")]
     Settings(#[from] SettingsError),
+    /// The environment of a task; nothing was done.
     #[error("cannot begin")]
     Task(#[from] TaskError),
     #[error("signals could not be caught")]
     Signals(#[source] std::io::Error),
+    /// Another verb is at work on the VM, or its lock file cannot be used.
     #[error("cannot begin")]
     Lock(#[from] LockError),
+    /// No usable answer to `get_config`.
     #[error("the VM config could not be fetched")]
     Fetch(#[source] IpsError),
+    /// No usable answer to any other command.
     #[error("asking the IPS")]
     Ips(#[from] IpsError),
+    /// The text of the config is not valid, or is the refusal of the IPS.
     #[error("VM config")]
     Config(#[source] ConfigError),
+    /// A valid value that virt-install would change.
     #[error("VM config")]
     CannotCarry(#[from] CannotCarry),
     /// `seen` begins with the mistakes that were found, if any.
     #[error("{seen}the VM was not created")]
     NotCreated { seen: String, source: ExecError },
+    /// A question without an answer: it proves nothing, not even that the domain is absent.
     #[error("{doing}: the state of the domain is unknown")]
     NoAnswer {
         doing: &'static str,
         source: ExecError,
     },
+    /// XML that cannot be parsed, although virsh exited 0.
     #[error("{doing}: unexpected output from virsh: {what}")]
     Nonsense { doing: &'static str, what: String },
     /// An act that virsh refused, or whose outcome is unknown.
@@ -60,22 +70,30 @@ pub(crate) enum Error {
     /// The act succeeded, and the state of the domain disproves it.
     #[error("{doing}: virsh reported success, but the domain is {state}")]
     NotDone { doing: &'static str, state: VmState },
+    /// Refused: it would act on a domain that is another VM.
     #[error("{0}")]
     Conflict(Conflict),
+    /// The listing proves it.
     #[error("no such domain{}", hint(*.0))]
     NoSuchDomain(Hint),
+    /// Refused: the verb does not lead from this state to its own.
     #[error("the domain is {state}: {hint}")]
     WrongState { state: VmState, hint: &'static str },
+    /// `stop --wait` ran out of time.
     #[error("the domain is still running after {} s; --force-after would force it off", seconds_text(*.0))]
     StillRunning(Duration),
+    /// `reboot --wait` ran out of time. The guest may still follow the request.
     #[error("a reboot was requested, but no restart was seen within {} s", seconds_text(*.0))]
     NotRestarted(Duration),
+    /// Its event must not be taken for the result of a request that was not sent yet.
     #[error("the guest restarted by itself before the reboot was requested; repeat the command")]
     RestartedBefore,
+    /// A signal came; the text says what remains of the verb.
     #[error("interrupted while waiting; {0}")]
     Interrupted(&'static str),
     #[error("the name of this node is unknown: set N_VM_NODE")]
     NoNodeName,
+    /// A file of `state_dir` or `/proc`.
     #[error("{path}")]
     File {
         path: String,

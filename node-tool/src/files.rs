@@ -18,6 +18,7 @@ pub(crate) fn write(dir: &Path, name: &str, text: &str) -> Result<(), Error> {
         .map_err(|source| failed(&path, source))
 }
 
+/// The folder is synced too: a rename that is not on the disk did not happen.
 fn written(dir: &Path, path: &Path, aside: &Path, text: &str) -> std::io::Result<()> {
     // A crash may have left one. It is never opened: it could be a link.
     let _ = fs::remove_file(aside);

@@ -24,10 +24,13 @@ const MOST: u64 = 16 * 1024 * 1024;
 /// The IPS as this node reaches it.
 #[derive(Debug)]
 pub(crate) struct Ips {
+    /// Without the path and without a trailing slash.
     base: String,
     /// The address in `base`, unless it has a name that must be resolved.
     address: Option<SocketAddr>,
+    /// Sent as `Authorization: Bearer`; never logged.
     token: Option<String>,
+    /// Limit for a connection, within the limit of the request.
     connect_timeout: Duration,
     #[cfg(feature = "tls")]
     tls: ureq::tls::TlsConfig,
@@ -45,12 +48,16 @@ pub(crate) struct Answer {
 /// No answer from the IPS.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum IpsError {
+    /// A node with an `ips` setting does not need a gateway.
     #[error("the address of the IPS is unknown: no `ips` in the settings, and no default gateway")]
     NoGateway,
+    /// Not reachable, not HTTP, or not in time.
     #[error("{url} did not answer: {reason}")]
     NoAnswer { url: String, reason: String },
+    /// More than is read: a config has a limit, and memory has one.
     #[error("{url} answered more than {most} bytes")]
     TooLong { url: String, most: u64 },
+    /// A refusal of the IPS, or a redirect, which is not followed.
     #[error("{url} answered {status}{}", reason(*.status, .text))]
     Status {
         url: String,
@@ -135,6 +142,7 @@ impl Ips {
         })
     }
 
+    /// A new one for each request: its limit on the whole exchange differs.
     fn agent(&self, within: Duration) -> Agent {
         let config = Agent::config_builder()
             .max_redirects(0)
@@ -159,6 +167,7 @@ impl Ips {
         self.no_answer(error)
     }
 
+    /// Everything that is not an answer is one failure: the node cannot act on the difference.
     fn no_answer(&self, error: &ureq::Error) -> IpsError {
         IpsError::NoAnswer {
             url: self.base.clone(),

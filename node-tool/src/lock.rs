@@ -21,17 +21,20 @@ pub(crate) struct Lock(LockFile);
 /// A lock that was not acquired.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LockError {
+    /// A folder or file that cannot be created, opened or locked.
     #[error("{} cannot be used", path.display())]
     Unusable {
         path: PathBuf,
         source: std::io::Error,
     },
+    /// Others held it for the whole time. The owner record is for people: it may be old.
     #[error("another n_vm is at work on {what}{owner}; waited {} s for it", rounded_text(*waited))]
     Held {
         what: String,
         waited: Duration,
         owner: String,
     },
+    /// A signal came while others held it.
     #[error("interrupted while waiting for another n_vm at work on {what}{owner}")]
     Interrupted { what: String, owner: String },
 }

@@ -42,6 +42,7 @@ pub(crate) fn begin(app: &App, uuid: Uuid, config: &VmConfig) -> Result<Option<L
     Ok(Some(lock))
 }
 
+/// The intent of this VM, with its file.
 fn intent_of(app: &App, uuid: Uuid) -> Result<Option<(PathBuf, Intent)>, Error> {
     let path = dir(app).join(format!("intent-{uuid}"));
     let all = files::read_all(&dir(app))?;
@@ -92,6 +93,7 @@ pub(crate) fn settle_crashed(app: &App) {
     }
 }
 
+/// As [`clean`], with the failure.
 fn cleaned(app: &App, locks: &Locks) -> Result<(), Error> {
     if files::read_all(&dir(app))?.is_empty() {
         return Ok(());
@@ -204,6 +206,7 @@ impl Used {
     }
 }
 
+/// Every pool, active or not.
 fn pool_list(app: &App) -> Result<Vec<Uuid>, Error> {
     let doing = "listing storage pools";
     app.virsh()
@@ -225,6 +228,7 @@ fn dir(app: &App) -> PathBuf {
     app.settings.state_dir.join("pools")
 }
 
+/// The files of `pools` whose names begin with this.
 fn entries(app: &App, prefix: &str) -> Result<Vec<(PathBuf, String)>, Error> {
     let named = |path: &Path| {
         path.file_name()

@@ -83,6 +83,7 @@ fn skip_string(bytes: &mut std::str::Bytes<'_>) {
     }
 }
 
+/// Adds every file name below this value.
 fn collect(value: &JsonValue, found: &mut Vec<String>) {
     match value {
         JsonValue::Array(values) => values.iter().for_each(|value| collect(value, found)),

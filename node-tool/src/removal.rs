@@ -30,6 +30,7 @@ pub(crate) struct Own {
 /// The files to remove and the ones to keep, of a domain's disks.
 #[derive(Debug, Default)]
 pub(crate) struct Verdict {
+    /// Proved to be this VM's own.
     pub remove: Vec<Own>,
     /// Path and reason.
     pub keep: Vec<(String, String)>,
@@ -91,6 +92,7 @@ impl Verdict {
 }
 
 /// The file of a disk that may be this VM's own, else its path and the reason to keep it.
+/// Looks at the disk alone; [`Others`] decides about the rest.
 fn candidate(disk: &Disk) -> Result<Own, Option<(String, String)>> {
     let (path, why) = match &disk.source {
         Source::None => return Err(None),
@@ -145,6 +147,7 @@ impl Own {
         fs::remove_file(&self.path).map_err(|error| format!("could not be removed: {error}"))
     }
 
+    /// `DEVICE:INODE:PATH`; the path comes last, because it may hold a colon.
     fn to_value(&self) -> String {
         format!("{}:{}:{}", self.device, self.inode, self.path.display())
     }
@@ -221,6 +224,7 @@ pub(crate) fn forget(app: &App, uuid: Uuid) -> Result<(), Error> {
     files::remove(&dir(app).join(uuid.to_string()))
 }
 
+/// One record a VM, named by its UUID.
 fn dir(app: &App) -> PathBuf {
     app.settings.state_dir.join("removals")
 }

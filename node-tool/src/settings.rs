@@ -24,14 +24,21 @@ pub(crate) struct Settings {
     pub connect: String,
     /// Unset: virt-install decides.
     pub virt_type: Option<Word>,
+    /// Address of the VNC consoles of new VMs. They have no password.
     pub vnc_listen: IpAddr,
+    /// Level of the log lines on stderr.
     pub log: Level,
     /// Locks, the pools ledger, notes of unfinished removals.
     pub state_dir: PathBuf,
+    /// Limit for a connection to the IPS.
     pub connect_timeout: Duration,
+    /// Limit for an answer of the IPS.
     pub fetch_timeout: Duration,
+    /// Limit for one virsh, one qemu-img, one question to virt-install.
     pub virsh_timeout: Duration,
+    /// Limit for a virt-install that creates a VM.
     pub virt_install_timeout: Duration,
+    /// Limit for a report with all its tries.
     pub report_timeout: Duration,
     /// How long a verb waits for another one on the same VM.
     pub lock_timeout: Duration,
@@ -163,6 +170,7 @@ impl Settings {
         Ok(())
     }
 
+    /// Sets one key; the one place where its value is parsed.
     fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
         match key {
             "ips" => self.ips = Some(base_url(value)?),
@@ -203,6 +211,7 @@ fn env_path(name: &str) -> Option<PathBuf> {
         .map(PathBuf::from)
 }
 
+/// A URL without query, fragment or credentials: paths are appended to it.
 fn base_url(value: &str) -> Result<String, String> {
     let rest = value.strip_prefix("http://").or_else(|| {
         value
@@ -233,12 +242,14 @@ fn word(value: &str) -> Result<Word, String> {
     value.parse().map_err(|error: NameError| error.to_string())
 }
 
+/// A leading `-` would be an option of virsh.
 fn uri(value: &str) -> Result<String, String> {
     let good = value.contains(':') && !value.starts_with('-');
     good.then(|| value.to_owned())
         .ok_or_else(|| "want a libvirt URI such as qemu:///system".to_owned())
 }
 
+/// A setting without effect would be a silent default.
 fn tls_file(value: &str) -> Result<PathBuf, String> {
     if cfg!(feature = "tls") {
         absolute(value)

@@ -7,10 +7,14 @@ use uuid::Uuid;
 /// One line of `list`, or all of `status`.
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
+    /// libvirt's name.
     pub name: String,
     pub uuid: Uuid,
+    /// In the words of the contract.
     pub state: VmState,
+    /// 0 where libvirt does not show it.
     pub vcpus: u32,
+    /// In MiB; 0 where libvirt does not show it.
     pub memory_mb: u64,
     /// Address and port of its VNC console, while it has one.
     pub vnc: Option<String>,
@@ -51,6 +55,7 @@ pub(crate) fn json_object(row: &Row) -> String {
     object(row) + "\n"
 }
 
+/// The keys of the contract, in its order. No serde: six keys do not pay for it.
 fn object(row: &Row) -> String {
     let Row {
         name,

@@ -41,6 +41,7 @@ fn as_multipath_names_it(wwid: &str) -> String {
         .unwrap_or_else(|| wwid.to_owned())
 }
 
+/// The one word of a file in sysfs; an empty one counts as missing.
 fn word(path: PathBuf) -> Option<String> {
     let text = fs::read_to_string(path).ok()?;
     let text = text.trim();

@@ -72,11 +72,13 @@ pub(crate) fn paths(text: &str) -> Result<Vec<PathBuf>, TaskError> {
         .collect()
 }
 
+/// OpenSVC's name of the node before the hostname: reports must match the operation.
 fn node() -> Option<NodeName> {
     let named = variable("N_VM_NODE").or_else(|| variable("OSVC_NODENAME"));
     named.or_else(proc::hostname)?.trim().parse().ok()
 }
 
+/// A variable that is set and not empty.
 fn variable(name: &str) -> Option<String> {
     std::env::var_os(name)
         .map(|value| value.to_string_lossy().into_owned())

@@ -104,6 +104,7 @@ impl<'a> Virsh<'a> {
         }
     }
 
+    /// Every call names the URI: the environment of the operator may name another.
     fn command(&self, words: &[&str]) -> Command<'a> {
         Command::new("virsh", self.deadline)
             .args(["--connect", self.uri])
@@ -128,6 +129,8 @@ impl<'a> Virsh<'a> {
         self.run_acting(self.command(words), locks)
     }
 
+    /// Marks that something was changed, from the start of the child on: it may have acted even
+    /// where it fails.
     fn run_acting<'b>(
         &self,
         mut command: Command<'b>,

@@ -16,9 +16,13 @@ const PROGRAM: &str = "virt-install";
 /// All that determines the argv.
 #[derive(Debug)]
 pub(crate) struct Plan<'a> {
+    /// `--connect`.
     pub connect: &'a str,
+    /// `--virt-type`; `None`: virt-install decides.
     pub virt_type: Option<&'a Word>,
+    /// Where the console listens.
     pub vnc_listen: IpAddr,
+    /// Always given: it is the identity of the VM.
     pub uuid: Uuid,
     pub config: &'a VmConfig,
     /// Of each of `config.disk_paths()`, in their order.
@@ -69,6 +73,8 @@ impl Plan<'_> {
         Ok(argv)
     }
 
+    /// All first paths, then all second ones, as the specification has them. `bus` and `serial`
+    /// are given, so that a guest sees the same disk after every creation.
     fn disks(&self) -> Result<Vec<String>, CannotCarry> {
         let each = self.config.disk_paths().zip(self.serials);
         let disks = each
@@ -80,6 +86,7 @@ impl Plan<'_> {
         Ok(or_none(disks))
     }
 
+    /// One interface a network, in the order of the config.
     fn networks(&self) -> Result<Vec<String>, CannotCarry> {
         let networks = self
             .config
@@ -93,6 +100,7 @@ impl Plan<'_> {
         Ok(or_none(networks))
     }
 
+    /// The order of the config, else network then hd.
     fn boot(&self) -> String {
         let default = [BootDevice::Network, BootDevice::Hd];
         let order = if self.config.boot.is_empty() {
@@ -108,6 +116,8 @@ impl Plan<'_> {
         }
     }
 
+    /// A distribution's osinfo-db lags behind guest systems: an unknown variant must not
+    /// prevent a VM.
     fn osinfo(&self) -> String {
         match &self.config.os_variant {
             Some(variant) if self.os_known => format!("name={variant}"),
@@ -115,6 +125,7 @@ impl Plan<'_> {
         }
     }
 
+    /// Title and description, where there is one.
     fn metadata(&self) -> Option<String> {
         let config = self.config;
         let pairs = [
@@ -154,6 +165,7 @@ pub(crate) fn knows_os(variant: &Word, deadline: Duration) -> Result<bool, ExecE
     Ok(names.any(|name| name == variant.as_str()))
 }
 
+/// virt-install adds a disk or a network of its own where none is given; `none` prevents it.
 fn or_none(options: Vec<String>) -> Vec<String> {
     if options.is_empty() {
         vec!["none".to_owned()]

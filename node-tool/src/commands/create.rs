@@ -99,6 +99,7 @@ struct Request {
 }
 
 /// A VM for virt-install to create.
+/// Complete: nothing in it is checked again.
 struct Vm {
     config: VmConfig,
     uuid: Uuid,
@@ -118,6 +119,7 @@ fn create(app: &App, request: Request) -> Result<Done, Error> {
     make(app, &vm, &mut locks)
 }
 
+/// Fetches and checks everything before the first change: a failure here needs no clean-up.
 fn prepare(app: &App, request: Request) -> Result<Vm, Error> {
     let mut config = fetch(app, &request.id)?.config;
     config.title = request.title.or(config.title);
@@ -183,6 +185,7 @@ fn warn_of_twins(config: &VmConfig, wwids: &[(String, Option<String>)]) {
     }
 }
 
+/// Doubt counts as unknown: detection is the safe choice.
 fn os_known(app: &App, config: &VmConfig) -> bool {
     let Some(variant) = &config.os_variant else {
         return false;
@@ -218,6 +221,8 @@ fn is_there(app: &App, vm: &Vm) -> Result<bool, Error> {
     }
 }
 
+/// Runs virt-install. Its exit code is not the result: the domain is looked at afterwards,
+/// since virt-install may fail with the domain running, and exit 0 with it gone.
 fn make(app: &App, vm: &Vm, locks: &mut Locks) -> Result<Done, Error> {
     let pools_lock = pools::begin(app, vm.uuid, &vm.config)?;
     let mut files = locks.files();

@@ -18,6 +18,7 @@ pub(super) fn run<C: Command>(app: &App, command: &C) -> u8 {
     finish(app, &C::SPEC, effect, command.vm(), command.run(app))
 }
 
+/// The order counts: people first, then the IPS, stdout last.
 fn finish(app: &App, spec: &Spec, effect: Effect, vm: &str, result: Result<Done, Error>) -> u8 {
     let (code, state, message, output) = match result {
         Ok(Done::Changed { message, state }) => (0, state, message, None),

@@ -104,6 +104,7 @@ fn definitions(app: &App) -> Result<String, Error> {
     Ok(everything(app, true)?.to_text())
 }
 
+/// The inventory of this node, with creates that are still in progress.
 fn everything(app: &App, definitions: bool) -> Result<Inventory, Error> {
     // Before the listing: a create that ends in between is listed.
     let made = lock::held(&app.settings.state_dir, "id-")?;
@@ -157,6 +158,7 @@ fn unfinished(ids: &[String], listed: &[DomainReport]) -> Vec<DomainReport> {
     ids.iter().filter_map(report).collect()
 }
 
+/// The node itself, and its domains.
 fn inventory(app: &App, rows: Vec<Row>) -> Result<Inventory, Error> {
     let domain = |row: Row| DomainReport {
         name: row.name,

@@ -72,6 +72,7 @@ impl Reboot {
     }
 }
 
+/// Requests a restart without waiting for it.
 fn request(app: &App, domain: &Domain, act: Act, message: &str) -> Result<Done, Error> {
     app.act(domain.uuid, act, &domain.locks)?;
     // With `<on_reboot>destroy</on_reboot>` a reset ends the domain.

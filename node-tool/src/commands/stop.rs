@@ -88,6 +88,7 @@ impl Stop {
         waits.then_some(self.timeout.unwrap_or(PATIENCE).get())
     }
 
+    /// Repeats the request until the domain is off or the time is over.
     fn wait(&self, app: &App, domain: &Domain, patience: Duration) -> Result<Done, Error> {
         let (began, mut requested) = (Instant::now(), Instant::now());
         while !is_off_now(app, domain)? {
@@ -120,6 +121,7 @@ fn request(app: &App, domain: &Domain) -> Result<(), Error> {
     app.act(domain.uuid, Act::Shutdown, &domain.locks)
 }
 
+/// As pulling the plug: the guest cannot prevent it, and cannot save anything.
 fn force_off(app: &App, domain: &Domain, message: &str) -> Result<Done, Error> {
     let state = app.change(domain.uuid, Act::Destroy, &Stop::SPEC, &domain.locks)?;
     Ok(Done::changed(message, state))

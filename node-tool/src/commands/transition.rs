@@ -11,7 +11,9 @@ use crate::virsh::Act;
 
 /// One act, the states it leads from, and the words for each case.
 pub(super) struct Transition {
+    /// What virsh is to do.
     pub act: Act,
+    /// The states in which it is possible.
     pub from: &'static [VmState],
     /// Nothing is to be done.
     pub already: VmState,

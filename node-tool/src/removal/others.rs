@@ -45,6 +45,8 @@ impl Others {
         holder.or_else(|| self.doubt.clone())
     }
 
+    /// Adds all disks of a domain, of both its definitions, with their chains. What cannot be
+    /// parsed becomes doubt, and doubt keeps every candidate.
     fn add_domain(&mut self, app: &App, listed: &Listed) -> Result<(), Error> {
         let who = format!("domain {}", listed.name);
         for xml in app.definitions(listed.uuid, "reading all other domains")? {
@@ -63,6 +65,7 @@ impl Others {
         Ok(())
     }
 
+    /// Adds one disk with its chain. A disk in the network is not a file of this host.
     fn add_disk(&mut self, app: &App, who: &str, disk: &domain_xml::Disk) {
         let format = Some(disk.format.as_str());
         match &disk.source {
@@ -85,6 +88,7 @@ impl Others {
         }
     }
 
+    /// Adds every file below an image, once per image: qemu-img costs a process.
     fn add_chain(&mut self, app: &App, who: &str, path: &str, format: Option<&str>) {
         self.add(Path::new(path), who);
         if self.paths.contains_key(&chain_mark(path)) {
@@ -111,6 +115,7 @@ impl Others {
         }
     }
 
+    /// The first reason is enough: it keeps every candidate.
     fn doubt(&mut self, what: &str) {
         self.doubt
             .get_or_insert(format!("may be held by others: {what}"));

@@ -8,6 +8,7 @@ use uuid::Uuid;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Listed {
     pub uuid: Uuid,
+    /// Any text: domains of others are listed too.
     pub name: String,
 }
 
@@ -15,6 +16,7 @@ pub(crate) struct Listed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Info {
     pub state: VmState,
+    /// Whether it is defined: a transient one is gone once it is off.
     pub persistent: bool,
     pub vcpus: u32,
     pub memory_mb: u64,
@@ -140,6 +142,7 @@ pub(crate) fn stats(text: &str) -> Result<Vec<(Listed, Stats)>, String> {
 }
 
 /// `web'`, then `  state.state=1` and so on.
+/// One block of `domstats`; a value that is missing is 0.
 fn block(text: &str) -> (&str, Stats) {
     let (head, rest) = text.split_once('\n').unwrap_or((text, ""));
     let value = |key: &str| rest.lines().find_map(|line| line.trim().strip_prefix(key));

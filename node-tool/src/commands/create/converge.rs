@@ -32,6 +32,7 @@ pub(super) fn after_failure(app: &App, vm: &Vm, info: &Info, locks: &Locks) -> R
     reach(app, vm, info, "is here although virt-install failed", locks)
 }
 
+/// Defines the domain where it is transient, starts it where it is off.
 fn reach(app: &App, vm: &Vm, info: &Info, how: &str, locks: &Locks) -> Result<Done, Error> {
     if !info.persistent {
         app.make_persistent(vm.uuid, locks)?;
