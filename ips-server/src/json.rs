@@ -16,7 +16,7 @@ use crate::time::Timestamp;
 /// A VM.
 #[derive(Debug, Serialize)]
 #[expect(missing_docs, reason = "the fields are the keys of the JSON")]
-pub struct ShownVm<'a> {
+pub struct VmJson<'a> {
     pub vm_id: &'a str,
     pub name: &'a str,
     pub uuid: String,
@@ -28,14 +28,14 @@ pub struct ShownVm<'a> {
     pub memory_mb: u32,
     pub title: Option<&'a str>,
     pub description: Option<&'a str>,
-    pub disks: Vec<ShownDisk<'a>>,
-    pub networks: Vec<ShownNetwork<'a>>,
+    pub disks: Vec<DiskJson<'a>>,
+    pub networks: Vec<NetworkJson<'a>>,
 }
 
 /// A disk of a VM.
 #[derive(Debug, Serialize)]
 #[expect(missing_docs, reason = "the fields are the keys of the JSON")]
-pub struct ShownDisk<'a> {
+pub struct DiskJson<'a> {
     pub a: &'a str,
     pub b: Option<&'a str>,
 }
@@ -43,7 +43,7 @@ pub struct ShownDisk<'a> {
 /// A network of a VM.
 #[derive(Debug, Serialize)]
 #[expect(missing_docs, reason = "the fields are the keys of the JSON")]
-pub struct ShownNetwork<'a> {
+pub struct NetworkJson<'a> {
     pub vni: u32,
     pub bridge: &'a str,
 }
@@ -51,7 +51,7 @@ pub struct ShownNetwork<'a> {
 /// An operation.
 #[derive(Debug, Serialize)]
 #[expect(missing_docs, reason = "the fields are the keys of the JSON")]
-pub struct ShownOperation<'a> {
+pub struct OperationJson<'a> {
     pub operation: String,
     pub vm_id: &'a str,
     pub verb: &'static str,
@@ -60,13 +60,13 @@ pub struct ShownOperation<'a> {
     pub ended_at: Option<Timestamp>,
     pub exit_code: Option<u8>,
     pub reason: Option<&'a str>,
-    pub steps: Vec<ShownStep<'a>>,
+    pub steps: Vec<StepJson<'a>>,
 }
 
 /// A step of an operation.
 #[derive(Debug, Serialize)]
 #[expect(missing_docs, reason = "the fields are the keys of the JSON")]
-pub struct ShownStep<'a> {
+pub struct StepJson<'a> {
     pub step: &'a str,
     pub at: Timestamp,
     pub result: &'a str,
@@ -75,7 +75,7 @@ pub struct ShownStep<'a> {
 /// A node. The server does not ask the cluster: there, health is null.
 #[derive(Debug, Serialize)]
 #[expect(missing_docs, reason = "the fields are the keys of the JSON")]
-pub struct ShownNode<'a> {
+pub struct NodeJson<'a> {
     pub node: &'a str,
     pub health: Option<&'a str>,
     pub reason: Option<&'a str>,
@@ -103,14 +103,14 @@ pub fn vms_json(
                 json.push(b',');
             }
             // Our own types always serialize, and a Vec always takes more.
-            let _ = serde_json::to_writer(&mut json, &ShownVm::of(&vm, stale_after));
+            let _ = serde_json::to_writer(&mut json, &VmJson::of(&vm, stale_after));
         }
     })?;
     json.push(b']');
     Ok(json)
 }
 
-impl<'a> ShownVm<'a> {
+impl<'a> VmJson<'a> {
     /// Shows a VM; a state older than `stale_after` is unknown.
     #[must_use]
     pub fn of(vm: &'a Vm, stale_after: Duration) -> Self {
@@ -133,7 +133,7 @@ impl<'a> ShownVm<'a> {
             disks: config
                 .disks
                 .iter()
-                .map(|disk| ShownDisk {
+                .map(|disk| DiskJson {
                     a: disk.a.as_str(),
                     b: disk.b.as_ref().map(hps_core::names::DiskPath::as_str),
                 })
@@ -141,7 +141,7 @@ impl<'a> ShownVm<'a> {
             networks: config
                 .networks
                 .iter()
-                .map(|network| ShownNetwork {
+                .map(|network| NetworkJson {
                     vni: network.vni.get(),
                     bridge: network.bridge.as_str(),
                 })
@@ -150,7 +150,7 @@ impl<'a> ShownVm<'a> {
     }
 }
 
-impl<'a> ShownOperation<'a> {
+impl<'a> OperationJson<'a> {
     /// Shows an operation.
     #[must_use]
     pub fn of(operation: &'a Operation) -> Self {
@@ -167,7 +167,7 @@ impl<'a> ShownOperation<'a> {
             steps: operation
                 .steps
                 .iter()
-                .map(|step| ShownStep {
+                .map(|step| StepJson {
                     step: &step.step,
                     at: step.at,
                     result: &step.result,
@@ -177,7 +177,7 @@ impl<'a> ShownOperation<'a> {
     }
 }
 
-impl<'a> ShownNode<'a> {
+impl<'a> NodeJson<'a> {
     /// Shows a node of the cluster, with what it has reported.
     #[must_use]
     pub fn of(node: &'a Node, records: &'a [NodeRecord]) -> Self {

@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod adoption;
+pub mod cli;
 pub mod engine;
 pub mod error;
 pub mod json;

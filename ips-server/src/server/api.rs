@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::office::{Asked, Body};
 use super::{Reply, Worker};
 use crate::access;
-use crate::json::{self, ShownNode, ShownOperation, ShownVm};
+use crate::json::{self, NodeJson, OperationJson, VmJson};
 use crate::registry::{Registry, RegistryError};
 
 /// How many operations one answer holds.
@@ -84,7 +84,7 @@ pub(super) fn vm(worker: &Worker, asked: &Asked) -> Result<Reply, RegistryError>
     }
     let stale_after = worker.shared.settings.stale_after;
     Ok(match worker.registry.borrow().find(name)? {
-        Some(vm) => Reply::json(&ShownVm::of(&vm, stale_after)),
+        Some(vm) => Reply::json(&VmJson::of(&vm, stale_after)),
         None => Reply::error(404, &format!("no VM {name} is defined")),
     })
 }
@@ -92,16 +92,13 @@ pub(super) fn vm(worker: &Worker, asked: &Asked) -> Result<Reply, RegistryError>
 pub(super) fn operations(worker: &Worker, _: &Asked) -> Result<Reply, RegistryError> {
     let operations = worker.registry.borrow().operations(None, OPERATIONS)?;
     Ok(Reply::json(
-        &operations
-            .iter()
-            .map(ShownOperation::of)
-            .collect::<Vec<_>>(),
+        &operations.iter().map(OperationJson::of).collect::<Vec<_>>(),
     ))
 }
 
 pub(super) fn nodes(worker: &Worker, _: &Asked) -> Result<Reply, RegistryError> {
     let nodes = worker.registry.borrow().nodes()?;
     Ok(Reply::json(
-        &nodes.iter().map(ShownNode::reported).collect::<Vec<_>>(),
+        &nodes.iter().map(NodeJson::reported).collect::<Vec<_>>(),
     ))
 }

@@ -3,8 +3,8 @@
 use argh::FromArgs;
 use hps_core::verb::Verb;
 
-use super::Env;
 use super::operate::{Order, order};
+use crate::cli::Env;
 use crate::model::exit::Exit;
 use crate::operation::options::Options;
 

@@ -1,13 +1,14 @@
 //! What every verb that changes a VM shares: find the VM and its node, perform the
 //! operation, say how it ended. The verbs' own files hold their words and options only.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use hps_core::names::{NodeName, VmId};
 use hps_core::verb::Verb;
 
-use super::Env;
+use crate::cli::output::print_error;
+use crate::cli::signals::interruptible;
+use crate::cli::{Env, Error};
 use crate::engine::Engine;
 use crate::model::exit::Exit;
 use crate::operation::options::Options;
@@ -43,9 +44,7 @@ pub fn order(env: &Env, order: &Order<'_>) -> Exit {
 
 fn perform(env: &Env, order: &Order<'_>) -> Result<Conclusion, Conclusion> {
     let stop = interruptible();
-    let engine = env
-        .engine(&stop)
-        .map_err(|error| Conclusion::refused(Exit::Parameters, error))?;
+    let engine = env.engine(&stop)?;
     // A node that is given is checked before the VM is looked up: contract 3's order.
     if let Some(node) = &order.node {
         check_node(engine.as_ref(), node)?;
@@ -84,7 +83,7 @@ fn request(env: &Env, order: &Order<'_>, vm: &Vm) -> Result<Request, Conclusion>
 /// What a verb without a node comes to when no node owns the VM.
 fn nowhere(env: &Env, verb: Verb, vm: &VmId) -> Result<Conclusion, Conclusion> {
     let conflicts = env.registry()?.conflicts();
-    let conflicts = conflicts.map_err(|error| super::registry_failed(&error))?;
+    let conflicts = conflicts.map_err(Error::from)?;
     if let Some(conflict) = conflicts.into_iter().find(|conflict| conflict.vm == *vm) {
         let (node, state) = (conflict.node, conflict.state);
         let why = format!(
@@ -142,24 +141,9 @@ pub(super) fn performer<'a>(
     })
 }
 
-/// Raised by the first Ctrl-C or TERM; the second ends this process at once.
-pub(super) fn interruptible() -> Arc<AtomicBool> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        // Only a signal number that may not be handled is refused; these may.
-        let _ = signal_hook::flag::register_conditional_shutdown(
-            signal,
-            i32::from(Exit::StoppedWaiting.code()),
-            Arc::clone(&stop),
-        );
-        let _ = signal_hook::flag::register(signal, Arc::clone(&stop));
-    }
-    stop
-}
-
 /// One line for people on stderr; the record on stdout where it is asked for.
 fn tell(env: &Env, order: &Order<'_>, conclusion: &Conclusion) {
-    super::complain(&format!(
+    print_error(&format!(
         "{} {}: {}",
         order.verb, order.vm, conclusion.message
     ));

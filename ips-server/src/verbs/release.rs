@@ -4,7 +4,8 @@
 use argh::FromArgs;
 use hps_core::names::NodeName;
 
-use super::Env;
+use crate::cli::output::{print, print_error};
+use crate::cli::{Env, Error};
 use crate::engine::Health;
 use crate::model::exit::Exit;
 use crate::operation::Conclusion;
@@ -32,11 +33,11 @@ impl Release {
     pub fn run(&self, env: &Env) -> Exit {
         match self.release(env) {
             Ok(line) => {
-                super::say(&line);
+                print(&line);
                 Exit::Success
             }
             Err(conclusion) => {
-                super::complain(&format!("release {}: {}", self.vm, conclusion.message));
+                print_error(&format!("release {}: {}", self.vm, conclusion.message));
                 conclusion.code
             }
         }
@@ -48,7 +49,8 @@ impl Release {
             return Err(Conclusion::refused(Exit::Parameters, "--reason is empty"));
         }
         let vm = env.find(&self.vm)?;
-        let health = super::all_nodes(env)?
+        let health = env
+            .nodes()?
             .into_iter()
             .find(|known| known.name == *node)
             .map(|known| known.health);
@@ -81,7 +83,7 @@ impl Release {
                 vm.id
             )),
             Ok(Begun::Refused(why)) => Err(Conclusion::refused(Exit::Refused, why)),
-            Err(error) => Err(super::registry_failed(&error)),
+            Err(error) => Err(Error::from(error).into()),
         }
     }
 }

@@ -4,8 +4,11 @@
 use argh::FromArgs;
 use hps_core::names::NodeName;
 
-use super::Env;
+use crate::cli::output::print_error;
+use crate::cli::signals::interruptible;
+use crate::cli::{Env, Error};
 use crate::engine::Engine;
+use crate::error::chain;
 use crate::model::exit::Exit;
 use crate::operation::Conclusion;
 use crate::operation::settle;
@@ -41,7 +44,7 @@ impl Status {
             }
         };
         told.unwrap_or_else(|conclusion| {
-            super::complain(&format!("status: {}", conclusion.message));
+            print_error(&format!("status: {}", conclusion.message));
             conclusion.code
         })
     }
@@ -67,10 +70,7 @@ impl Status {
         } else {
             ask_all(env)?
         };
-        let vms = env
-            .registry()?
-            .vms()
-            .map_err(|error| super::registry_failed(&error))?;
+        let vms = env.registry()?.vms().map_err(Error::from)?;
         let doubted = |vm: Vm| {
             if vm
                 .owner
@@ -92,29 +92,25 @@ impl Status {
 
     fn show(&self, env: &Env, vms: &[Vm]) {
         match (self.json, self.all) {
-            (true, true) => super::list::print_json(env, vms),
+            (true, true) => super::list::print_json_array(env, vms),
             (true, false) => super::list::print_json_one(env, vms),
-            (false, _) => super::list::print_table(env, vms),
+            (false, _) => super::list::print_usual(env, vms),
         }
     }
 }
 
 /// Asks one node; what it has is in the registry afterwards.
 fn ask(env: &Env, node: &NodeName) -> Result<(), Conclusion> {
-    let stop = super::operate::interruptible();
-    let engine = env
-        .engine(&stop)
-        .map_err(|error| Conclusion::refused(Exit::Parameters, error))?;
+    let stop = interruptible();
+    let engine = env.engine(&stop)?;
     let unknown = |why: String| Conclusion::refused(Exit::Unknown, format!("{node}: {why}"));
     settle::take_inventory(&mut env.registry()?, engine.as_ref(), node).map_err(unknown)
 }
 
 /// Asks every node that answers, side by side; the names of those that gave no answer.
 fn ask_all(env: &Env) -> Result<Vec<NodeName>, Conclusion> {
-    let stop = super::operate::interruptible();
-    let engine = env
-        .engine(&stop)
-        .map_err(|error| Conclusion::refused(Exit::Parameters, error))?;
+    let stop = interruptible();
+    let engine = env.engine(&stop)?;
     let engine = engine.as_ref();
     let nodes = settle::hosts(&env.registry()?, engine)
         .map_err(|why| Conclusion::refused(Exit::Unknown, why))?;
@@ -143,7 +139,7 @@ fn ask_alive(env: &Env, engine: &dyn Engine, node: &crate::engine::Node) -> Resu
             .unwrap_or("not in the cluster")
             .to_owned());
     }
-    let mut registry = env.registry().map_err(|conclusion| conclusion.message)?;
+    let mut registry = env.registry().map_err(|error| chain(&error))?;
     settle::take_inventory(&mut registry, engine, &node.name)
 }
 
@@ -156,6 +152,6 @@ fn answer(
         Ok(Err(why)) => why,
         Err(_) => "the asking thread ended early".to_owned(),
     };
-    super::complain(&format!("status: {name}: {why}"));
+    print_error(&format!("status: {name}: {why}"));
     Some(name)
 }

@@ -7,7 +7,9 @@ use hps_core::names::{NodeName, VmId};
 use hps_core::state::VmState;
 use hps_core::verb::Verb;
 
-use super::Env;
+use crate::cli::output::{print, print_error};
+use crate::cli::signals::interruptible;
+use crate::cli::{Env, Error};
 use crate::engine::Engine;
 use crate::model::exit::Exit;
 use crate::operation::options::Options;
@@ -32,17 +34,15 @@ impl Sweep {
         match self.sweep(env) {
             Ok(findings) => show(&findings),
             Err(conclusion) => {
-                super::complain(&format!("sweep: {}", conclusion.message));
+                print_error(&format!("sweep: {}", conclusion.message));
                 conclusion.code
             }
         }
     }
 
     fn sweep(&self, env: &Env) -> Result<Vec<Finding>, Conclusion> {
-        let stop = super::operate::interruptible();
-        let engine = env
-            .engine(&stop)
-            .map_err(|error| Conclusion::refused(Exit::Parameters, error))?;
+        let stop = interruptible();
+        let engine = env.engine(&stop)?;
         let mut registry = env.registry()?;
         let mut sweep = Sweeper {
             registry: &mut registry,
@@ -51,9 +51,7 @@ impl Sweep {
             dry_run: self.dry_run,
             unfinished: Vec::new(),
         };
-        let mut findings = sweep
-            .run()
-            .map_err(|error| super::registry_failed(&error))?;
+        let mut findings = sweep.run().map_err(Error::from)?;
         let remake = Remake {
             env,
             engine: engine.as_ref(),
@@ -62,9 +60,7 @@ impl Sweep {
         for (vm, node) in sweep.unfinished {
             findings.push(remake.create(vm, node, "finished", "sweep: finish")?);
         }
-        let vms = registry
-            .vms()
-            .map_err(|error| super::registry_failed(&error))?;
+        let vms = registry.vms().map_err(Error::from)?;
         for (vm, node) in vms.iter().filter_map(lost) {
             findings.push(self.restart(&remake, vm, node)?);
         }
@@ -147,10 +143,10 @@ fn show(findings: &[Finding]) -> Exit {
     } in findings
     {
         let mark = if *needs_care { "care: " } else { "" };
-        super::say(&format!("{mark}{subject}: {outcome}"));
+        print(&format!("{mark}{subject}: {outcome}"));
     }
     if findings.is_empty() {
-        super::say("nothing to do");
+        print("nothing to do");
     }
     Exit::Success
 }
