@@ -16,19 +16,19 @@ use crate::settings::{Settings, SettingsError, endpoint};
 use crate::verbs::{GROUPS, Verb, complete};
 use crate::{links, logging, nginx, server};
 
-/// Define VMs and run them on the nodes of a KVM cluster. Every verb takes the vm_id or the
-/// name of a VM.
+/// Define VMs and run them on the nodes of a KVM cluster.
 #[derive(FromArgs, Debug)]
 #[argh(
     name = "o_vm",
     help_triggers("--help", "-h"),
-    note = "Exit codes: see o_vm(1), EXIT STATUS. Settings: see ips.toml(5)."
+    note = "A VM is given by its vm_id or its name.",
+    note = "Exit codes: see EXIT STATUS in o_vm(1). Settings: see ips.toml(5)."
 )]
 struct OVm {
     /// print the version
     #[argh(switch)]
     version: bool,
-    /// log more: each child process
+    /// log each child process
     #[argh(switch, short = 'v')]
     verbose: bool,
     /// settings file (default /etc/hps/ips.toml)
@@ -43,13 +43,13 @@ struct OVm {
 #[argh(
     name = "ips-server",
     help_triggers("--help", "-h"),
-    note = "Exit codes: see ips-server(8), EXIT STATUS. Settings: see ips.toml(5)."
+    note = "Exit codes: see ips-server(8). Settings: see ips.toml(5)."
 )]
 struct IpsServer {
     /// print the version
     #[argh(switch)]
     version: bool,
-    /// log more
+    /// log at level debug
     #[argh(switch, short = 'v')]
     verbose: bool,
     /// settings file (default /etc/hps/ips.toml)
@@ -94,7 +94,7 @@ struct Nginx {
     configuration: Option<PathBuf>,
 }
 
-/// Run a verb of o_vm: 'ips-server vm VERB' is 'o_vm VERB'.
+/// Run a verb of o_vm: `ips-server vm VERB` is `o_vm VERB`.
 // `links` takes a leading `vm`; this one stands behind options of `ips-server`.
 #[derive(FromArgs, Debug)]
 #[argh(subcommand, name = "vm", help_triggers("--help", "-h"))]

@@ -11,18 +11,18 @@ use crate::operation::options::Options;
 
 /// Create and start a VM on a node.
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "create")]
+#[argh(subcommand, name = "create", help_triggers("--help", "-h"))]
 pub struct Create {
     /// vm_id or name of the VM
     #[argh(positional)]
     vm: String,
-    /// the node to make it on
+    /// name of the node
     #[argh(positional)]
     node: NodeName,
     /// print the operation record as JSON
     #[argh(switch)]
     json: bool,
-    /// why, for the audit
+    /// reason, for the audit log
     #[argh(option, arg_name = "text")]
     reason: Option<String>,
 }

@@ -8,20 +8,20 @@ use crate::cli::Env;
 use crate::model::exit::Exit;
 use crate::operation::options::Options;
 
-/// Remove a VM from its node; its record stays.
+/// Remove a VM from its node; its definition stays.
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "destroy")]
+#[argh(subcommand, name = "destroy", help_triggers("--help", "-h"))]
 pub struct Destroy {
     /// vm_id or name of the VM
     #[argh(positional)]
     vm: String,
-    /// remove no file
+    /// keep all files of the VM
     #[argh(switch)]
     keep_storage: bool,
     /// print the operation record as JSON
     #[argh(switch)]
     json: bool,
-    /// why, for the audit
+    /// reason, for the audit log
     #[argh(option, arg_name = "text")]
     reason: Option<String>,
 }

@@ -10,7 +10,7 @@ use crate::operation::options::Options;
 
 /// Pause a running VM.
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "pause")]
+#[argh(subcommand, name = "pause", help_triggers("--help", "-h"))]
 pub struct Pause {
     /// vm_id or name of the VM
     #[argh(positional)]
@@ -18,7 +18,7 @@ pub struct Pause {
     /// print the operation record as JSON
     #[argh(switch)]
     json: bool,
-    /// why, for the audit
+    /// reason, for the audit log
     #[argh(option, arg_name = "text")]
     reason: Option<String>,
 }

@@ -14,15 +14,15 @@ use crate::registry::journal::Begun;
 
 /// End a VM's claim on a node that is off for good.
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "release")]
+#[argh(subcommand, name = "release", help_triggers("--help", "-h"))]
 pub struct Release {
     /// vm_id or name of the VM
     #[argh(positional)]
     vm: String,
-    /// the node: you say that it is powered off
+    /// the node, which you confirm is powered off
     #[argh(option, arg_name = "node")]
     node_is_off: NodeName,
-    /// why, for the audit
+    /// reason, for the audit log
     #[argh(option, arg_name = "text")]
     reason: String,
 }

@@ -10,7 +10,7 @@ use crate::operation::options::Options;
 
 /// Start a VM.
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "start")]
+#[argh(subcommand, name = "start", help_triggers("--help", "-h"))]
 pub struct Start {
     /// vm_id or name of the VM
     #[argh(positional)]
@@ -18,7 +18,7 @@ pub struct Start {
     /// print the operation record as JSON
     #[argh(switch)]
     json: bool,
-    /// why, for the audit
+    /// reason, for the audit log
     #[argh(option, arg_name = "text")]
     reason: Option<String>,
 }

@@ -14,17 +14,17 @@ use crate::operation::Conclusion;
 use crate::operation::settle;
 use crate::registry::vms::Vm;
 
-/// Tell the state of a VM, or of all.
+/// Show the state of a VM, or of all VMs.
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "status")]
+#[argh(subcommand, name = "status", help_triggers("--help", "-h"))]
 pub struct Status {
     /// vm_id or name of the VM
     #[argh(positional)]
     vm: Option<String>,
-    /// every VM: asks every node, all at once
+    /// every VM; asks all nodes at once
     #[argh(switch)]
     all: bool,
-    /// what the registry knows, without asking a node
+    /// the last state in the registry; asks no node
     #[argh(switch)]
     cached: bool,
     /// print JSON

@@ -1,4 +1,4 @@
-//! `o_vm stop`: asks a VM to shut down, or pulls the plug.
+//! `o_vm stop`: asks a VM to shut down, or powers it off.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -14,14 +14,14 @@ use crate::operation::options::Options;
 /// How long `--wait` waits where nothing else is said.
 const WAIT: Duration = Duration::from_secs(90);
 
-/// Shut a VM down; `force` pulls the plug.
+/// Shut a VM down; `force` powers it off at once.
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "stop")]
+#[argh(subcommand, name = "stop", help_triggers("--help", "-h"))]
 pub struct Stop {
     /// vm_id or name of the VM
     #[argh(positional)]
     vm: String,
-    /// force: pull the plug
+    /// force: power it off at once
     #[argh(positional)]
     force: Option<Force>,
     /// wait until the VM is off
@@ -30,13 +30,13 @@ pub struct Stop {
     /// how long to wait: 90, 90s or 2m (default 90s)
     #[argh(option, arg_name = "duration", from_str_fn(duration), default = "WAIT")]
     timeout: Duration,
-    /// pull the plug when the time is over
+    /// power the VM off when the time is over
     #[argh(switch)]
     force_after: bool,
     /// print the operation record as JSON
     #[argh(switch)]
     json: bool,
-    /// why, for the audit
+    /// reason, for the audit log
     #[argh(option, arg_name = "text")]
     reason: Option<String>,
 }

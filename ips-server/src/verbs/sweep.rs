@@ -18,11 +18,12 @@ use crate::operation::{Conclusion, Request};
 use crate::registry::journal::Again;
 use crate::registry::vms::{Desired, Vm};
 
-/// End what dead processes left open, remove what is left over, refresh the inventory.
+/// Recover: settle interrupted operations, delete leftover task services, refresh the
+/// inventory.
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "sweep")]
+#[argh(subcommand, name = "sweep", help_triggers("--help", "-h"))]
 pub struct Sweep {
-    /// only say what would be done
+    /// print what would be done; change nothing
     #[argh(switch, short = 'n')]
     dry_run: bool,
 }
