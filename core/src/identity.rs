@@ -1,4 +1,4 @@
-//! Which UUID a VM has, and which serial its disks show (design: contract 1, Identity and Disks).
+//! The UUID of a VM and the serials of its disks (design: contract 1, Identity and Disks).
 
 use crate::config::VmConfig;
 use crate::names::VmId;
@@ -17,7 +17,8 @@ pub fn uuid_of_id(id: &VmId) -> Uuid {
         .unwrap_or_else(|| Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("hps:vm:{id}").as_bytes()))
 }
 
-/// Parses the 36-character form only; the other spellings of a UUID are ordinary text here.
+/// Parses the form of 36 characters only; a `vm_id` in another spelling of a UUID is just a
+/// name.
 #[must_use]
 pub fn hyphenated(text: &str) -> Option<Uuid> {
     (text.len() == 36)
@@ -25,8 +26,8 @@ pub fn hyphenated(text: &str) -> Option<Uuid> {
         .flatten()
 }
 
-/// The disk serial made from what identifies a disk: 20 hex digits of a hash, since
-/// virtio-blk keeps 20 bytes and WWIDs of one storage differ later than that.
+/// The serial of a disk, from its identity: 20 hex digits of a hash, since virtio-blk keeps
+/// 20 bytes and WWIDs of one storage differ later than that.
 #[must_use]
 pub fn serial(identity: &str) -> String {
     let hash = Uuid::new_v5(
@@ -66,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn serials_are_twenty_hex_digits_and_tell_late_differences_apart() {
+    fn serials_of_similar_wwids_differ() {
         let (one, two) = (
             serial("360000000000000000e00000000010001"),
             serial("360000000000000000e00000000010002"),

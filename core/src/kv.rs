@@ -1,6 +1,5 @@
 //! The `key=value` text of VM configs, settings and reports (design: contract 1).
-//! Values are literal: no quoting, no escapes, no expansion. A caller that wants
-//! one of those is looking at the wrong format.
+//! Values are literal: no quoting, no escapes, no expansion.
 
 use std::collections::HashSet;
 
@@ -20,28 +19,57 @@ pub struct Pair<'a> {
     pub value: &'a str,
 }
 
-/// Text that is not KV; each variant names the line.
+/// Text that is not KV.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[expect(missing_docs, reason = "each variant's message says it")]
 pub enum KvError {
+    /// More than is read.
     #[error("{length} bytes are too many: at most {most} are read")]
-    TooLong { length: usize, most: usize },
+    TooLong {
+        /// In bytes.
+        length: usize,
+        /// In bytes.
+        most: usize,
+    },
+    /// A byte that is not UTF-8.
     #[error("line {line}: not UTF-8")]
-    NotUtf8 { line: usize },
+    NotUtf8 {
+        /// From 1.
+        line: usize,
+    },
+    /// A line that is not a pair.
     #[error("line {line}: no '=' in {text:?}")]
-    NoEquals { line: usize, text: String },
+    NoEquals {
+        /// From 1.
+        line: usize,
+        /// Of the line, shortened.
+        text: String,
+    },
+    /// A key with other characters.
     #[error("line {line}: key {key:?} has other characters than a-z 0-9 _")]
-    BadKey { line: usize, key: String },
+    BadKey {
+        /// From 1.
+        line: usize,
+        /// As given, shortened.
+        key: String,
+    },
+    /// A value that could change what a terminal or a log shows.
     #[error("line {line}: control character {character:?} in the value of {key}")]
     Control {
+        /// From 1.
         line: usize,
+        /// As given, shortened.
         key: String,
+        /// The first of them.
         character: char,
     },
+    /// A key that has a value already.
     #[error("line {line}: {key} was given on line {first} already")]
     Repeated {
+        /// From 1.
         line: usize,
+        /// As given, shortened.
         key: String,
+        /// The line that has it.
         first: usize,
     },
 }
@@ -49,7 +77,7 @@ pub enum KvError {
 /// Parses KV bytes into pairs, in their order.
 ///
 /// # Errors
-/// The first line that is no pair, a repeated key, or a text that is too long.
+/// The first line that is not a pair, a repeated key, or a text that is too long.
 pub fn parse(bytes: &[u8]) -> Result<Vec<Pair<'_>>, KvError> {
     let pairs = lines(text(bytes, MAX_BYTES)?)
         .filter(|(_, line)| !is_skipped(line))
@@ -59,7 +87,7 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<Pair<'_>>, KvError> {
     Ok(pairs)
 }
 
-/// Parses blocks of pairs parted by blank lines; keys may repeat across blocks, not within one.
+/// Parses blocks of pairs separated by blank lines; keys may repeat across blocks, not within one.
 ///
 /// # Errors
 /// As [`parse`].
@@ -85,7 +113,7 @@ pub fn line(key: &str, value: &str) -> String {
     format!("{key}={}\n", one_line(value))
 }
 
-/// The text with every control character made a space.
+/// The text with a space for every control character.
 #[must_use]
 pub fn one_line(text: &str) -> String {
     text.chars()
@@ -93,7 +121,7 @@ pub fn one_line(text: &str) -> String {
         .collect()
 }
 
-/// As much of a text as an error shows.
+/// The beginning of a text, for an error.
 #[must_use]
 pub fn shown(text: &str) -> String {
     text.chars().take(80).collect()
@@ -220,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_are_parted_by_blank_lines() {
+    fn blank_lines_separate_blocks() {
         let blocks = parse_blocks(b"\na=1\nb=2\n\n\na=3\n").unwrap();
         assert_eq!(blocks.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
     }

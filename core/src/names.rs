@@ -1,5 +1,5 @@
-//! Names and quantities, each parsed once at the edge into a type of its own.
-//! Whoever holds a `VmId` need not check it again, and cannot mix it up with a `VmName`.
+//! Names and quantities, each parsed once at the edge into a type of its own. A `VmId` need
+//! not be checked again, and cannot be mistaken for a `VmName`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -55,7 +55,7 @@ macro_rules! text_type {
 }
 
 text_type!(
-    /// What the IPS issues to name a VM; folded to lower case, as OpenSVC refuses upper case.
+    /// The IPS's name of a VM; folded to lower case, because OpenSVC refuses upper case.
     VmId, "vm_id", "want 1 to 40 of A-Z a-z 0-9 and '-', not beginning with '-'",
     |text| shaped(text, 40, "-"), str::to_ascii_lowercase
 );
@@ -70,7 +70,7 @@ text_type!(
     |text| shaped(text, 63, ".-"), str::to_owned
 );
 text_type!(
-    /// Absolute path of a disk on the node, in the one spelling that nothing on its way rewrites.
+    /// Absolute path of a disk on the node, in the one spelling that no program rewrites.
     DiskPath, "disk path", "want an absolute path of at most 4096 bytes without '//', '/./', '/../' or a '/' at its end",
     is_plain_path, str::to_owned
 );
@@ -85,7 +85,7 @@ text_type!(
     |text| !text.is_empty() && is_printable(text), str::to_owned
 );
 text_type!(
-    /// A word handed to libvirt or libosinfo as it is: an OS variant or a CPU model.
+    /// A word that libvirt or libosinfo gets unchanged: an OS variant or a CPU model.
     Word, "word", "want 1 to 80 of A-Z a-z 0-9 '.' '_' '+' '-', beginning with a letter or digit",
     |text| shaped(text, 80, "._+-"), str::to_owned
 );
@@ -152,7 +152,7 @@ number_type!(
     Vni, "VNI", "want a whole number from 1 to 16777215", 1..=16_777_215
 );
 number_type!(
-    /// Memory in MiB (what the specification calls MB and hands to virt-install as MiB).
+    /// Memory in MiB (the specification calls it MB, and virt-install reads it as MiB).
     Mebibytes, "memory", "want a whole number of MiB from 1 to 67108864", 1..=67_108_864
 );
 number_type!(
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_vm_id_admits_nothing_a_service_name_or_a_command_could_trip_over() {
+    fn a_vm_id_is_a_plain_word() {
         for bad in ["", "-a", "a b", "a.b", "a_b", "a;b", "é", &"a".repeat(41)] {
             assert!(bad.parse::<VmId>().is_err(), "{bad:?}");
         }
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_shows_what_was_given_and_what_is_wanted() {
+    fn an_error_shows_the_value_and_the_rule() {
         let error = "a b".parse::<VmName>().unwrap_err().to_string();
         assert!(
             error.starts_with("VM name \"a b\": want 1 to 63"),

@@ -3,21 +3,23 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// State of a VM. `Unknown` is doubt, never a synonym of off or gone.
+/// State of a VM: libvirt's words, and two of ours. `Unknown` is doubt, never a synonym of
+/// off or gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(
-    missing_docs,
-    reason = "libvirt's own words, except Absent and Unknown"
-)]
 pub enum VmState {
+    /// Its CPUs run.
     Running,
+    /// In memory; its CPUs do not run.
     Paused,
+    /// Defined, not in memory.
     ShutOff,
+    /// Ended by a failure of the guest; defined, not in memory.
     Crashed,
+    /// Put to sleep by the guest itself.
     PmSuspended,
     /// The node answered, and has no such domain.
     Absent,
-    /// Nobody could say.
+    /// The state could not be determined.
     Unknown,
 }
 
@@ -33,7 +35,7 @@ impl VmState {
         Self::Unknown,
     ];
 
-    /// Whether somebody saw the domain, in whatever state.
+    /// Whether the domain was seen, in whatever state.
     #[must_use]
     pub fn is_there(self) -> bool {
         match self {
@@ -65,7 +67,7 @@ impl fmt::Display for VmState {
     }
 }
 
-/// A word that names no VM state.
+/// A word that is not a VM state.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("VM state {0:?}: want running, paused, shut-off, crashed, pmsuspended, absent or unknown")]
 pub struct NoSuchState(String);

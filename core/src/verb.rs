@@ -1,4 +1,4 @@
-//! The verbs that an operation carries to a node.
+//! The name of a verb: open, because each program has its own table of verbs.
 
 use std::fmt;
 use std::str::FromStr;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use hps_core::names::VmId;
 
-use crate::operation::token;
+use crate::model::token;
 use crate::registry::tokens::Grant;
 use crate::registry::{Registry, RegistryError};
 use crate::settings::{Auth, Network, Settings};

@@ -4,14 +4,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use hps_core::names::{NodeName, VmId};
 use serde::Serialize;
 
-use crate::engine::Node;
-use crate::registry::nodes::NodeRecord;
-use crate::registry::operations::Operation;
-use crate::registry::vms::Vm;
+use crate::model::node::Node;
+use crate::model::node::NodeRecord;
+use crate::model::operation::Operation;
+use crate::model::time::Timestamp;
+use crate::model::vm::Vm;
 use crate::registry::{Registry, RegistryError};
-use crate::time::Timestamp;
 
 /// A VM.
 #[derive(Debug, Serialize)]
@@ -53,9 +54,9 @@ pub struct NetworkJson<'a> {
 #[expect(missing_docs, reason = "the fields are the keys of the JSON")]
 pub struct OperationJson<'a> {
     pub operation: String,
-    pub vm_id: &'a str,
-    pub verb: &'static str,
-    pub node: &'a str,
+    pub vm_id: Option<&'a str>,
+    pub verb: &'a str,
+    pub node: Option<&'a str>,
     pub started_at: Timestamp,
     pub ended_at: Option<Timestamp>,
     pub exit_code: Option<u8>,
@@ -119,7 +120,7 @@ impl<'a> VmJson<'a> {
             vm_id: vm.id.as_str(),
             name: config.name.as_str(),
             uuid: vm.uuid.to_string(),
-            node: vm.owner.as_ref().map(hps_core::names::NodeName::as_str),
+            node: vm.owner.as_ref().map(NodeName::as_str),
             state: vm.shown_state(stale_after).as_str(),
             seen_at: vm.seen_at,
             desired: vm.desired.as_str(),
@@ -156,16 +157,16 @@ impl<'a> OperationJson<'a> {
     pub fn of(operation: &'a Operation) -> Self {
         let ended = operation.ended.as_ref();
         Self {
-            operation: operation.operation.to_string(),
-            vm_id: operation.vm.as_str(),
+            operation: operation.id.to_string(),
+            vm_id: operation.vm.as_ref().map(VmId::as_str),
             verb: operation.verb.as_str(),
-            node: operation.node.as_str(),
+            node: operation.node().map(NodeName::as_str),
             started_at: operation.started_at,
             ended_at: ended.map(|end| end.at),
             exit_code: ended.map(|end| end.exit_code),
             reason: ended.map(|end| end.reason.as_str()),
             steps: operation
-                .steps
+                .log
                 .iter()
                 .map(|step| StepJson {
                     step: &step.step,

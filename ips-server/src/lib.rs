@@ -21,5 +21,4 @@ pub mod registry;
 pub mod server;
 pub mod settings;
 pub mod syslog;
-pub mod time;
 pub mod verbs;

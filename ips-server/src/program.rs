@@ -132,7 +132,7 @@ fn o_vm(words: Vec<&str>) -> ExitCode {
         return version("o_vm");
     }
     let Some(verb) = &args.verb else {
-        return fail("o_vm", "a verb is missing; 'o_vm --help' lists the verbs");
+        return fail("o_vm", "a verb is missing; `o_vm --help` lists the verbs");
     };
     match load("o_vm", args.config.as_deref()) {
         Ok(settings) => verb.run(&Env { settings }),
@@ -174,7 +174,7 @@ fn ips_server(words: Vec<&str>) -> ExitCode {
         Some(Command::Vm(command)) => vm(&args, command),
         None => fail(
             "ips-server",
-            "a command is missing; 'ips-server --help' lists the commands",
+            "a command is missing; `ips-server --help` lists the commands",
         ),
     }
 }
@@ -216,7 +216,7 @@ fn nginx(command: &Nginx) -> ExitCode {
         Ok(configuration) => configuration,
         Err(why) => {
             let why =
-                format!("nginx: cannot read its configuration: {why}; run 'nginx -t' as root");
+                format!("nginx: cannot read its configuration: {why}; run `nginx -t` as root");
             fail("ips-server", &why);
             return ExitCode::from(2);
         }
@@ -251,7 +251,7 @@ fn leave(program: &str, early: &EarlyExit, words: &[&str]) -> ExitCode {
         let verb = verb.map(|verb| format!(" {verb}")).unwrap_or_default();
         return fail(
             program,
-            &format!("{output}\nRun '{program}{verb} --help' for usage."),
+            &format!("{output}\nRun `{program}{verb} --help` for usage."),
         );
     }
     // Verbs below a verb are a short list, and its usage begins otherwise.

@@ -53,7 +53,7 @@ pub(crate) fn report(app: &App, verb: Verb, exit_code: u8, state: VmState, messa
     let report = Report {
         operation,
         vm_id: vm_id.clone(),
-        verb,
+        verb: hps_core::verb::VerbName::of(verb.as_str()),
         node: node.clone(),
         exit_code,
         state,

@@ -59,7 +59,7 @@ pub(crate) fn begin(
     let report = Report {
         operation: id,
         vm_id: vm.parse().unwrap(),
-        verb,
+        verb: hps_core::verb::VerbName::of(verb.as_str()),
         node,
         exit_code: 0,
         state: VmState::Running,

@@ -15,6 +15,7 @@ use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
 use crate::config::{Parsed, VmConfig};
+use crate::duration::TimeSpan;
 use crate::identity;
 use crate::kv::{self, Pair};
 use crate::names::{
@@ -22,7 +23,7 @@ use crate::names::{
 };
 use crate::report::{Inventory, Report};
 use crate::state::VmState;
-use crate::verb::Verb;
+use crate::verb::VerbName;
 use common::said_well;
 
 #[cfg(test)]
@@ -131,8 +132,22 @@ pub fn names(bytes: &[u8]) {
     printed::<Mebibytes>(text, digit);
     printed::<Vcpus>(text, digit);
     printed::<DiskNumber>(text, digit);
-    printed::<Verb>(text, |c| c.is_ascii_lowercase());
+    if let Some(name) = printed::<VerbName>(text, |c| c.is_ascii_lowercase() || c == '-') {
+        assert!(!text.starts_with('-'), "{name} is an option");
+    }
+    times(text);
     printed::<VmState>(text, |c| c.is_ascii_lowercase() || c == '-');
+}
+
+/// A time has one printed form, whatever unit it was given with.
+fn times(text: &str) {
+    match text.parse::<TimeSpan>() {
+        Ok(time) => {
+            assert_eq!(time.to_string().parse(), Ok(time), "{text}");
+            assert!(text.starts_with(|c: char| c.is_ascii_digit()));
+        }
+        Err(error) => said_well(&error),
+    }
 }
 
 /// The value of the text, where it has one.

@@ -13,7 +13,6 @@ use crate::config::{BootDevice, Disk, Firmware, Network, VmConfig};
 use crate::names::{DiskNumber, DiskPath};
 use crate::report::{Definition, DomainReport, Inventory, Report};
 use crate::state::VmState;
-use crate::verb::Verb;
 
 fn parsed<T: FromStr<Err: Debug> + Debug>(pattern: &'static str) -> impl Strategy<Value = T> {
     proptest::string::string_regex(pattern)
@@ -111,7 +110,7 @@ fn message() -> impl Strategy<Value = String> {
 fn report() -> impl Strategy<Value = Report> {
     let vm_id = parsed("[a-z0-9][a-z0-9-]{0,39}");
     let node = parsed("[A-Za-z0-9][A-Za-z0-9.-]{0,62}");
-    let (verb, state) = (select(&Verb::ALL[..]), select(&VmState::ALL[..]));
+    let (verb, state) = (parsed("[a-z][a-z-]{0,22}"), select(&VmState::ALL[..]));
     (uuid(), vm_id, verb, node, any::<u8>(), state, message()).prop_map(
         |(operation, vm_id, verb, node, exit_code, state, message)| Report {
             operation,

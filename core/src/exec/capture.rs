@@ -1,8 +1,8 @@
-//! Reads a child's stdout and stderr, and feeds its stdin, without a thread and
-//! without ever blocking longer than asked: a grandchild may hold the pipes for ever.
+//! Reads a child's stdout and stderr and writes its stdin, without a thread and with a
+//! limit on every wait: a grandchild may hold the pipes for ever.
 
 use std::collections::VecDeque;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 use std::time::{Duration, Instant};
@@ -11,8 +11,8 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-/// How much of the end of stderr is kept at most, in bytes: it is read by people only.
-const LAST_WORDS: usize = 256 * 1024;
+/// How much of the end of stderr is kept at most, in bytes: only people read it.
+const STDERR_END: usize = 256 * 1024;
 
 /// What was captured.
 pub(super) struct Streams {
@@ -47,7 +47,7 @@ impl Capture {
         }
     }
 
-    /// Whether somebody may still write to us.
+    /// Whether more output may come.
     pub(super) fn is_open(&self) -> bool {
         self.stdout.is_some() || self.stderr.is_some()
     }
@@ -99,7 +99,7 @@ impl Capture {
         })?;
         read_into(&mut self.stderr, |bytes| {
             err.extend(bytes);
-            err.drain(..err.len().saturating_sub(keep.min(LAST_WORDS)));
+            err.drain(..err.len().saturating_sub(keep.min(STDERR_END)));
         })?;
         self.feed();
         Ok(())
@@ -110,7 +110,7 @@ impl Capture {
         let Some((pipe, bytes)) = &mut self.stdin else {
             return;
         };
-        let written = super::write_some(pipe, bytes.make_contiguous());
+        let written = write_some(pipe, bytes.make_contiguous());
         let failed = written.is_err();
         bytes.drain(..written.unwrap_or(0));
         if failed || bytes.is_empty() {
@@ -135,4 +135,13 @@ fn read_into<P: Read>(pipe: &mut Option<P>, mut take: impl FnMut(&[u8])) -> std:
 
 fn unblock(pipe: &impl AsFd) -> bool {
     fcntl(pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).is_ok()
+}
+
+/// Writes what fits into the pipe.
+fn write_some(pipe: &mut impl Write, bytes: &[u8]) -> std::io::Result<usize> {
+    match pipe.write(bytes) {
+        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(0),
+        Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Ok(0),
+        other => other,
+    }
 }

@@ -1,5 +1,5 @@
-//! What can go wrong with a child process, each kind told apart, each with program,
-//! argv and the end of stderr.
+//! What can go wrong with a child process. Each kind is a variant of its own, with
+//! program, argv and the end of stderr.
 
 use std::ffi::{OsStr, OsString};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 /// How much of the end of stderr an error shows, in characters.
 const SHOWN: usize = 600;
 
-/// Which child it was, and what it said last.
+/// Which child it was, and the end of its stderr.
 #[derive(Debug, Clone)]
 pub struct Context {
     program: String,
@@ -15,33 +15,67 @@ pub struct Context {
     stderr: String,
 }
 
-/// A child that gave no usable answer.
+/// A child without a usable result. Display never repeats the source.
 #[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "each variant's message says it")]
 pub enum ExecError {
+    /// There is no such program, or it may not be run.
     #[error("{} could not be started", context.program)]
     NotStarted {
+        /// The child.
         context: Context,
+        /// The kernel's reason.
         source: std::io::Error,
     },
-    #[error("{} exited {code}{}", context.program, context.said())]
-    Exited { code: i32, context: Context },
-    #[error("{} was killed by signal {signal}{}", context.program, context.said())]
-    Killed { signal: i32, context: Context },
-    #[error("{} did not answer within {} s{}", context.program, seconds(*deadline), context.said())]
-    TimedOut {
-        deadline: Duration,
+    /// It exited with a code that is an error to the caller.
+    #[error("{} exited {code}{}", context.program, context.stderr_text())]
+    Exited {
+        /// Its exit code.
+        code: i32,
+        /// The child.
         context: Context,
     },
-    #[error("{} was ended because this program was told to end", context.program)]
-    Interrupted { context: Context },
-    #[error("{} goes on; this program was told not to wait for it", context.program)]
-    LeftAlone { context: Context },
-    #[error("{} answered what cannot be understood: {what}{}", context.program, context.said())]
-    Nonsense { what: String, context: Context },
+    /// A signal of others ended it.
+    #[error("{} was killed by signal {signal}{}", context.program, context.stderr_text())]
+    Killed {
+        /// The signal's number.
+        signal: i32,
+        /// The child.
+        context: Context,
+    },
+    /// It was ended at its deadline.
+    #[error("{} did not answer within {} s{}", context.program, seconds(*deadline), context.stderr_text())]
+    TimedOut {
+        /// The time it had.
+        deadline: Duration,
+        /// The child.
+        context: Context,
+    },
+    /// It was ended because this process was interrupted.
+    #[error("{} was terminated: interrupted", context.program)]
+    Interrupted {
+        /// The child.
+        context: Context,
+    },
+    /// This process was interrupted and does not wait for it any longer.
+    #[error("interrupted; {} continues", context.program)]
+    LeftAlone {
+        /// The child.
+        context: Context,
+    },
+    /// It ended, and its output cannot be parsed.
+    #[error("unexpected output from {}: {what}{}", context.program, context.stderr_text())]
+    Nonsense {
+        /// The parser's error.
+        what: String,
+        /// The child.
+        context: Context,
+    },
+    /// The kernel refused to read from it or to wait for it.
     #[error("{} could not be watched", context.program)]
     Lost {
+        /// The child.
         context: Context,
+        /// The kernel's reason.
         source: std::io::Error,
     },
 }
@@ -66,13 +100,13 @@ impl Context {
     }
 
     pub(super) fn set_stderr(&mut self, bytes: &[u8]) {
-        // A child may have said megabytes; only its last words are looked at.
+        // stderr may be megabytes long; only its end is looked at.
         let last = bytes.len().saturating_sub(8 * SHOWN);
         self.stderr = one_line_end(&String::from_utf8_lossy(&bytes[last..]));
     }
 
-    /// `: its last words`, or nothing.
-    fn said(&self) -> String {
+    /// `: ` and the end of its stderr, or nothing.
+    fn stderr_text(&self) -> String {
         if self.stderr.is_empty() {
             String::new()
         } else {
@@ -133,7 +167,7 @@ fn one_line_end(text: &str) -> String {
     joined.chars().skip(skip).collect()
 }
 
-/// As people write them: what is left of a deadline has more digits than anybody wants.
+/// Two decimals: what is left of a deadline has more, and they mean nothing.
 fn seconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 100.0).round() / 100.0
 }

@@ -1,4 +1,4 @@
-//! `exec` against real children: what they may do to us, and what must come of it.
+//! `exec` against real children that misbehave.
 
 use super::*;
 
@@ -24,13 +24,13 @@ fn exit_code_and_both_streams_come_back() {
 }
 
 #[test]
-fn a_missing_program_is_told_apart() {
+fn a_missing_program_is_not_started() {
     let error = Command::new("no-such-program", LONG).run().unwrap_err();
     assert!(matches!(error, ExecError::NotStarted { .. }));
 }
 
 #[test]
-fn death_by_signal_is_told_apart() {
+fn a_child_killed_by_a_signal_is_killed_not_exited() {
     assert!(matches!(
         sh("kill -9 $$").run(),
         Err(ExecError::Killed { signal: 9, .. })
@@ -38,7 +38,7 @@ fn death_by_signal_is_told_apart() {
 }
 
 #[test]
-fn a_child_past_its_deadline_is_ended_with_its_grandchildren() {
+fn the_deadline_ends_child_and_grandchildren() {
     let (result, took) = limited("echo begun >&2; sleep 987654 & sleep 987654", 100);
     let error = result.unwrap_err();
     assert_eq!(error.to_string(), "sh did not answer within 0.1 s: begun");
@@ -60,7 +60,7 @@ fn a_grandchild_that_holds_stdout_does_not_hold_us() {
 }
 
 #[test]
-fn fifty_megabytes_are_read_and_a_bounded_part_is_kept() {
+fn of_fifty_megabytes_a_bounded_part_is_kept() {
     let output = sh("head -c 50000000 /dev/zero; head -c 3000000 /dev/zero >&2")
         .keep(1000)
         .run()
@@ -79,7 +79,7 @@ fn stdin_is_empty_unless_given() {
 }
 
 #[test]
-fn a_child_that_does_not_read_its_stdin_does_no_harm() {
+fn a_child_need_not_read_its_stdin() {
     assert_eq!(
         sh("exit 0").input("x".repeat(300_000)).run().unwrap().code,
         0
@@ -87,7 +87,7 @@ fn a_child_that_does_not_read_its_stdin_does_no_harm() {
 }
 
 #[test]
-fn the_locale_is_c_and_a_variable_that_was_asked_for_arrives() {
+fn the_locale_is_c_and_a_given_variable_arrives() {
     let output = sh("echo $LC_ALL $N_VM_TOKEN")
         .env("N_VM_TOKEN", "given")
         .run()
@@ -103,7 +103,7 @@ fn a_raised_flag_ends_a_reading_child() {
 }
 
 #[test]
-fn a_child_left_alone_goes_on() {
+fn a_child_left_alone_continues() {
     let path = std::env::temp_dir().join(format!("exec-left-{}", std::process::id()));
     let flag = AtomicBool::new(true);
     let script = format!("sleep 0.2; : >{}", path.display());
@@ -111,14 +111,14 @@ fn a_child_left_alone_goes_on() {
     assert!(matches!(result, Err(ExecError::LeftAlone { .. })));
     let until = Instant::now() + LONG;
     while !path.exists() {
-        assert!(Instant::now() < until, "the child did not go on");
+        assert!(Instant::now() < until, "the child did not continue");
         std::thread::sleep(TICK);
     }
     std::fs::remove_file(path).unwrap();
 }
 
 #[test]
-fn an_inherited_lock_outlives_us_in_the_child() {
+fn a_child_holds_an_inherited_lock() {
     let path = std::env::temp_dir().join(format!("exec-inherit-{}", std::process::id()));
     let file = File::create(&path).unwrap();
     let script = format!(
@@ -131,18 +131,15 @@ fn an_inherited_lock_outlives_us_in_the_child() {
 }
 
 #[test]
-fn nonsense_is_told_on_one_short_line() {
+fn unexpected_output_is_one_short_line() {
     let what = format!("no such\n\u{1b}[1m{}", "x".repeat(1_000_000));
     let error = sh("exit 0").run().unwrap().nonsense(what).to_string();
-    let want = format!(
-        "sh answered what cannot be understood: no such  [1m{}",
-        "x".repeat(588)
-    );
+    let want = format!("unexpected output from sh: no such  [1m{}", "x".repeat(588));
     assert_eq!(error, want);
 }
 
 #[test]
-fn argv_is_shown_as_a_shell_takes_it() {
+fn argv_is_quoted_for_a_shell() {
     assert_eq!(
         argv_text(&["a", "b c", "it's", "", "x=1,y"]),
         r"a 'b c' 'it'\''s' '' x=1,y"

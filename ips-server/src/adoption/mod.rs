@@ -11,7 +11,7 @@ use hps_core::kv::one_line;
 use hps_core::names::VmId;
 use hps_core::report::{DomainReport, Inventory};
 
-use crate::registry::vms::Vm;
+use crate::model::vm::Vm;
 
 /// What could be done about a domain of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,13 +7,14 @@ use std::sync::atomic::AtomicBool;
 use hps_core::kv::one_line;
 use hps_core::names::{NodeName, VmId};
 
-use super::error::{Error, usage_error};
+use super::Error;
+use crate::engine::Engine;
 use crate::engine::local::Local;
 use crate::engine::opensvc::{Limits, OpenSvc};
-use crate::engine::{Engine, Node};
+use crate::model::node::Node;
+use crate::model::vm::Vm;
 use crate::om::Om;
 use crate::operation::lock::{Attempt, VmLock, try_lock};
-use crate::registry::vms::Vm;
 use crate::registry::{Author, Registry};
 use crate::settings::{EngineKind, Settings};
 
@@ -39,7 +40,7 @@ impl Env {
     /// No VM has it, or the registry cannot be read.
     pub fn find(&self, text: &str) -> Result<Vm, Error> {
         let found = self.registry()?.find(text)?;
-        found.ok_or_else(|| Error::UnknownVm(one_line(text)))
+        found.ok_or_else(|| Error::NotDefined(one_line(text)))
     }
 
     /// Locks a VM against operations, for as long as the lock lives.
@@ -47,9 +48,11 @@ impl Env {
     /// # Errors
     /// Another process has the lock, or the lock file cannot be used.
     pub fn lock(&self, vm: &VmId) -> Result<VmLock, Error> {
-        match try_lock(&self.settings.lock_dir, vm)? {
+        match try_lock(&self.settings.lock_dir, vm).map_err(Error::Lock)? {
             Attempt::Locked(lock) => Ok(lock),
-            Attempt::Held(_) => Err(Error::Busy(vm.clone())),
+            Attempt::Held(_) => Err(Error::Busy(format!(
+                "another operation on {vm} is in progress; `o_vm operations --vm {vm}` shows it"
+            ))),
         }
     }
 
@@ -70,7 +73,7 @@ impl Env {
     /// The cluster does not answer.
     pub fn nodes(&self) -> Result<Vec<Node>, Error> {
         let stop = AtomicBool::new(false);
-        Ok(self.engine(&stop)?.nodes()?)
+        self.engine(&stop)?.nodes().map_err(Error::Cluster)
     }
 
     fn local<'a>(&'a self, stop: &'a AtomicBool) -> Result<Local<'a>, Error> {
@@ -90,7 +93,7 @@ impl Env {
         OpenSvc {
             om: Om {
                 timeout: settings.om_timeout,
-                stop,
+                interrupt: Some(stop),
             },
             limits: Limits {
                 instance: settings.instance_timeout,
@@ -104,6 +107,7 @@ impl Env {
             bind_address: settings.bind_address,
             stop,
             own: own.map_or_else(OnceLock::new, OnceLock::from),
+            checked: OnceLock::new(),
         }
     }
 
@@ -114,7 +118,7 @@ impl Env {
         let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         let parsed = name.trim().parse();
         parsed.map_err(|error| {
-            usage_error(format!(
+            Error::NoEngine(format!(
                 "the name of this host is not a valid node name ({error}); set node_name"
             ))
         })
@@ -153,7 +157,7 @@ fn source() -> String {
 /// `N_VM_IPS` of engine `local`: the server's own address.
 fn base_url(listen: &str) -> Result<String, Error> {
     if listen.starts_with("unix:") {
-        return Err(usage_error(format!(
+        return Err(Error::NoEngine(format!(
             "engine local needs a TCP address, and listen is {listen}; set it to 127.0.0.1:8068"
         )));
     }

@@ -1,23 +1,26 @@
 //! Engine `local`: the verbs run on this very machine, as children. No cluster is needed.
 //! A child holds the VM's lock, so with the lock in hand nothing of an earlier process runs.
 
+use std::fs::File;
 use std::net::IpAddr;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hps_core::exec::{Command, ExecError};
 use hps_core::identity;
+use hps_core::kv;
 use hps_core::names::NodeName;
 use hps_core::report::{DomainReport, Inventory};
 use serde::Deserialize;
 
 use super::{
-    Carrier, Detail, Earlier, Ended, Engine, Health, Inventoried, Node, Say, Unanswered, Uncleaned,
-    Unprepared,
+    CleanupError, Detail, Engine, InventoryAnswer, NoAnswer, OnStep, PrepareError, RunOutcome,
+    TaskStatus,
 };
-use crate::operation::job::{Job, Past};
-use crate::operation::lock::VmLock;
-use crate::operation::token::Token;
+use crate::error::chain;
+use crate::model::node::{Health, Node};
+use crate::model::task::{Task, TaskRef};
+use crate::model::token::Token;
 
 /// The machine itself as the only node.
 #[derive(Debug)]
@@ -35,7 +38,7 @@ pub struct Local<'a> {
 }
 
 impl Engine for Local<'_> {
-    fn nodes(&self) -> Result<Vec<Node>, Unanswered> {
+    fn nodes(&self) -> Result<Vec<Node>, NoAnswer> {
         Ok(vec![Node {
             name: self.node.clone(),
             health: Health::Healthy,
@@ -53,46 +56,53 @@ impl Engine for Local<'_> {
         None
     }
 
-    fn prepare(&self, _: &Job, _: Say<'_>) -> Result<(), Unprepared> {
+    fn prepare(&self, _: &Task, _: OnStep<'_>) -> Result<(), PrepareError> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(PrepareError::Interrupted);
+        }
         Ok(())
     }
 
-    fn run(&self, job: &Job, lock: &VmLock, _: Say<'_>) -> Ended {
-        let limit = self.verb_timeout + job.options.extra_time() + self.margin;
+    fn run(&self, task: &Task, lock: &File, _: OnStep<'_>) -> RunOutcome {
+        let limit = self.verb_timeout + task.options.extra_time() + self.margin;
         let mut child = Command::new("n_vm", limit)
-            .args([job.verb.as_str()])
-            .args(job.arguments())
+            .args(task.words())
             .env("N_VM_IPS", &self.ips)
-            .inherit(lock.file())
+            .inherit(lock)
             .left_alone_on(self.stop);
-        for (key, value) in job.environment() {
+        for (key, value) in task.environment() {
             child = child.env(key, value);
         }
         match child.run() {
-            Ok(output) => Ended::Exited(output.code, last_line(&output.stderr)),
-            Err(ExecError::LeftAlone { .. }) => Ended::StoppedWaiting,
-            Err(error @ ExecError::NotStarted { .. }) => Ended::NotStarted(chain(&error)),
-            Err(error) => Ended::Unknown(chain(&error)),
+            Ok(output) => RunOutcome::Exited(output.code, reason(&output.stderr, task)),
+            Err(ExecError::LeftAlone { .. }) => RunOutcome::StoppedWaiting,
+            Err(error @ ExecError::NotStarted { .. }) => RunOutcome::NotStarted(chain(&error)),
+            Err(error) => RunOutcome::Unknown(chain(&error)),
         }
     }
 
-    fn earlier(&self, _: &Past) -> Earlier {
-        Earlier::Over
+    /// A child holds the VM's lock: whoever has that lock knows that nothing runs.
+    fn status(&self, _: &TaskRef) -> TaskStatus {
+        TaskStatus::Over
     }
 
-    fn wait(&self, _: &Past, _: Say<'_>) -> Ended {
-        Ended::Unknown("nothing of it runs any more".to_owned())
+    fn wait(&self, _: &TaskRef, _: OnStep<'_>) -> RunOutcome {
+        RunOutcome::Unknown("nothing of it runs any more".to_owned())
     }
 
-    fn clean(&self, _: &Past) -> Result<(), Uncleaned> {
+    fn clean(&self, _: &TaskRef) -> Result<(), CleanupError> {
         Ok(())
     }
 
-    fn carriers(&self) -> Result<Vec<Carrier>, Unanswered> {
+    fn service_of(&self, task: &TaskRef) -> String {
+        format!("{}-{}", task.verb, task.subject)
+    }
+
+    fn task_services(&self) -> Result<Vec<String>, NoAnswer> {
         Ok(Vec::new())
     }
 
-    fn remove_carrier(&self, _: &Carrier) -> Result<(), Uncleaned> {
+    fn remove_task_service(&self, _: &str) -> Result<(), CleanupError> {
         Ok(())
     }
 
@@ -101,22 +111,21 @@ impl Engine for Local<'_> {
         node: &NodeName,
         _: &Token,
         detail: Detail,
-    ) -> Result<Inventoried, Unanswered> {
+    ) -> Result<InventoryAnswer, NoAnswer> {
         if *node != self.node {
-            return Err(Unanswered(format!(
+            return Err(NoAnswer(format!(
                 "engine local knows the node {} only",
                 self.node
             )));
         }
-        let failed = |error: ExecError| Unanswered(chain(&error));
+        let failed = |error: ExecError| NoAnswer(chain(&error));
         if detail == Detail::Definitions {
-            return self.defined().map(Inventoried::Here).map_err(failed);
+            return self.defined().map(InventoryAnswer::Here).map_err(failed);
         }
         let domains = listed(self.verb_timeout, self.stop).map_err(failed)?;
-        Ok(Inventoried::Here(Inventory {
+        Ok(InventoryAnswer::Here(Inventory {
             node: node.clone(),
-            boot_id: boot_id()
-                .ok_or_else(|| Unanswered("this kernel has no boot id".to_owned()))?,
+            boot_id: boot_id().ok_or_else(|| NoAnswer("this kernel has no boot id".to_owned()))?,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             cpus: std::thread::available_parallelism()
                 .map_or(0, |n| u32::try_from(n.get()).unwrap_or(u32::MAX)),
@@ -184,16 +193,26 @@ fn domain(listed: Listed) -> Result<DomainReport, String> {
     })
 }
 
-fn last_line(stderr: &[u8]) -> Option<String> {
+/// The node's own reason: `n_vm` prints it as `n_vm: VERB VM: reason`, and may print
+/// warnings behind it. Where no line has that form, the last line that is no warning.
+fn reason(stderr: &[u8], task: &Task) -> Option<String> {
     let text = String::from_utf8_lossy(stderr);
-    text.lines()
-        .map(str::trim)
-        .rfind(|line| !line.is_empty())
-        .map(hps_core::kv::one_line)
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    crate::error::chain(error)
+    let lines: Vec<_> = text
+        .lines()
+        .map(|line| line.trim().trim_start_matches("n_vm: "))
+        .filter(|line| !line.is_empty())
+        .collect();
+    let marks =
+        [task.vm.as_str(), task.name.as_str()].map(|vm| format!("{} {vm}: ", task.spec.name));
+    let result = lines.iter().rev().find_map(|line| {
+        marks
+            .iter()
+            .find_map(|mark| line.strip_prefix(mark.as_str()))
+    });
+    let is_log = |line: &str| line.starts_with("warning: ") || line.starts_with("debug: ");
+    result
+        .or_else(|| lines.iter().rev().copied().find(|line| !is_log(line)))
+        .map(kv::one_line)
 }
 
 fn boot_id() -> Option<uuid::Uuid> {

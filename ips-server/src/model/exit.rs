@@ -58,6 +58,12 @@ impl Exit {
         }
     }
 
+    /// Whether the verb did what it should, cleaned up or not.
+    #[must_use]
+    pub fn is_success(self) -> bool {
+        matches!(self, Self::Success | Self::CreatedNotCleaned)
+    }
+
     /// The meaning of a number.
     #[must_use]
     pub fn from_code(code: u8) -> Option<Self> {

@@ -26,16 +26,28 @@ const KEEP_BYTES: usize = 12 * 1024 * 1024;
 pub struct Om<'a> {
     /// How long any one call may take, besides the waiting that it was asked to do.
     pub timeout: Duration,
-    /// Raised when the user stops waiting: calls that only read are ended.
-    pub stop: &'a AtomicBool,
+    /// Raised when the user interrupts: ends calls that only read. `None` in phases that
+    /// must come to their end.
+    pub interrupt: Option<&'a AtomicBool>,
 }
 
 impl<'a> Om<'a> {
+    /// The same for a phase that must come to its end: an interrupt does not end its reads.
+    #[must_use]
+    pub fn uninterruptible(self) -> Self {
+        Self {
+            interrupt: None,
+            ..self
+        }
+    }
+
     /// A call that only reads.
     fn read<S: AsRef<str>>(&self, args: &[S]) -> Result<Output, ExecError> {
-        self.command(args, Duration::ZERO)
-            .interrupted_by(self.stop)
-            .run()
+        let command = self.command(args, Duration::ZERO);
+        match self.interrupt {
+            Some(flag) => command.interrupted_by(flag).run(),
+            None => command.run(),
+        }
     }
 
     /// A call that acts; it is never ended for a signal, only past its deadline.

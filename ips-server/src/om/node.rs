@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::{Om, answer};
-use crate::engine::{Health, Node};
+use crate::model::node::{Health, Node};
 
 /// Go's zero time: never frozen.
 const NEVER: &str = "0001-01-01T00:00:00Z";

@@ -49,7 +49,7 @@ impl std::fmt::Display for ServiceName {
 
 /// A service with one task.
 #[derive(Debug)]
-pub struct TaskService<'a> {
+pub struct ServiceConfig<'a> {
     /// Its name.
     pub name: &'a ServiceName,
     /// Its scope.
@@ -64,7 +64,7 @@ pub struct TaskService<'a> {
     pub timeout: Duration,
 }
 
-impl TaskService<'_> {
+impl ServiceConfig<'_> {
     /// The configuration of the service.
     ///
     /// # Errors
@@ -283,8 +283,8 @@ mod tests {
         nodes: &'a [NodeName],
         command: &'a str,
         environment: &'a [(&'a str, String)],
-    ) -> TaskService<'a> {
-        TaskService {
+    ) -> ServiceConfig<'a> {
+        ServiceConfig {
             name,
             nodes,
             task: "create",

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use hps_core::kv;
 use hps_core::names::{NodeName, VmId};
-use hps_core::verb::Verb;
+use hps_core::verb::VerbName;
 use uuid::Uuid;
 
 /// The lock of one VM, held until dropped.
@@ -24,7 +24,7 @@ pub struct Holder {
     /// The operation under way.
     pub operation: Uuid,
     /// Its verb.
-    pub verb: Verb,
+    pub verb: VerbName,
     /// Its node.
     pub node: NodeName,
     /// The process that began it.
@@ -92,7 +92,12 @@ impl VmLock {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn mark(&mut self, operation: Uuid, verb: Verb, node: &NodeName) -> std::io::Result<()> {
+    pub fn mark(
+        &mut self,
+        operation: Uuid,
+        verb: VerbName,
+        node: &NodeName,
+    ) -> std::io::Result<()> {
         let Process {
             pid,
             started,
@@ -193,13 +198,14 @@ mod tests {
             panic!()
         };
         let node = "tch-001".parse().unwrap();
-        lock.mark(Uuid::from_u128(5), Verb::Create, &node).unwrap();
+        lock.mark(Uuid::from_u128(5), VerbName::of("create"), &node)
+            .unwrap();
         let Attempt::Held(Some(holder)) = try_lock(&folder, &vm).unwrap() else {
             panic!()
         };
         assert_eq!(
             (holder.operation, holder.verb),
-            (Uuid::from_u128(5), Verb::Create)
+            (Uuid::from_u128(5), VerbName::of("create"))
         );
         assert!(holder.process.lives());
         drop(lock);

@@ -1,77 +1,90 @@
-//! Operations: a verb for one VM, journaled, one at a time, carried to a node by an
-//! engine, ended with an exit code and a reason (design: contracts 3 and 4).
+//! Operations: a verb as a plan of steps, journaled, one operation at a time per VM, each
+//! step carried to its node by an engine (design: contracts 3 and 4). Nothing here knows a
+//! verb by name: everything reads its row.
 
-pub mod job;
+pub mod error;
+pub mod execute;
+pub mod inventory;
 pub mod lock;
 pub mod observe;
-pub mod options;
-pub mod perform;
+pub mod plan;
 pub mod progress;
 pub mod settle;
 pub mod sweep;
-pub mod token;
+#[cfg(test)]
+mod tests;
 pub mod verdict;
 
 use hps_core::names::{NodeName, VmId};
-use hps_core::verb::Verb;
 use uuid::Uuid;
 
-use crate::model::exit::Exit;
-use crate::registry::journal::Again;
-use crate::registry::operations::Operation;
-use job::Past;
-use options::Options;
+pub use error::Error;
 
-/// What somebody wants done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the fields are the words of the command line")]
-pub struct Request {
+use crate::model::claim::Precondition;
+use crate::model::exit::Exit;
+use crate::model::operation::Operation;
+use crate::model::options::Options;
+use crate::model::step::Step;
+use crate::model::task::TaskRef;
+use crate::model::verb::Spec;
+
+/// What an operator wants done.
+#[derive(Debug, Clone)]
+pub struct CommandRequest {
+    /// The VM.
     pub vm: VmId,
-    pub verb: Verb,
+    /// The verb's row.
+    pub spec: &'static Spec,
+    /// The node.
     pub node: NodeName,
+    /// The verb's options.
     pub options: Options,
-    /// Set where it is to be made again, since its node has lost it.
-    pub again: Option<Again>,
+    /// Set where the VM is to be created again because its node lost it.
+    pub precondition: Option<Precondition>,
 }
 
-/// How it ended: the exit code, one line for people, and the operation if there was one.
+/// How it ended: the exit code, one line for people, and the operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "said above")]
-pub struct Conclusion {
+pub struct CommandResult {
+    /// Exit code of `o_vm`.
     pub code: Exit,
+    /// One line for people.
     pub message: String,
+    /// The operation in the journal, where there is one.
     pub operation: Option<Uuid>,
 }
 
-impl Conclusion {
-    /// An end before any operation was journaled.
-    #[must_use]
-    pub fn refused(code: Exit, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            operation: None,
-        }
-    }
-}
-
-impl Request {
+impl CommandRequest {
     /// Whether an earlier operation is the very same thing.
     #[must_use]
     pub fn is_same(&self, earlier: &Operation) -> bool {
-        self.verb == earlier.verb && self.node == earlier.node && self.options == earlier.options
+        self.spec.name == earlier.verb
+            && Some(&self.node) == earlier.node()
+            && self.options == earlier.options
     }
 }
 
-impl Operation {
-    /// What an engine must know to find it again.
-    #[must_use]
-    pub fn past(&self) -> Past {
-        Past {
-            operation: self.operation,
-            vm: self.vm.clone(),
-            verb: self.verb,
-            node: self.node.clone(),
+impl From<Error> for CommandResult {
+    fn from(error: Error) -> Self {
+        Self {
+            code: error.exit(),
+            message: crate::error::chain(&error),
+            operation: error.operation(),
         }
+    }
+}
+
+/// What an engine needs to find the task of a step again.
+#[must_use]
+pub fn task_ref(operation: &Operation, step: &Step) -> TaskRef {
+    let plan = &step.plan;
+    TaskRef {
+        session: plan.session,
+        subject: operation
+            .vm
+            .as_ref()
+            .map_or_else(|| plan.node.to_string(), ToString::to_string),
+        verb: plan.verb,
+        node: plan.node.clone(),
     }
 }

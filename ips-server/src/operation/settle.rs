@@ -1,281 +1,268 @@
-//! Ends operations: the one at hand, and those whose process died. Believes only
-//! evidence: a recorded exit code, a node's report, or a look at the node once nothing
-//! of the operation runs.
+//! Ends steps and operations: the one at hand, and those whose process died. Only evidence
+//! counts: a recorded exit code, a node's report, or an observation of the node once nothing
+//! of the step runs.
 
-use hps_core::names::{NodeName, VmId};
-use hps_core::report::Inventory;
-use hps_core::state::VmState;
-use hps_core::verb::Verb;
 use uuid::Uuid;
 
-use super::token::Token;
-use super::verdict::Facts;
-use super::{Conclusion, Request, observe};
-use crate::engine::{Detail, Earlier, Ended, Engine, Inventoried, Node};
+use super::error::Error;
+use super::inventory::{reason, see};
+use super::verdict::{Facts, Verdict};
+use super::{CommandRequest, CommandResult, observe, plan, task_ref};
+use crate::engine::{Engine, RunOutcome, TaskStatus};
 use crate::error::chain;
 use crate::model::exit::Exit;
+use crate::model::operation::{Completion, FollowUp, Operation};
+use crate::model::step::{Recovery, Step};
+use crate::model::verb::{Catalog, ClaimEffect, Spec};
 use crate::registry::Registry;
-use crate::registry::journal::Ending;
-use crate::registry::operations::Operation;
+use hps_core::state::VmState;
 
 /// What an earlier process left of a VM's operations.
 #[derive(Debug)]
-pub enum Left {
+pub enum Leftover {
     /// Nothing.
     Nothing,
-    /// The very same operation, not started yet: to be continued.
+    /// The very same operation; its current step is not started: to be continued.
     Same(Operation),
     /// It has ended, and is recorded now.
-    Ended(Conclusion),
-    /// The very same operation, and its verb still runs.
+    Ended(CommandResult),
+    /// The very same operation, and its task still runs.
     Runs(Operation),
-    /// The very same destroy, and the VM is gone: there is nothing to do again.
-    Gone(Conclusion),
+    /// The very same verb that ends the claim, and the VM is gone: there is nothing to do.
+    Gone(CommandResult),
 }
 
-/// How an open operation stands, and what was done about it.
+/// The state of an open operation, and what was done about it.
 #[derive(Debug)]
-pub enum Settled {
+pub enum Settlement {
     /// It ended, and that is recorded.
-    Ended(Conclusion),
-    /// Its result was lost; what the node has decided it, and that is recorded.
-    Looked(Conclusion),
-    /// Its verb still runs.
+    Ended(CommandResult),
+    /// Its result was lost; the observation of its node decided, and that is recorded.
+    Observed(CommandResult),
+    /// Its current step ended; the next one is to be started.
+    Continues,
+    /// Its task still runs.
     Runs,
-    /// Nobody can say.
+    /// Its state cannot be determined.
     Doubt(String),
+}
+
+/// What the end of a step means for its operation.
+#[derive(Debug)]
+pub enum StepResult {
+    /// The operation goes on with the next step.
+    Continues,
+    /// The operation has ended.
+    Ended(CommandResult),
+    /// The step is in doubt: it and the operation stay open.
+    Open(CommandResult),
 }
 
 /// Settles what an earlier process left open, so far as that can be decided.
 ///
 /// # Errors
-/// The request is refused: something else runs, or nobody can say whether it does.
+/// The request is refused: something else runs, or its state cannot be determined.
 pub fn leftovers(
     registry: &mut Registry,
     engine: &dyn Engine,
-    request: &Request,
-) -> Result<Left, Conclusion> {
-    let failed = |error| Conclusion::refused(Exit::Parameters, chain(&error));
-    let Some(open) = registry.open_operation(&request.vm).map_err(failed)? else {
-        return Ok(Left::Nothing);
+    catalog: Catalog,
+    request: &CommandRequest,
+) -> Result<Leftover, Error> {
+    let Some(open) = registry.open_operation(&request.vm)? else {
+        return Ok(Leftover::Nothing);
     };
     let same = request.is_same(&open);
     if same && !open.was_started() {
-        return Ok(Left::Same(open));
+        return Ok(Leftover::Same(open));
     }
-    let named = format!(
-        "operation {} ({} on {})",
-        open.operation, open.verb, open.node
-    );
-    match settle(registry, engine, &open) {
-        Settled::Ended(conclusion) | Settled::Looked(conclusion)
-            if same && request.verb == Verb::Destroy =>
-        {
-            let vm = registry.vm(&request.vm).map_err(failed)?;
-            let gone = vm.is_some_and(|vm| vm.owner.is_none());
+    let named = format!("operation {} ({})", open.id, open.describe());
+    match settle(registry, engine, catalog, &open)? {
+        Settlement::Ended(result) | Settlement::Observed(result) => {
+            let is_end = same && request.spec.claim == ClaimEffect::Ends;
+            let gone = is_end
+                && registry
+                    .vm(&request.vm)?
+                    .is_some_and(|vm| vm.owner.is_none());
             Ok(if gone {
-                Left::Gone(conclusion)
+                Leftover::Gone(result)
             } else {
-                Left::Ended(conclusion)
+                Leftover::Ended(result)
             })
         }
-        Settled::Ended(conclusion) | Settled::Looked(conclusion) => Ok(Left::Ended(conclusion)),
-        Settled::Runs if same => Ok(Left::Runs(open)),
-        Settled::Runs => Err(Conclusion::refused(
-            Exit::Refused,
-            format!("{named} still runs"),
-        )),
-        Settled::Doubt(why) => Err(Conclusion::refused(
-            Exit::Refused,
-            format!("{named} is open, and nobody can say how it stands: {why}"),
-        )),
+        Settlement::Continues if same => {
+            let open = registry.operation(open.id)?;
+            Ok(open.map_or(Leftover::Nothing, Leftover::Same))
+        }
+        Settlement::Continues => Err(Error::Busy(format!(
+            "{named} has steps left; the same command again, or `o_vm sweep`, goes on with it"
+        ))),
+        Settlement::Runs if same => Ok(Leftover::Runs(open)),
+        Settlement::Runs => Err(Error::Busy(format!("{named} still runs"))),
+        Settlement::Doubt(why) => Err(Error::Busy(format!(
+            "{named} is open; its state cannot be determined: {why}"
+        ))),
     }
 }
 
-/// Ends an open operation whose process is gone, if that can be decided. The caller
-/// holds the VM's lock.
-pub fn settle(registry: &mut Registry, engine: &dyn Engine, open: &Operation) -> Settled {
-    let ended = match engine.earlier(&open.past()) {
-        Earlier::Running => return Settled::Runs,
-        Earlier::Unknown(why) => return Settled::Doubt(why),
-        Earlier::Exited(code) => Ended::Exited(code, None),
-        Earlier::Over => Ended::Unknown("its process ended without a result".to_owned()),
+/// Settles the current step of an open operation whose process is gone, if that can be
+/// decided. The caller holds the VM's lock.
+///
+/// # Errors
+/// The registry cannot be written, or the journal holds an unknown verb.
+pub fn settle(
+    registry: &mut Registry,
+    engine: &dyn Engine,
+    catalog: Catalog,
+    open: &Operation,
+) -> Result<Settlement, Error> {
+    let Some(step) = open.current() else {
+        return Ok(Settlement::Doubt("its plan has no open step".to_owned()));
     };
-    let verdict = facts(open, &ended).verdict();
-    if verdict.code == Exit::Unknown {
-        return settle_by_look(registry, engine, open);
+    let is_later = step.position > 1 && step.started_at.is_none();
+    if is_later {
+        return Ok(Settlement::Continues);
     }
-    let ending = Ending {
-        exit_code: verdict.code.code(),
-        reason: verdict.reason,
-        ends_claim: verdict.ends_claim,
-        state: verdict.state,
-        desired: verdict.desired,
+    let spec = row(catalog, open, step)?;
+    let outcome = match engine.status(&task_ref(open, step)) {
+        TaskStatus::Running => return Ok(Settlement::Runs),
+        TaskStatus::Unknown(why) => return Ok(Settlement::Doubt(why)),
+        TaskStatus::Exited(code) => RunOutcome::Exited(code, None),
+        TaskStatus::Over => RunOutcome::Unknown("its process ended without a result".to_owned()),
     };
-    Settled::Ended(close(registry, engine, open, ending))
-}
-
-/// Nothing of it runs, and its result is lost or was doubt: the node's domains decide.
-fn settle_by_look(registry: &mut Registry, engine: &dyn Engine, open: &Operation) -> Settled {
-    match see(registry, engine, &open.vm, &open.node) {
-        Ok(VmState::Unknown) => Settled::Doubt(format!(
-            "{} cannot tell its state, or something still works on it there",
-            open.node
-        )),
-        Ok(seen) => Settled::Looked(close(
-            registry,
-            engine,
-            open,
-            observe::ending(open.verb, seen),
-        )),
-        Err(why) => Settled::Doubt(why),
+    let verdict = facts(open, step, spec, &outcome).verdict();
+    if verdict.code != Exit::Unknown {
+        return Ok(
+            match close(registry, engine, open, step, completion(verdict))? {
+                StepResult::Continues => Settlement::Continues,
+                StepResult::Ended(result) | StepResult::Open(result) => Settlement::Ended(result),
+            },
+        );
+    }
+    match step.plan.recovery {
+        Recovery::Observe => settle_by_observation(registry, engine, open, step, spec),
+        Recovery::Repeat => repeat(registry, engine, open, step),
     }
 }
 
-/// The state of the VM's domain on the node, by that node's own answer.
-///
-/// # Errors
-/// Why nobody could say.
-pub fn see(
+/// Nothing of the step runs, and its result is lost: it is safe to run again.
+fn repeat(
     registry: &mut Registry,
     engine: &dyn Engine,
-    vm: &VmId,
-    node: &NodeName,
-) -> Result<VmState, String> {
-    let known = registry.vm(vm).map_err(|error| chain(&error))?;
-    let uuid = known
-        .map(|vm| vm.uuid)
-        .ok_or_else(|| format!("{vm} is not defined any more"))?;
-    let inventory = take(registry, engine, node, Detail::States)?;
-    let found = (inventory.domains.iter()).find(|domain| domain.uuid == uuid);
-    Ok(found.map_or(VmState::Absent, |domain| domain.state))
-}
-
-/// Asks a node for its domains and records them.
-///
-/// # Errors
-/// Why nobody could say, or why it could not be recorded.
-pub fn take_inventory(
-    registry: &mut Registry,
-    engine: &dyn Engine,
-    node: &NodeName,
-) -> Result<(), String> {
-    take(registry, engine, node, Detail::States).map(drop)
-}
-
-/// Asks a node for its domains and what they are made of; records only the former.
-///
-/// # Errors
-/// As [`take_inventory`].
-pub fn take_definitions(
-    registry: &mut Registry,
-    engine: &dyn Engine,
-    node: &NodeName,
-) -> Result<Inventory, String> {
-    let inventory = take(registry, engine, node, Detail::Definitions)?;
-    let domains = &inventory.domains;
-    let is_told = domains.iter().any(|domain| domain.definition.is_some());
-    if is_told || !domains.iter().any(|domain| domain.state.is_there()) {
-        return Ok(inventory);
+    open: &Operation,
+    step: &Step,
+) -> Result<Settlement, Error> {
+    if let Err(left) = engine.clean(&task_ref(open, step)) {
+        return Ok(Settlement::Doubt(chain(&left)));
     }
-    Err(format!(
-        "{node} did not say what its domains are made of: is its n_vm older than this?"
-    ))
+    registry.repeat_step(open.id, step.plan.session, Uuid::new_v4())?;
+    Ok(Settlement::Continues)
 }
 
-fn take(
+/// Nothing of the step runs, and its result is lost: the node's domains decide.
+fn settle_by_observation(
     registry: &mut Registry,
     engine: &dyn Engine,
-    node: &NodeName,
-    detail: Detail,
-) -> Result<Inventory, String> {
-    let (token, said) = (Token::new(), |error| chain(&error));
-    let asked = registry.grant_inventory(node, token.hash()).map_err(said)?;
-    let answered = match engine.inventory(node, &token, detail) {
-        Ok(Inventoried::Here(inventory)) => registry
-            .record_inventory(&inventory, asked)
-            .map(|()| Some(inventory))
-            .map_err(said),
-        Ok(Inventoried::Reported) => registry.kept_inventory(token.hash()).map_err(said),
-        Err(error) => Err(chain(&error)),
+    open: &Operation,
+    step: &Step,
+    spec: &'static Spec,
+) -> Result<Settlement, Error> {
+    let vm = match &open.vm {
+        Some(vm) => registry.vm(vm)?,
+        None => None,
     };
-    let revoked = registry.revoke(token.hash()).map_err(said);
-    let inventory = answered.and_then(|inventory| revoked.map(|()| inventory))?;
-    inventory.ok_or_else(|| format!("what {node} reported did not arrive"))
+    let Some(vm) = vm else {
+        return Ok(Settlement::Doubt(
+            "its VM is not defined any more".to_owned(),
+        ));
+    };
+    match see(registry, engine, &vm, &step.plan.node) {
+        Ok(VmState::Unknown) => Ok(Settlement::Doubt(format!(
+            "{} cannot determine the state of the domain, or something still works on it there",
+            step.plan.node
+        ))),
+        Ok(seen) => {
+            let completion = observe::completion(spec, seen);
+            Ok(match close(registry, engine, open, step, completion)? {
+                StepResult::Continues => Settlement::Continues,
+                StepResult::Ended(result) | StepResult::Open(result) => {
+                    Settlement::Observed(result)
+                }
+            })
+        }
+        Err(error) => Ok(Settlement::Doubt(reason(&error))),
+    }
 }
 
-/// The nodes that may have VMs: hosts, and whoever owns one.
+/// Ends a step by how the wait for its task ended; in doubt it stays open.
 ///
 /// # Errors
-/// Why nobody could say.
-pub fn hosts(registry: &Registry, engine: &dyn Engine) -> Result<Vec<Node>, String> {
-    let owners = registry.owners().map_err(|error| chain(&error))?;
-    let mut nodes = engine.nodes().map_err(|error| chain(&error))?;
-    nodes.retain(|node| owners.contains(&node.name) || engine.is_host(&node.name));
-    Ok(nodes)
-}
-
-/// Ends an operation by how the wait for it ended; where that is doubt, it stays open.
+/// The registry cannot be read or written: the step stays open.
 pub fn conclude(
     registry: &mut Registry,
     engine: &dyn Engine,
+    catalog: Catalog,
     operation: Uuid,
-    ended: &Ended,
-) -> Conclusion {
-    let found = match registry.operation(operation) {
-        Ok(Some(found)) => found,
-        Ok(None) => return unrecorded(operation, "it is not in the journal any more"),
-        Err(error) => return unrecorded(operation, &chain(&error)),
-    };
-    let verdict = facts(&found, ended).verdict();
+    session: Uuid,
+    outcome: &RunOutcome,
+) -> Result<StepResult, Error> {
+    // Read again: the node may have reported meanwhile.
+    let found = registry
+        .operation(operation)
+        .map_err(|error| unrecorded(operation, &chain(&error)))?;
+    let found = found.ok_or_else(|| unrecorded(operation, "it is not in the journal any more"))?;
+    let step = found
+        .step(session)
+        .ok_or_else(|| unrecorded(operation, "the step is not in its plan any more"))?;
+    let spec = row(catalog, &found, step)?;
+    let verdict = facts(&found, step, spec, outcome).verdict();
     if matches!(verdict.code, Exit::Unknown | Exit::StoppedWaiting) {
-        // The operation is open already; the step is for whoever asks why.
-        let _ = registry.step(operation, "open", &verdict.reason);
-        let message = format!(
-            "{}; operation {operation} stays open, `o_vm operations --follow {operation}` follows it",
-            verdict.reason
-        );
-        return Conclusion {
+        // The operation is open already; the entry explains why.
+        let _ = registry.log(operation, "open", &verdict.reason);
+        return Ok(StepResult::Open(CommandResult {
             code: verdict.code,
-            message,
+            message: format!(
+                "{}; operation {operation} stays open, `o_vm operations --follow {operation}` follows it",
+                verdict.reason
+            ),
             operation: Some(operation),
-        };
+        }));
     }
-    let ending = Ending {
-        exit_code: verdict.code.code(),
-        reason: verdict.reason,
-        ends_claim: verdict.ends_claim,
-        state: verdict.state,
-        desired: verdict.desired,
-    };
-    close(registry, engine, &found, ending)
+    close(registry, engine, &found, step, completion(verdict))
 }
 
-/// Cleans up and records the end.
+/// Cleans up and records the end of a step, with what follows from it.
+///
+/// # Errors
+/// The registry cannot be written: the step stays open.
 pub fn close(
     registry: &mut Registry,
     engine: &dyn Engine,
     operation: &Operation,
-    mut ending: Ending,
-) -> Conclusion {
-    if let Err(left) = engine.clean(&operation.past()) {
-        ending.exit_code = uncleaned(ending.exit_code);
-        ending.reason = format!("{}; and {}", ending.reason, chain(&left));
+    step: &Step,
+    mut completion: Completion,
+) -> Result<StepResult, Error> {
+    if let Err(left) = engine.clean(&task_ref(operation, step)) {
+        completion.exit_code = uncleaned(completion.exit_code);
+        completion.reason = format!("{}; and {}", completion.reason, chain(&left));
     }
-    if let Err(error) = registry.finish(operation.operation, &ending) {
-        return unrecorded(
-            operation.operation,
-            &format!("{}, but: {}", ending.reason, chain(&error)),
-        );
-    }
-    Conclusion {
-        code: Exit::from_code(ending.exit_code).unwrap_or(Exit::Unknown),
-        message: ending.reason,
-        operation: Some(operation.operation),
-    }
+    let follow_up = plan::follow_up(operation, step, &completion);
+    registry
+        .finish_step(step.plan.session, &completion, &follow_up)
+        .map_err(|error| {
+            let why = format!("{}, but: {}", completion.reason, chain(&error));
+            unrecorded(operation.id, &why)
+        })?;
+    Ok(match follow_up {
+        FollowUp::Continue | FollowUp::Undo(_) => StepResult::Continues,
+        FollowUp::End(code, message) => StepResult::Ended(CommandResult {
+            code: Exit::from_code(code).unwrap_or(Exit::Unknown),
+            message,
+            operation: Some(operation.id),
+        }),
+    })
 }
 
-/// The exit code that also says that the clean-up failed.
+/// The exit code that also states that the clean-up failed.
 fn uncleaned(code: u8) -> u8 {
     match Exit::from_code(code) {
         Some(Exit::Success) => Exit::CreatedNotCleaned.code(),
@@ -286,20 +273,42 @@ fn uncleaned(code: u8) -> u8 {
     }
 }
 
-fn unrecorded(operation: Uuid, why: &str) -> Conclusion {
-    Conclusion {
-        code: Exit::Unknown,
-        message: format!("the end of operation {operation} could not be recorded: {why}"),
-        operation: Some(operation),
+fn unrecorded(operation: Uuid, why: &str) -> Error {
+    Error::Unrecorded {
+        operation,
+        why: why.to_owned(),
     }
 }
 
-fn facts<'a>(operation: &'a Operation, ended: &'a Ended) -> Facts<'a> {
+fn row(catalog: Catalog, operation: &Operation, step: &Step) -> Result<&'static Spec, Error> {
+    let verb = step.plan.verb;
+    catalog.find(verb).ok_or(Error::UnknownVerb {
+        operation: operation.id,
+        verb,
+    })
+}
+
+fn completion(verdict: Verdict) -> Completion {
+    Completion {
+        exit_code: verdict.code.code(),
+        reason: verdict.reason,
+        ends_claim: verdict.ends_claim,
+        state: verdict.state,
+        desired: verdict.desired,
+    }
+}
+
+fn facts<'a>(
+    operation: &Operation,
+    step: &'a Step,
+    spec: &'static Spec,
+    outcome: &'a RunOutcome,
+) -> Facts<'a> {
     Facts {
-        verb: operation.verb,
-        options: &operation.options,
-        ended,
-        reported: operation.reported.as_ref(),
+        spec,
+        options: &step.plan.options,
+        outcome,
+        reported: step.reported.as_ref(),
         fresh_claim: operation.has_fresh_claim(),
     }
 }

@@ -1,34 +1,29 @@
-//! Recovery: every open operation whose process is gone is ended where that can be
-//! decided, what carried verbs is removed, the inventory is refreshed, conflicts are
-//! told. Nothing is started here but what the settings ask for.
+//! Recovery: every open operation whose process is gone is settled where that can be
+//! decided, leftover task services are removed, the inventory is refreshed, conflicts are
+//! reported. Plans that were begun go on; nothing else is started here.
 
-use std::path::Path;
+use hps_core::names::NodeName;
 
-use hps_core::names::{NodeName, VmId};
-use hps_core::verb::Verb;
-
-use super::Conclusion;
-use super::lock::{Attempt, try_lock};
-use super::settle::{self, Settled};
-use crate::engine::Engine;
+use super::execute::Executor;
+use super::inventory::{self, reason};
+use super::lock::{Attempt, VmLock, try_lock};
+use super::settle::{self, Settlement};
+use super::{CommandResult, Error, task_ref};
 use crate::error::chain;
 use crate::model::exit::Exit;
-use crate::registry::operations::Operation;
-use crate::registry::{Registry, RegistryError};
+use crate::model::operation::Operation;
+use crate::model::verb::{ClaimEffect, Spec};
+use crate::model::vm::Vm;
 
 /// What a sweep works with.
-pub struct Sweep<'a> {
-    /// The registry.
-    pub registry: &'a mut Registry,
-    /// What carries verbs to nodes.
-    pub engine: &'a dyn Engine,
-    /// Where VM locks are.
-    pub lock_dir: &'a Path,
-    /// Only say what would be done.
+pub struct Sweep<'a, 'b> {
+    /// Registry, engine, locks.
+    pub executor: &'b mut Executor<'a>,
+    /// Only report what would be done.
     pub dry_run: bool,
-    /// VMs that a create brought to life whose end is not known: it may have died before it
-    /// came to define the domain, and the same create again finishes that.
-    pub unfinished: Vec<(VmId, NodeName)>,
+    /// VMs whose domain is there although the end of the verb that makes it is not known: it
+    /// may have died before it defined the domain, and the same verb again finishes that.
+    pub unfinished: Vec<(Vm, NodeName, &'static Spec)>,
 }
 
 /// One thing a sweep found, and what it did about it.
@@ -38,8 +33,8 @@ pub struct Finding {
     pub subject: String,
     /// What became of it.
     pub outcome: String,
-    /// Whether somebody must look after it.
-    pub needs_care: bool,
+    /// Whether a person must look after it.
+    pub needs_attention: bool,
 }
 
 impl Finding {
@@ -47,110 +42,160 @@ impl Finding {
         Self {
             subject: subject.into(),
             outcome: outcome.into(),
-            needs_care: false,
+            needs_attention: false,
         }
     }
 
-    fn care(subject: impl Into<String>, outcome: impl Into<String>) -> Self {
+    fn attention(subject: impl Into<String>, outcome: impl Into<String>) -> Self {
         Self {
             subject: subject.into(),
             outcome: outcome.into(),
-            needs_care: true,
+            needs_attention: true,
         }
     }
 }
 
-impl Sweep<'_> {
+impl Sweep<'_, '_> {
     /// Sweeps once.
     ///
     /// # Errors
     /// The registry cannot be read or written.
-    pub fn run(&mut self) -> Result<Vec<Finding>, RegistryError> {
+    pub fn run(&mut self) -> Result<Vec<Finding>, Error> {
         let mut findings = Vec::new();
-        for open in self.registry.open_operations()? {
+        for open in self.executor.registry.open_operations()? {
             findings.push(self.operation(&open));
         }
-        findings.extend(self.carriers()?);
+        findings.extend(self.task_services()?);
         findings.extend(self.inventories()?);
         findings.extend(self.conflicts()?);
         Ok(findings)
     }
 
     fn operation(&mut self, open: &Operation) -> Finding {
-        let subject = format!(
-            "operation {} ({} {} on {})",
-            open.operation, open.verb, open.vm, open.node
-        );
-        let _lock = match try_lock(self.lock_dir, &open.vm) {
-            Ok(Attempt::Locked(lock)) => lock,
-            Ok(Attempt::Held(_)) => return Finding::done(subject, "under way"),
-            Err(error) => return Finding::care(subject, chain(&error)),
+        let about = open
+            .vm
+            .as_ref()
+            .map_or_else(String::new, |vm| format!(" {vm}"));
+        let on = open
+            .node()
+            .map_or_else(String::new, |node| format!(" on {node}"));
+        let subject = format!("operation {} ({}{about}{on})", open.id, open.verb);
+        let mut lock = match open
+            .vm
+            .as_ref()
+            .map(|vm| try_lock(self.executor.lock_dir, vm))
+        {
+            Some(Ok(Attempt::Locked(lock))) => lock,
+            Some(Ok(Attempt::Held(_))) => return Finding::done(subject, "under way"),
+            Some(Err(error)) => return Finding::attention(subject, chain(&error)),
+            None => return Finding::attention(subject, "it has no VM: end it by its own verb"),
         };
         // It may have ended between the listing and the lock.
-        match self.registry.operation(open.operation) {
-            Ok(Some(operation)) if operation.ended.is_none() => self.settle(subject, &operation),
-            Ok(_) => Finding::done(subject, "ended meanwhile"),
-            Err(error) => Finding::care(subject, chain(&error)),
-        }
-    }
-
-    fn settle(&mut self, subject: String, open: &Operation) -> Finding {
-        if self.dry_run {
-            return Finding::done(subject, format!("{:?}", self.engine.earlier(&open.past())));
-        }
-        match settle::settle(self.registry, self.engine, open) {
-            Settled::Ended(conclusion) => ended(subject, &conclusion),
-            Settled::Looked(conclusion) => {
-                if open.verb == Verb::Create && conclusion.code == Exit::Success {
-                    self.unfinished.push((open.vm.clone(), open.node.clone()));
-                }
-                ended(subject, &conclusion)
+        match self.executor.registry.operation(open.id) {
+            Ok(Some(operation)) if operation.ended.is_none() => {
+                let settled = self.settle(subject.clone(), operation, &mut lock);
+                settled.unwrap_or_else(|error| Finding::attention(subject, chain(&error)))
             }
-            Settled::Runs => Finding::done(subject, "its verb still runs"),
-            Settled::Doubt(why) => Finding::care(subject, format!("left open: {why}")),
+            Ok(_) => Finding::done(subject, "ended meanwhile"),
+            Err(error) => Finding::attention(subject, chain(&error)),
         }
     }
 
-    /// Removes what no open operation accounts for.
-    fn carriers(&mut self) -> Result<Vec<Finding>, RegistryError> {
-        let carriers = match self.engine.carriers() {
-            Ok(carriers) => carriers,
-            Err(error) => return Ok(vec![Finding::care("task services", chain(&error))]),
+    fn settle(
+        &mut self,
+        subject: String,
+        open: Operation,
+        lock: &mut VmLock,
+    ) -> Result<Finding, Error> {
+        let (catalog, engine) = (self.executor.catalog, self.executor.engine);
+        if self.dry_run {
+            let status = open
+                .current()
+                .map(|step| engine.status(&task_ref(&open, step)).to_string());
+            return Ok(Finding::done(subject, status.unwrap_or_default()));
+        }
+        let settlement = settle::settle(&mut self.executor.registry, engine, catalog, &open)?;
+        Ok(match settlement {
+            Settlement::Ended(result) => ended(subject, &result),
+            Settlement::Observed(result) => {
+                self.note_unfinished(&open, &result)?;
+                ended(subject, &result)
+            }
+            Settlement::Continues => {
+                let result = self.go_on(&open, lock)?;
+                ended(subject, &result)
+            }
+            Settlement::Runs => Finding::done(subject, "its task still runs"),
+            Settlement::Doubt(why) => Finding::attention(subject, format!("left open: {why}")),
+        })
+    }
+
+    fn note_unfinished(&mut self, open: &Operation, result: &CommandResult) -> Result<(), Error> {
+        let spec = self.executor.catalog.find(open.verb);
+        let takes = spec.filter(|spec| spec.claim == ClaimEffect::Takes);
+        if let (Some(spec), Exit::Success, Some(id), Some(node)) =
+            (takes, result.code, &open.vm, open.node())
+            && let Some(vm) = self.executor.registry.vm(id)?
+        {
+            self.unfinished.push((vm, node.clone(), spec));
+        }
+        Ok(())
+    }
+
+    /// Executes the steps that a dead process left.
+    fn go_on(&mut self, open: &Operation, lock: &mut VmLock) -> Result<CommandResult, Error> {
+        let operation = self.executor.registry.operation(open.id)?;
+        let vm = match &open.vm {
+            Some(vm) => self.executor.registry.vm(vm)?,
+            None => None,
         };
-        let open = self.registry.open_operations()?;
-        let in_use = |name: &str| {
-            open.iter()
-                .any(|operation| crate::engine::opensvc::service_of(&operation.past()) == name)
+        match (operation, vm) {
+            (Some(operation), Some(vm)) => self.executor.go_on(operation, &vm, lock),
+            (None, _) | (_, None) => Err(Error::NotJournaled(open.id)),
+        }
+    }
+
+    /// Removes the task services that no open operation accounts for.
+    fn task_services(&mut self) -> Result<Vec<Finding>, Error> {
+        let engine = self.executor.engine;
+        let services = match engine.task_services() {
+            Ok(services) => services,
+            Err(error) => return Ok(vec![Finding::attention("services", error.0)]),
         };
-        let orphans = carriers
-            .into_iter()
-            .filter(|carrier| !in_use(&carrier.name));
+        let open = self.executor.registry.open_operations()?;
+        let in_use: Vec<_> = open
+            .iter()
+            .flat_map(|operation| operation.plan.iter().map(move |step| (operation, step)))
+            .map(|(operation, step)| engine.service_of(&task_ref(operation, step)))
+            .collect();
+        let orphans = services.into_iter().filter(|name| !in_use.contains(name));
         Ok(orphans
-            .map(|carrier| {
-                let subject = format!("service {}", carrier.name);
+            .map(|name| {
+                let subject = format!("service {name}");
                 if self.dry_run {
                     return Finding::done(subject, "would be removed");
                 }
-                match self.engine.remove_carrier(&carrier) {
+                match engine.remove_task_service(&name) {
                     Ok(()) => Finding::done(subject, "removed"),
-                    Err(left) => Finding::care(subject, chain(&left)),
+                    Err(left) => Finding::attention(subject, chain(&left)),
                 }
             })
             .collect())
     }
 
-    /// Asks every node that answers; the VMs of the others stay as they were seen last.
-    fn inventories(&mut self) -> Result<Vec<Finding>, RegistryError> {
-        let nodes = match settle::hosts(self.registry, self.engine) {
+    /// Asks every node that answers; the VMs of the others stay as they were last seen.
+    fn inventories(&mut self) -> Result<Vec<Finding>, Error> {
+        let nodes = match inventory::hosts(&self.executor.registry, self.executor.engine) {
             Ok(nodes) => nodes,
-            Err(why) => return Ok(vec![Finding::care("nodes", why)]),
+            Err(Error::Registry(error)) => return Err(Error::Registry(error)),
+            Err(error) => return Ok(vec![Finding::attention("nodes", node_less(&error))]),
         };
         let mut findings = Vec::new();
         for node in nodes {
             let subject = format!("node {}", node.name);
             if !node.health.is_alive() {
                 let why = node.health.reason().unwrap_or("it is not in the cluster");
-                findings.push(Finding::care(
+                findings.push(Finding::attention(
                     subject,
                     format!("its VMs are unknown: {why}"),
                 ));
@@ -162,21 +207,25 @@ impl Sweep<'_> {
     }
 
     fn inventory(&mut self, subject: String, node: &NodeName) -> Option<Finding> {
-        match settle::take_inventory(self.registry, self.engine, node) {
+        let (registry, engine) = (&mut self.executor.registry, self.executor.engine);
+        match inventory::refresh(registry, engine, node) {
             Ok(()) => None,
-            Err(why) => Some(Finding::care(subject, format!("no inventory: {why}"))),
+            Err(error) => Some(Finding::attention(
+                subject,
+                format!("no inventory: {}", reason(&error)),
+            )),
         }
     }
 
-    fn conflicts(&mut self) -> Result<Vec<Finding>, RegistryError> {
-        let conflicts = self.registry.conflicts()?;
+    fn conflicts(&mut self) -> Result<Vec<Finding>, Error> {
+        let conflicts = self.executor.registry.conflicts()?;
         Ok(conflicts
             .into_iter()
             .map(|conflict| {
                 let owner = conflict
                     .owner
                     .map_or_else(|| "no node".to_owned(), |owner| owner.to_string());
-                Finding::care(
+                Finding::attention(
                     format!("VM {}", conflict.vm),
                     format!(
                         "node {} has a domain of it ({}, seen {}), while {owner} owns it",
@@ -188,10 +237,15 @@ impl Sweep<'_> {
     }
 }
 
-fn ended(subject: String, conclusion: &Conclusion) -> Finding {
-    let code = conclusion.code.code();
-    Finding::done(
-        subject,
-        format!("ended with {code}: {}", conclusion.message),
-    )
+/// The reason of a failed question about all nodes.
+fn node_less(error: &Error) -> String {
+    match error {
+        Error::Cluster(source) => source.0.clone(),
+        other => chain(other),
+    }
+}
+
+fn ended(subject: String, result: &CommandResult) -> Finding {
+    let code = result.code.code();
+    Finding::done(subject, format!("ended with {code}: {}", result.message))
 }

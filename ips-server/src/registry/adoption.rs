@@ -5,15 +5,15 @@ use hps_core::config::VmConfig;
 use hps_core::names::{NodeName, VmId};
 use hps_core::report::DomainReport;
 use hps_core::state::VmState;
-use hps_core::verb::Verb;
 use rusqlite::{Transaction, params};
 
 use super::audit::{self, Author};
-use super::claims::{claim, refusal};
+use super::claims::{claim, claim_refusal};
 use super::inventory;
-use super::vms::{self, Desired};
-use super::{Registry, RegistryError, definitions};
-use crate::time::Timestamp;
+use super::{Registry, RegistryError, definitions, vms};
+use crate::model::time::Timestamp;
+use crate::model::verb::ClaimEffect;
+use crate::model::vm::Desired;
 
 /// A domain that is to become a VM of the registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,11 +77,11 @@ fn take(
             )?;
         }
     }
-    if let Some(reason) = refusal(tx, one.id, Verb::Create, node)? {
+    if let Some(reason) = claim_refusal(tx, one.id, ClaimEffect::Takes, node)? {
         return Err(definitions::in_use("vm_id", reason));
     }
     claim(tx, one.id, node)?;
-    inventory::touch(tx, one.id.as_str())?;
+    inventory::bump_epoch(tx, one.id.as_str())?;
     see(tx, node, one)?;
     let detail = format!("node={node} state={}", one.domain.state);
     audit::record(tx, author, "adopt", Some(one.id), &detail)?;

@@ -6,7 +6,7 @@ use hps_core::names::VmId;
 use rusqlite::{Transaction, params};
 
 use super::{Registry, RegistryError, line, optional_line};
-use crate::time::Timestamp;
+use crate::model::time::Timestamp;
 
 /// Who makes a change.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use rusqlite::params;
 
 use super::open::give_away;
 use super::{Registry, RegistryError};
-use crate::time::Timestamp;
+use crate::model::time::Timestamp;
 
 /// Where SQLite's locks on a database file begin, and how many bytes they cover: whoever
 /// has the file open in WAL mode holds one of them.

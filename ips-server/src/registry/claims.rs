@@ -1,23 +1,39 @@
 //! Claims: which node owns a VM, or may own it. Never two of them.
 
 use hps_core::names::{NodeName, VmId};
-use hps_core::verb::Verb;
 use rusqlite::{OptionalExtension, Transaction, params};
 use uuid::Uuid;
 
 use super::RegistryError;
-use super::journal::{Again, Beginning};
-use super::operations::CLAIMED;
-use crate::time::Timestamp;
+use crate::model::claim::Precondition;
+use crate::model::operation::{CLAIMED, NewOperation};
+use crate::model::time::Timestamp;
+use crate::model::verb::ClaimEffect;
 
-/// Why an operation may not begin.
+/// Why an operation may not begin on this node.
 pub(super) fn refusal(
     tx: &Transaction<'_>,
-    vm: &VmId,
-    verb: Verb,
+    new: &NewOperation<'_>,
     node: &NodeName,
 ) -> Result<Option<String>, RegistryError> {
-    let sql = "SELECT operation || ' (' || verb || ' on ' || node || ')' FROM operation WHERE vm_id = ?1 AND ended_at IS NULL";
+    let Some(vm) = new.vm else { return Ok(None) };
+    let refused = claim_refusal(tx, vm, new.spec.claim, node)?;
+    match (refused, new.precondition) {
+        (None, Some(precondition)) => outdated(tx, vm, node, precondition),
+        (refused, _) => Ok(refused),
+    }
+}
+
+/// Why a verb with this effect on the claim may not run on this node.
+pub(super) fn claim_refusal(
+    tx: &Transaction<'_>,
+    vm: &VmId,
+    effect: ClaimEffect,
+    node: &NodeName,
+) -> Result<Option<String>, RegistryError> {
+    let sql = "SELECT o.operation || ' (' || o.verb || coalesce(' on ' || t.node, '') || ')' \
+         FROM operation o LEFT JOIN task t ON t.operation = o.operation AND t.position = 1 \
+         WHERE o.vm_id = ?1 AND o.ended_at IS NULL";
     let open: Option<String> = tx
         .query_row(sql, [vm.as_str()], |row| row.get(0))
         .optional()?;
@@ -26,31 +42,33 @@ pub(super) fn refusal(
     }
     Ok(match owner(tx, vm)? {
         Some(owner) if owner != node.as_str() => Some(format!("{owner} owns {vm}, or may own it")),
-        None if verb != Verb::Create => Some(format!("no node owns {vm}")),
+        None if effect != ClaimEffect::Takes => Some(format!("no node owns {vm}")),
         None => elsewhere(tx, vm, node)?,
         Some(_) => None,
     })
 }
 
-/// Why a VM is not to be made again any more.
-pub(super) fn outdated(
+/// Why a VM is not to be created again any more.
+fn outdated(
     tx: &Transaction<'_>,
-    new: &Beginning<'_>,
-    again: Again,
+    vm: &VmId,
+    node: &NodeName,
+    precondition: Precondition,
 ) -> Result<Option<String>, RegistryError> {
-    let Beginning { vm, node, .. } = new;
     let sql = "SELECT owner IS ?2, desired = 'running' FROM vm WHERE vm_id = ?1";
     let found = tx.query_row(sql, [vm.as_str(), node.as_str()], |row| {
         Ok((row.get(0)?, row.get(1)?))
     });
-    Ok(match (found.optional()?, again) {
-        (Some((true, true)), _) | (Some((true, false)), Again::Owned) => None,
-        (Some((true, false)), Again::ShouldRun) => Some(format!("{vm} should not run any more")),
+    Ok(match (found.optional()?, precondition) {
+        (Some((true, true)), _) | (Some((true, false)), Precondition::Owned) => None,
+        (Some((true, false)), Precondition::ShouldRun) => {
+            Some(format!("{vm} should not run any more"))
+        }
         (Some((false, _)) | None, _) => Some(format!("{node} does not own {vm} any more")),
     })
 }
 
-/// A node that was seen to have a domain of it, and that a create on another would double.
+/// Another node was seen to have a domain of it: a create here would make a second copy.
 fn elsewhere(
     tx: &Transaction<'_>,
     vm: &VmId,
@@ -65,7 +83,7 @@ fn elsewhere(
     Ok(found.map(|(other, state)| {
         format!(
             "{other} has a domain of {vm} ({state}); `o_vm create {vm} {other}` takes it over, \
-             `o_vm release {vm} --node-is-off {other}` says that it is gone"
+             `o_vm release {vm} --node-is-off {other}` states that it is gone"
         )
     }))
 }
@@ -79,7 +97,7 @@ pub(super) fn owner(tx: &Transaction<'_>, vm: &VmId) -> Result<Option<String>, R
     Ok(owner.optional()?.flatten())
 }
 
-/// Makes the claim; false where it stood already.
+/// Makes the claim; false where it was there already.
 pub(super) fn claim(
     tx: &Transaction<'_>,
     vm: &VmId,
@@ -97,9 +115,9 @@ pub(super) fn end_claim(tx: &Transaction<'_>, vm: &str) -> Result<(), RegistryEr
     Ok(())
 }
 
-/// Ends the claim, but for a VM that should run and whose claim the operation found: it was
-/// to be made again, as after a reboot, and failed, as where its disks are not there yet. The
-/// next start or sweep tries again on the same node; a destroy gives it free.
+/// Ends the claim, except for a VM that should run and whose claim the operation found: it was
+/// to be created again, as after a reboot, and that failed, as when its disks are not there
+/// yet. The next start or sweep tries again on the same node; a destroy ends the claim.
 pub(super) fn end_claim_after(
     tx: &Transaction<'_>,
     operation: Uuid,

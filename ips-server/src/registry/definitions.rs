@@ -8,7 +8,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::audit::{self, Author};
 use super::{Registry, RegistryError, column, optional};
-use crate::time::Timestamp;
+use crate::model::time::Timestamp;
 
 /// From how many VMs on a larger page cache pays.
 const MANY: usize = 100;

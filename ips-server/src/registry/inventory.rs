@@ -1,70 +1,61 @@
-//! What a node has, against what the registry believes: states are refreshed, and a
-//! domain where it must not be is kept as a conflict for people.
+//! Inventories: the states of a node's VMs are refreshed, and a domain on a node that does
+//! not own its VM is recorded as a conflict for people.
 
 use std::collections::HashMap;
 
-use hps_core::names::{NodeName, VmId};
+use hps_core::names::NodeName;
 use hps_core::report::{DomainReport, Inventory};
 use hps_core::state::VmState;
 use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Transaction, params};
 
 use super::{Registry, RegistryError, bad, column, optional};
-use crate::time::Timestamp;
+use crate::model::claim::Conflict;
+use crate::model::time::Timestamp;
 
-/// When a node was asked what it has, by the registry's own count of operations that began and
-/// ended. What has begun or ended since is newer than its answer.
+/// A point in the registry's own count of steps that began and ended. A clock can be set back,
+/// this cannot: the answer of a node that was asked at an epoch is older than whatever began
+/// or ended later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub struct Asked(i64);
+pub struct Epoch(i64);
 
-impl FromSql for Asked {
+impl FromSql for Epoch {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         value.as_i64().map(Self)
     }
 }
 
-impl ToSql for Asked {
+impl ToSql for Epoch {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         self.0.to_sql()
     }
 }
 
-/// Now, by that count.
-pub(super) fn now(tx: &Connection) -> rusqlite::Result<Asked> {
-    tx.prepare_cached("SELECT now FROM moment")?
+/// The current epoch.
+pub(super) fn epoch(tx: &Connection) -> rusqlite::Result<Epoch> {
+    tx.prepare_cached("SELECT now FROM epoch")?
         .query_row([], |row| row.get(0))
 }
 
-/// Something about a VM has begun or ended: no answer to an earlier question is believed about it.
-pub(super) fn touch(tx: &Connection, vm: &str) -> rusqlite::Result<()> {
-    tx.prepare_cached("UPDATE moment SET now = now + 1")?
+/// A step on a VM begins or ends: no answer to an earlier question counts for it.
+pub(super) fn bump_epoch(tx: &Connection, vm: &str) -> rusqlite::Result<()> {
+    tx.prepare_cached("UPDATE epoch SET now = now + 1")?
         .execute([])?;
-    tx.prepare_cached("UPDATE vm SET touched = (SELECT now FROM moment) WHERE vm_id = ?1")?
+    tx.prepare_cached("UPDATE vm SET epoch = (SELECT now FROM epoch) WHERE vm_id = ?1")?
         .execute([vm])?;
     Ok(())
 }
 
-/// A node that has a domain of a VM it does not own.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the fields are the columns")]
-pub struct Conflict {
-    pub vm: VmId,
-    pub node: NodeName,
-    pub owner: Option<NodeName>,
-    pub seen_at: Timestamp,
-    pub state: VmState,
-}
-
 impl Registry {
-    /// Records all that a node has, in one transaction; but for VMs of which something has begun
-    /// or ended since it was asked.
+    /// Records the domains of a node in one transaction, except those of VMs on which a step
+    /// began or ended since the node was asked.
     ///
     /// # Errors
     /// The registry cannot be written.
     pub fn record_inventory(
         &mut self,
         inventory: &Inventory,
-        asked: Asked,
+        asked: Epoch,
     ) -> Result<(), RegistryError> {
         self.write(|tx| {
             let now = Timestamp::now();
@@ -79,7 +70,7 @@ impl Registry {
         })
     }
 
-    /// Keeps all that a node has with the token it showed, for whoever asked the node.
+    /// Stores an inventory with the token that came with it, for the process that asked.
     ///
     /// # Errors
     /// The registry cannot be written.
@@ -95,7 +86,7 @@ impl Registry {
         })
     }
 
-    /// What a node has told under a token that still stands; none where it has not.
+    /// The inventory that a node reported with this token; `None` where it has not yet.
     ///
     /// # Errors
     /// The registry cannot be read.
@@ -128,7 +119,7 @@ impl Registry {
         })
     }
 
-    /// Domains that are where they must not be.
+    /// Domains on nodes that do not own their VM.
     ///
     /// # Errors
     /// The registry cannot be read.
@@ -176,10 +167,10 @@ fn record_owned(
     tx: &Transaction<'_>,
     node: &NodeName,
     domains: &HashMap<String, &DomainReport>,
-    asked: Asked,
+    asked: Epoch,
     now: Timestamp,
 ) -> Result<(), RegistryError> {
-    let sql = "SELECT vm_id, uuid FROM vm WHERE owner = ?1 AND touched <= ?2";
+    let sql = "SELECT vm_id, uuid FROM vm WHERE owner = ?1 AND epoch <= ?2";
     let mut owned = tx.prepare_cached(sql)?;
     let mut update =
         tx.prepare_cached("UPDATE vm SET state = ?2, vnc = ?3, seen_at = ?4 WHERE vm_id = ?1")?;
@@ -199,15 +190,15 @@ fn record_conflicts(
     tx: &Transaction<'_>,
     node: &NodeName,
     domains: &HashMap<String, &DomainReport>,
-    asked: Asked,
+    asked: Epoch,
     now: Timestamp,
 ) -> Result<(), RegistryError> {
     let forget = "DELETE FROM conflict WHERE node = ?1 \
-         AND vm_id IN (SELECT vm_id FROM vm WHERE touched <= ?2)";
+         AND vm_id IN (SELECT vm_id FROM vm WHERE epoch <= ?2)";
     tx.execute(forget, params![node.as_str(), asked])?;
     let mut insert = tx.prepare_cached(
         "INSERT INTO conflict (vm_id, node, seen_at, state) SELECT vm_id, ?2, ?3, ?4 FROM vm \
-         WHERE uuid = ?1 AND owner IS NOT ?2 AND touched <= ?5",
+         WHERE uuid = ?1 AND owner IS NOT ?2 AND epoch <= ?5",
     )?;
     for (uuid, domain) in domains {
         insert.execute(params![

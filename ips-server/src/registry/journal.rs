@@ -1,136 +1,149 @@
-//! The journal as it is written: an operation begins, goes on, ends, each in one transaction
-//! with the claim that goes with it. One open operation per VM, by the schema itself.
+//! The journal, written: an operation begins, its steps start and end, each in one
+//! transaction with the claim that goes with it. One open operation per VM, by the schema.
 
 use hps_core::kv::one_line;
 use hps_core::names::{NodeName, VmId};
-use hps_core::state::VmState;
-use hps_core::verb::Verb;
 use rusqlite::{Transaction, params};
 use uuid::Uuid;
 
-use super::claims::{claim, end_claim, end_claim_after, outdated, owner, refusal};
-use super::operations::CLAIMED;
-use super::vms::Desired;
-use super::{Author, Registry, RegistryError, audit, inventory};
-use crate::operation::options::Options;
-use crate::time::Timestamp;
-
-/// An operation to be begun.
-#[derive(Debug)]
-#[expect(missing_docs, reason = "as in Operation")]
-pub struct Beginning<'a> {
-    pub operation: Uuid,
-    pub vm: &'a VmId,
-    pub verb: Verb,
-    pub node: &'a NodeName,
-    pub options: &'a Options,
-    /// Set where its node has lost the VM, and it is to be made again.
-    pub again: Option<Again>,
-}
-
-/// What must still be so for a VM to be made again: who decided that looked a moment ago.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Again {
-    /// The node owns it; a person asked for it.
-    Owned,
-    /// And it should run; nobody asked.
-    ShouldRun,
-}
-
-/// What came of beginning one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Begun {
-    /// It is in the journal, with the claim where there is one to make.
-    Journaled,
-    /// It may not begin; the text says why.
-    Refused(String),
-}
-
-/// What the end of an operation changes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "as in Verdict")]
-pub struct Ending {
-    pub exit_code: u8,
-    pub reason: String,
-    pub ends_claim: bool,
-    pub state: Option<VmState>,
-    pub desired: Option<Desired>,
-}
+use super::claims::{claim, end_claim, end_claim_after, owner, refusal};
+use super::{Author, Registry, RegistryError, audit, inventory, operations};
+use crate::model::operation::{
+    BeginOutcome, CLAIMED, Completion, FollowUp, NewOperation, Operation, STARTED,
+};
+use crate::model::step::NewStep;
+use crate::model::time::Timestamp;
+use crate::model::verb::ClaimEffect;
 
 impl Registry {
-    /// Journals an operation and, for a create, claims the VM for its node: one transaction.
+    /// Journals an operation with its plan and, where its verb takes the claim, claims the VM
+    /// for the node of the first step: one transaction.
     ///
     /// # Errors
     /// The registry cannot be written; then nothing is.
-    pub fn begin(&mut self, author: &Author, new: &Beginning<'_>) -> Result<Begun, RegistryError> {
+    pub fn begin(
+        &mut self,
+        author: &Author,
+        new: &NewOperation<'_>,
+    ) -> Result<BeginOutcome, RegistryError> {
         self.write(|tx| {
-            let refused = refusal(tx, new.vm, new.verb, new.node)?;
-            let refused = match (refused, new.again) {
-                (None, Some(again)) => outdated(tx, new, again)?,
-                (refused, _) => refused,
+            let Some(first) = new.plan.first() else {
+                return Ok(BeginOutcome::Refused("its plan has no step".to_owned()));
             };
-            if let Some(reason) = refused {
-                return Ok(Begun::Refused(reason));
+            if let Some(reason) = refusal(tx, new, &first.node)? {
+                return Ok(BeginOutcome::Refused(reason));
             }
-            let now = Timestamp::now();
-            tx.execute(
-                "INSERT INTO operation (operation, vm_id, verb, node, options, started_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                params![
-                    new.operation.to_string(),
-                    new.vm.as_str(),
-                    new.verb.as_str(),
-                    new.node.as_str(),
-                    new.options.to_text(),
-                    now
-                ],
-            )?;
-            add_step(tx, new.operation, "journaled", new.verb.as_str())?;
-            inventory::touch(tx, new.vm.as_str())?;
-            if new.verb == Verb::Create && claim(tx, new.vm, new.node)? {
-                add_step(tx, new.operation, CLAIMED, new.node.as_str())?;
+            insert(tx, new)?;
+            add_entry(tx, new.id, "journaled", new.spec.name.as_str())?;
+            if let Some(vm) = new.vm {
+                inventory::bump_epoch(tx, vm.as_str())?;
+                if new.spec.claim == ClaimEffect::Takes && claim(tx, vm, &first.node)? {
+                    add_entry(tx, new.id, CLAIMED, first.node.as_str())?;
+                }
             }
-            let detail = format!("node={} operation={}", new.node, new.operation);
-            audit::record(tx, author, new.verb.as_str(), Some(new.vm), &detail)?;
-            Ok(Begun::Journaled)
+            let detail = format!("node={} operation={}", first.node, new.id);
+            audit::record(tx, author, new.spec.name.as_str(), new.vm, &detail)?;
+            Ok(BeginOutcome::Journaled)
         })
     }
 
-    /// Records a step.
+    /// Records an entry of an operation's log.
     ///
     /// # Errors
     /// The registry cannot be written.
-    pub fn step(&mut self, operation: Uuid, step: &str, result: &str) -> Result<(), RegistryError> {
-        self.write(|tx| add_step(tx, operation, step, result))
+    pub fn log(&mut self, operation: Uuid, step: &str, result: &str) -> Result<(), RegistryError> {
+        self.write(|tx| add_entry(tx, operation, step, result))
     }
 
-    /// Ends an operation, and its claim where that is proved: one transaction. A second
-    /// end of the same operation changes nothing.
+    /// Records that the task of a step is about to be started.
     ///
     /// # Errors
-    /// The registry cannot be written; then the operation stays open.
-    pub fn finish(&mut self, operation: Uuid, ending: &Ending) -> Result<(), RegistryError> {
+    /// The registry cannot be written.
+    pub fn start_step(
+        &mut self,
+        operation: Uuid,
+        session: Uuid,
+        detail: &str,
+    ) -> Result<(), RegistryError> {
         self.write(|tx| {
-            let ended = tx.execute(
-                "UPDATE operation SET ended_at = ?2, exit_code = ?3, reason = ?4 WHERE operation = ?1 AND ended_at IS NULL",
-                params![operation.to_string(), Timestamp::now(), ending.exit_code, one_line(&ending.reason)],
+            tx.execute(
+                "UPDATE task SET started_at = coalesce(started_at, ?2) WHERE session = ?1",
+                params![session.to_string(), Timestamp::now()],
             )?;
-            if ended == 0 {
-                return Ok(());
-            }
-            tx.execute("DELETE FROM token WHERE operation = ?1", [operation.to_string()])?;
-            let sql = "SELECT vm_id, node FROM operation WHERE operation = ?1";
-            let (vm, node): (String, String) =
-                tx.query_row(sql, [operation.to_string()], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            inventory::touch(tx, &vm)?;
-            if ending.ends_claim {
-                // Proved to be gone there: neither owned nor astray any more.
-                tx.execute("DELETE FROM conflict WHERE vm_id = ?1 AND node = ?2", [&vm, &node])?;
-            }
-            apply(tx, operation, &vm, ending)
+            add_entry(tx, operation, STARTED, detail)
         })
     }
 
-    /// Ends a claim on a person's word that the node is off.
+    /// Gives a step that is safe to repeat a new session id: a task that is gone left no result.
+    ///
+    /// # Errors
+    /// The registry cannot be written.
+    pub fn repeat_step(
+        &mut self,
+        operation: Uuid,
+        session: Uuid,
+        new: Uuid,
+    ) -> Result<(), RegistryError> {
+        self.write(|tx| {
+            tx.execute(
+                "DELETE FROM token WHERE session = ?1",
+                [session.to_string()],
+            )?;
+            tx.execute(
+                "UPDATE task SET session = ?2, started_at = NULL, reported_at = NULL, \
+                 report_exit_code = NULL, report_state = NULL, report_message = NULL \
+                 WHERE session = ?1 AND ended_at IS NULL",
+                [session.to_string(), new.to_string()],
+            )?;
+            add_entry(
+                tx,
+                operation,
+                "repeated",
+                "its result was lost; it is run again",
+            )
+        })
+    }
+
+    /// Ends a step with what follows from it, and the claim where its end is proved: one
+    /// transaction. A second end of the same step changes nothing.
+    ///
+    /// # Errors
+    /// The registry cannot be written; then the step stays open.
+    pub fn finish_step(
+        &mut self,
+        session: Uuid,
+        completion: &Completion,
+        follow_up: &FollowUp,
+    ) -> Result<(), RegistryError> {
+        self.write(|tx| {
+            let Some((operation, step)) = open_step(tx, session)? else {
+                return Ok(());
+            };
+            tx.execute(
+                "UPDATE task SET ended_at = ?2, exit_code = ?3, reason = ?4 WHERE session = ?1",
+                params![
+                    session.to_string(),
+                    Timestamp::now(),
+                    completion.exit_code,
+                    one_line(&completion.reason)
+                ],
+            )?;
+            tx.execute(
+                "DELETE FROM token WHERE session = ?1",
+                [session.to_string()],
+            )?;
+            if let Some(vm) = &operation.vm {
+                inventory::bump_epoch(tx, vm.as_str())?;
+                if completion.ends_claim {
+                    forget_conflict(tx, vm, &step.node)?;
+                }
+                apply(tx, operation.id, vm, completion)?;
+            }
+            follow(tx, &operation, follow_up)
+        })
+    }
+
+    /// Ends a claim when a person states that the node is off.
     ///
     /// # Errors
     /// The registry cannot be written.
@@ -139,33 +152,133 @@ impl Registry {
         author: &Author,
         vm: &VmId,
         node: &NodeName,
-    ) -> Result<Begun, RegistryError> {
+    ) -> Result<BeginOutcome, RegistryError> {
         self.write(|tx| {
             let owner = owner(tx, vm)?;
-            inventory::touch(tx, vm.as_str())?;
-            let forget = "DELETE FROM conflict WHERE vm_id = ?1 AND node = ?2";
-            let forgotten = tx.execute(forget, [vm.as_str(), node.as_str()])?;
-            if owner.as_deref() != Some(node.as_str()) && forgotten > 0 {
-                audit::record(tx, author, "release", Some(vm), &format!("stray on node={node}"))?;
-                return Ok(Begun::Journaled);
+            inventory::bump_epoch(tx, vm.as_str())?;
+            let forgotten = forget_conflict(tx, vm, node)?;
+            if owner.as_deref() != Some(node.as_str()) && forgotten {
+                audit::record(
+                    tx,
+                    author,
+                    "release",
+                    Some(vm),
+                    &format!("stray on node={node}"),
+                )?;
+                return Ok(BeginOutcome::Journaled);
             }
             if owner.as_deref() != Some(node.as_str()) {
                 let owner = owner.unwrap_or_else(|| "no node".to_owned());
-                return Ok(Begun::Refused(format!("{vm} is owned by {owner}, not by {node}")));
+                return Ok(BeginOutcome::Refused(format!(
+                    "{vm} is owned by {owner}, not by {node}"
+                )));
             }
             end_claim(tx, vm.as_str())?;
-            tx.execute("UPDATE vm SET state = 'unknown' WHERE vm_id = ?1", [vm.as_str()])?;
             tx.execute(
-                "UPDATE operation SET ended_at = ?2, exit_code = 11, reason = ?3 WHERE vm_id = ?1 AND ended_at IS NULL",
-                params![vm.as_str(), Timestamp::now(), format!("released: {node} is off")],
+                "UPDATE vm SET state = 'unknown' WHERE vm_id = ?1",
+                [vm.as_str()],
             )?;
+            let open = "WHERE vm_id = ?1 AND ended_at IS NULL";
+            for operation in operations::select(tx, open, [vm.as_str()])? {
+                end(tx, operation.id, 11, &format!("released: {node} is off"))?;
+            }
             audit::record(tx, author, "release", Some(vm), &format!("node={node}"))?;
-            Ok(Begun::Journaled)
+            Ok(BeginOutcome::Journaled)
         })
     }
 }
 
-fn add_step(
+fn insert(tx: &Transaction<'_>, new: &NewOperation<'_>) -> Result<(), RegistryError> {
+    tx.execute(
+        "INSERT INTO operation (operation, vm_id, verb, options, started_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![
+            new.id.to_string(),
+            new.vm.map(VmId::as_str),
+            new.spec.name.as_str(),
+            new.options.to_text(),
+            Timestamp::now()
+        ],
+    )?;
+    add_steps(tx, new.id, new.plan)
+}
+
+/// Appends steps to the plan of an operation.
+fn add_steps(
+    tx: &Transaction<'_>,
+    operation: Uuid,
+    steps: &[NewStep],
+) -> Result<(), RegistryError> {
+    let mut insert = tx.prepare_cached(
+        "INSERT INTO task (operation, position, session, verb, node, options, recovery, undo) \
+         SELECT ?1, coalesce(max(position), 0) + 1, ?2, ?3, ?4, ?5, ?6, ?7 FROM task WHERE operation = ?1",
+    )?;
+    for step in steps {
+        insert.execute(params![
+            operation.to_string(),
+            step.session.to_string(),
+            step.verb.as_str(),
+            step.node.as_str(),
+            step.options.to_text(),
+            step.recovery.as_str(),
+            step.undo.as_ref().map(|verb| verb.as_str())
+        ])?;
+    }
+    Ok(())
+}
+
+/// The step of a session that has not ended, with its operation.
+fn open_step(
+    tx: &Transaction<'_>,
+    session: Uuid,
+) -> Result<Option<(Operation, NewStep)>, RegistryError> {
+    let clause =
+        "WHERE operation = (SELECT operation FROM task WHERE session = ?1 AND ended_at IS NULL)";
+    let found = operations::select(tx, clause, [session.to_string()])?;
+    Ok(found.into_iter().next().and_then(|operation| {
+        let step = operation.step(session)?.plan.clone();
+        Some((operation, step))
+    }))
+}
+
+fn follow(
+    tx: &Transaction<'_>,
+    operation: &Operation,
+    follow_up: &FollowUp,
+) -> Result<(), RegistryError> {
+    match follow_up {
+        FollowUp::Continue => Ok(()),
+        FollowUp::Undo(steps) => {
+            tx.execute(
+                "DELETE FROM task WHERE operation = ?1 AND ended_at IS NULL",
+                [operation.id.to_string()],
+            )?;
+            add_steps(tx, operation.id, steps)?;
+            add_entry(tx, operation.id, "undo", &format!("{} steps", steps.len()))
+        }
+        FollowUp::End(code, reason) => end(tx, operation.id, *code, reason),
+    }
+}
+
+/// Ends an operation and every step of it that is open; their tokens go with them.
+fn end(tx: &Transaction<'_>, operation: Uuid, code: u8, reason: &str) -> Result<(), RegistryError> {
+    let (now, reason) = (Timestamp::now(), one_line(reason));
+    let values = params![operation.to_string(), now, code, reason];
+    tx.execute(
+        "DELETE FROM token WHERE session IN (SELECT session FROM task WHERE operation = ?1)",
+        [operation.to_string()],
+    )?;
+    tx.execute(
+        "UPDATE task SET ended_at = ?2, exit_code = ?3, reason = ?4 WHERE operation = ?1 AND ended_at IS NULL",
+        values,
+    )?;
+    tx.execute(
+        "UPDATE operation SET ended_at = ?2, exit_code = ?3, reason = ?4 WHERE operation = ?1 AND ended_at IS NULL",
+        values,
+    )?;
+    Ok(())
+}
+
+fn add_entry(
     tx: &Transaction<'_>,
     operation: Uuid,
     step: &str,
@@ -184,24 +297,35 @@ fn add_step(
     Ok(())
 }
 
-/// What an end says of the VM itself.
+/// A domain that is proved to be gone from a node is no conflict there any more.
+fn forget_conflict(
+    tx: &Transaction<'_>,
+    vm: &VmId,
+    node: &NodeName,
+) -> Result<bool, RegistryError> {
+    let sql = "DELETE FROM conflict WHERE vm_id = ?1 AND node = ?2";
+    Ok(tx.execute(sql, [vm.as_str(), node.as_str()])? > 0)
+}
+
+/// What the end of a step states about the VM itself.
 fn apply(
     tx: &Transaction<'_>,
     operation: Uuid,
-    vm: &str,
-    ending: &Ending,
+    vm: &VmId,
+    completion: &Completion,
 ) -> Result<(), RegistryError> {
-    if let Some(state) = ending.state {
+    let vm = vm.as_str();
+    if let Some(state) = completion.state {
         let sql = "UPDATE vm SET state = ?2, seen_at = ?3 WHERE vm_id = ?1";
         tx.execute(sql, params![vm, state.as_str(), Timestamp::now()])?;
     }
-    if let Some(desired) = ending.desired {
+    if let Some(desired) = completion.desired {
         tx.execute(
             "UPDATE vm SET desired = ?2 WHERE vm_id = ?1",
             params![vm, desired.as_str()],
         )?;
     }
-    if ending.ends_claim {
+    if completion.ends_claim {
         end_claim_after(tx, operation, vm)?;
     }
     Ok(())

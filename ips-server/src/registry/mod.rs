@@ -44,14 +44,14 @@ impl Registry {
         &self.path
     }
 
-    /// Runs queries whose answers belong together: all see the same moment.
+    /// Runs queries whose answers belong together: all see one snapshot.
     fn read<T>(
         &self,
         act: impl FnOnce(&Connection) -> Result<T, RegistryError>,
     ) -> Result<T, RegistryError> {
-        let read = Moment::of(&self.connection)
+        let read = Snapshot::of(&self.connection)
             .map_err(RegistryError::from)
-            .and_then(|moment| act(moment.0));
+            .and_then(|snapshot| act(snapshot.0));
         read.map_err(|error| error.at(&self.path))
     }
 
@@ -77,16 +77,16 @@ fn write<T>(
 
 /// A transaction that only reads. rusqlite's own would parse its BEGIN and ROLLBACK each
 /// time, which is a tenth of the time a config takes.
-struct Moment<'a>(&'a Connection);
+struct Snapshot<'a>(&'a Connection);
 
-impl<'a> Moment<'a> {
+impl<'a> Snapshot<'a> {
     fn of(connection: &'a Connection) -> rusqlite::Result<Self> {
         connection.prepare_cached("BEGIN")?.execute([])?;
         Ok(Self(connection))
     }
 }
 
-impl Drop for Moment<'_> {
+impl Drop for Snapshot<'_> {
     fn drop(&mut self) {
         // Fails only where SQLite itself has ended it, after an error that is told already.
         let ended = self.0.prepare_cached("ROLLBACK");

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::inventory::Asked;
 use super::journal::{Beginning, Begun, Ending};
 use super::{Author, Registry};
-use crate::operation::options::Options;
+use crate::model::options::Options;
 
 const VMS: [&str; 3] = ["a", "b", "c"];
 const NODES: [&str; 3] = ["n1", "n2", "n3"];

@@ -1,22 +1,7 @@
-//! What nodes have said of themselves.
-
-use hps_core::names::NodeName;
-use uuid::Uuid;
+//! What nodes reported of themselves.
 
 use super::{Registry, RegistryError, column, optional, optional_line};
-use crate::time::Timestamp;
-
-/// A node that has reported.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the fields are the columns")]
-pub struct NodeRecord {
-    pub name: NodeName,
-    pub boot_id: Option<Uuid>,
-    pub version: Option<String>,
-    pub cpus: Option<u32>,
-    pub memory_mb: Option<u64>,
-    pub seen_at: Option<Timestamp>,
-}
+use crate::model::node::NodeRecord;
 
 impl Registry {
     /// Every node that has reported, by name.

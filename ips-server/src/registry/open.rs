@@ -14,14 +14,15 @@ use super::{Registry, RegistryError};
 /// "hpsR": marks a SQLite file as ours.
 const APPLICATION_ID: i32 = 0x6870_7352;
 /// One script per schema version, applied in order.
-const SCHEMAS: [&str; 4] = [
+const SCHEMAS: [&str; 5] = [
     include_str!("schema_1.sql"),
     include_str!("schema_2.sql"),
     include_str!("schema_3.sql"),
     include_str!("schema_4.sql"),
+    include_str!("schema_5.sql"),
 ];
 /// The newest version this program knows.
-const KNOWN: u32 = 4;
+const KNOWN: u32 = 5;
 const _: () = assert!(SCHEMAS.len() == KNOWN as usize);
 /// How long a writer waits for another.
 const BUSY: Duration = Duration::from_secs(10);
@@ -93,7 +94,17 @@ impl Registry {
         }
     }
 
+    /// Brings the schema up to date in one transaction. Meanwhile foreign keys are off: a
+    /// table that is replaced must not take its dependants with it (SQLite, "Making Other
+    /// Kinds Of Table Schema Changes"); they are checked before the commit.
     fn migrate(&mut self) -> Result<(), RegistryError> {
+        self.connection.pragma_update(None, "foreign_keys", false)?;
+        let migrated = self.migrate_schema();
+        self.connection.pragma_update(None, "foreign_keys", true)?;
+        migrated
+    }
+
+    fn migrate_schema(&mut self) -> Result<(), RegistryError> {
         let tx = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -104,6 +115,17 @@ impl Registry {
             .skip(usize::try_from(from).unwrap_or(usize::MAX))
         {
             tx.execute_batch(script)?;
+        }
+        let broken: u32 =
+            tx.query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| {
+                row.get(0)
+            })?;
+        if broken > 0 {
+            return Err(RegistryError::Refused(format!(
+                "registry {}: migrate the schema: {broken} rows refer to rows that are missing; \
+                 nothing was changed, restore a backup with `o_vm restore`",
+                self.path.display()
+            )));
         }
         tx.pragma_update(None, "application_id", APPLICATION_ID)?;
         tx.pragma_update(None, "user_version", KNOWN.max(from))?;
@@ -169,6 +191,18 @@ impl Registry {
         self.read(
             |tx| Ok(tx.query_row("SELECT count(*) FROM vm WHERE vm_id = ''", [], |_| Ok(()))?),
         )
+    }
+
+    /// Changes when another connection has written since: a cheap test whether a value that
+    /// was read is still current.
+    ///
+    /// # Errors
+    /// The registry cannot be read.
+    pub fn data_version(&self) -> Result<i64, RegistryError> {
+        let version = self
+            .connection
+            .pragma_query_value(None, "data_version", |row| row.get(0));
+        version.map_err(|error| RegistryError::from(error).at(&self.path))
     }
 
     /// Whether two have the same file open, not only one of the same name.

@@ -1,82 +1,20 @@
-//! The journal as it is read: operations, with their steps.
+//! The journal, read: operations with their plans and logs.
 
-use hps_core::names::{NodeName, VmId};
-use hps_core::state::VmState;
-use hps_core::verb::Verb;
+use hps_core::names::VmId;
+use hps_core::verb::VerbName;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, params};
 use uuid::Uuid;
 
-use super::{Registry, RegistryError, column, line, optional_line};
-use crate::operation::options::Options;
-use crate::time::Timestamp;
+use super::{Registry, RegistryError, column, line, number, optional, optional_line};
+use crate::model::operation::{Completed, LogEntry, Operation};
+use crate::model::options::Options;
+use crate::model::step::{NewStep, NodeResult, Step};
 
-/// One operation of the journal.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the fields are the keys of the JSON")]
-pub struct Operation {
-    pub operation: Uuid,
-    pub vm: VmId,
-    pub verb: Verb,
-    pub node: NodeName,
-    pub options: Options,
-    pub started_at: Timestamp,
-    /// `None`: it is open.
-    pub ended: Option<End>,
-    /// What the node said of it.
-    pub reported: Option<Reported>,
-    pub steps: Vec<Step>,
-}
-
-/// How an operation ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the fields are the keys of the JSON")]
-pub struct End {
-    pub at: Timestamp,
-    pub exit_code: u8,
-    pub reason: String,
-}
-
-/// What the node said of an operation, with its token.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "as in hps_core::report::Report")]
-pub struct Reported {
-    pub exit_code: u8,
-    pub state: VmState,
-    pub message: String,
-}
-
-/// One step of an operation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the fields are the keys of the JSON")]
-pub struct Step {
-    pub step: String,
-    pub at: Timestamp,
-    pub result: String,
-}
-
-/// The step that tells a claim made by the operation itself from one it found.
-pub(super) const CLAIMED: &str = "claimed";
-/// The step that begins an attempt.
-pub const STARTED: &str = "started";
-
-const COLUMNS: &str = "operation, vm_id, verb, node, options, started_at, ended_at, exit_code, reason, \
-     report_exit_code, report_state, report_message";
-
-impl Operation {
-    /// Whether it made the claim itself, and was started at most once: what it proves
-    /// absent was never there.
-    #[must_use]
-    pub fn has_fresh_claim(&self) -> bool {
-        let count = |name: &str| self.steps.iter().filter(|step| step.step == name).count();
-        count(CLAIMED) == 1 && count(STARTED) <= 1
-    }
-
-    /// Whether its verb may have reached a node.
-    #[must_use]
-    pub fn was_started(&self) -> bool {
-        self.steps.iter().any(|step| step.step == STARTED)
-    }
-}
+const COLUMNS: &str = "operation, vm_id, verb, options, started_at, ended_at, exit_code, reason";
+const TASK: &str = "SELECT session, position, verb, node, options, recovery, undo, started_at, \
+     ended_at, exit_code, reason, report_exit_code, report_state, report_message \
+     FROM task WHERE operation = ?1 ORDER BY position";
 
 impl Registry {
     /// The open operation of a VM.
@@ -100,12 +38,12 @@ impl Registry {
     ///
     /// # Errors
     /// The registry cannot be read.
-    pub fn operation(&self, operation: Uuid) -> Result<Option<Operation>, RegistryError> {
-        let found = self.select("WHERE operation = ?1", [operation.to_string()])?;
+    pub fn operation(&self, id: Uuid) -> Result<Option<Operation>, RegistryError> {
+        let found = self.select("WHERE operation = ?1", [id.to_string()])?;
         Ok(found.into_iter().next())
     }
 
-    /// The newest operations, newest first; of one VM or of all.
+    /// The newest operations, newest first, of one VM or of all.
     ///
     /// # Errors
     /// The registry cannot be read.
@@ -115,17 +53,17 @@ impl Registry {
         most: u32,
     ) -> Result<Vec<Operation>, RegistryError> {
         self.select(
-            // As they were journaled: a clock that is set back makes none of them newer.
+            // In the order of journaling: a clock that is set back makes none of them newer.
             "WHERE ?1 IS NULL OR vm_id = ?1 ORDER BY rowid DESC LIMIT ?2",
             params![vm.map(VmId::as_str), most],
         )
     }
 
-    /// How many operations ended how: verb, result, count.
+    /// How many operations ended in which way: verb, exit code or `open`, count.
     ///
     /// # Errors
     /// The registry cannot be read.
-    pub fn count_operations(&self) -> Result<Vec<(Verb, String, u32)>, RegistryError> {
+    pub fn count_operations(&self) -> Result<Vec<(VerbName, String, u32)>, RegistryError> {
         self.read(|tx| {
             let mut statement = tx.prepare_cached(
                 "SELECT verb, coalesce(CAST(exit_code AS TEXT), 'open'), count(*) FROM operation \
@@ -143,24 +81,38 @@ impl Registry {
         clause: &str,
         params: impl rusqlite::Params,
     ) -> Result<Vec<Operation>, RegistryError> {
-        self.read(|tx| {
-            let sql = format!("SELECT {COLUMNS} FROM operation {clause}");
-            let mut statement = tx.prepare_cached(&sql)?;
-            let rows = statement.query_and_then(params, operation)?;
-            let mut operations = rows.collect::<Result<Vec<_>, RegistryError>>()?;
-            for operation in &mut operations {
-                operation.steps = steps(tx, operation.operation)?;
-            }
-            Ok(operations)
-        })
+        self.read(|tx| select(tx, clause, params))
     }
 }
 
-fn steps(tx: &Connection, operation: Uuid) -> Result<Vec<Step>, RegistryError> {
+/// The operations of a clause, with their plans and logs.
+pub(super) fn select(
+    tx: &Connection,
+    clause: &str,
+    params: impl rusqlite::Params,
+) -> Result<Vec<Operation>, RegistryError> {
+    let sql = format!("SELECT {COLUMNS} FROM operation {clause}");
+    let mut statement = tx.prepare_cached(&sql)?;
+    let rows = statement.query_and_then(params, operation)?;
+    let mut operations = rows.collect::<Result<Vec<_>, RegistryError>>()?;
+    for operation in &mut operations {
+        operation.plan = plan(tx, operation.id)?;
+        operation.log = log(tx, operation.id)?;
+    }
+    Ok(operations)
+}
+
+fn plan(tx: &Connection, operation: Uuid) -> Result<Vec<Step>, RegistryError> {
+    let mut statement = tx.prepare_cached(TASK)?;
+    let rows = statement.query_and_then([operation.to_string()], step)?;
+    rows.collect()
+}
+
+fn log(tx: &Connection, operation: Uuid) -> Result<Vec<LogEntry>, RegistryError> {
     let sql = "SELECT step, at, result FROM step WHERE operation = ?1 ORDER BY position";
     let mut statement = tx.prepare_cached(sql)?;
     let rows = statement.query_and_then([operation.to_string()], |row| {
-        Ok(Step {
+        Ok(LogEntry {
             step: line(row, 0)?,
             at: column(row, "step", 1)?,
             result: line(row, 2)?,
@@ -170,33 +122,56 @@ fn steps(tx: &Connection, operation: Uuid) -> Result<Vec<Step>, RegistryError> {
 }
 
 fn operation(row: &Row<'_>) -> Result<Operation, RegistryError> {
-    let ended_at: Option<Timestamp> = row.get(6)?;
-    let ended = match ended_at {
-        None => None,
-        Some(at) => Some(End {
-            at,
-            exit_code: row.get(7)?,
-            reason: optional_line(row, 8)?.unwrap_or_default(),
-        }),
-    };
-    let exit_code: Option<u8> = row.get(9)?;
+    Ok(Operation {
+        id: column(row, "operation", 0)?,
+        vm: optional(row, "operation", 1)?,
+        verb: column(row, "operation", 2)?,
+        options: Options::parse(&row.get::<_, String>(3)?),
+        started_at: column(row, "operation", 4)?,
+        ended: completed(row, "operation", 5)?,
+        plan: Vec::new(),
+        log: Vec::new(),
+    })
+}
+
+fn step(row: &Row<'_>) -> Result<Step, RegistryError> {
+    let exit_code: Option<u8> = row.get(11)?;
     let reported = match exit_code {
         None => None,
-        Some(exit_code) => Some(Reported {
+        Some(exit_code) => Some(NodeResult {
             exit_code,
-            state: column(row, "operation", 10)?,
-            message: optional_line(row, 11)?.unwrap_or_default(),
+            state: column(row, "task", 12)?,
+            message: optional_line(row, 13)?.unwrap_or_default(),
         }),
     };
-    Ok(Operation {
-        operation: column(row, "operation", 0)?,
-        vm: column(row, "operation", 1)?,
-        verb: column(row, "operation", 2)?,
-        node: column(row, "operation", 3)?,
-        options: Options::parse(&row.get::<_, String>(4)?),
-        started_at: column(row, "operation", 5)?,
-        ended,
+    Ok(Step {
+        position: number(row, "task", 1)?,
+        plan: NewStep {
+            session: column(row, "task", 0)?,
+            verb: column(row, "task", 2)?,
+            node: column(row, "task", 3)?,
+            options: Options::parse(&row.get::<_, String>(4)?),
+            recovery: column(row, "task", 5)?,
+            undo: optional(row, "task", 6)?,
+        },
+        started_at: optional(row, "task", 7)?,
+        ended: completed(row, "task", 8)?,
         reported,
-        steps: Vec::new(),
     })
+}
+
+/// End, exit code and reason, from this column on.
+fn completed(
+    row: &Row<'_>,
+    table: &'static str,
+    first: usize,
+) -> Result<Option<Completed>, RegistryError> {
+    if row.get_ref(first)? == ValueRef::Null {
+        return Ok(None);
+    }
+    Ok(Some(Completed {
+        at: column(row, table, first)?,
+        exit_code: row.get(first + 1)?,
+        reason: optional_line(row, first + 2)?.unwrap_or_default(),
+    }))
 }

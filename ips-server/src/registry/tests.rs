@@ -13,8 +13,8 @@ use super::journal::{Again, Beginning, Begun, Ending};
 use super::tokens::Taken;
 use super::vms::Desired;
 use super::*;
-use crate::operation::options::Options;
-use crate::operation::token::Token;
+use crate::model::options::Options;
+use crate::model::token::Token;
 
 struct Folder(PathBuf);
 
@@ -261,7 +261,7 @@ fn the_first_report_counts_and_its_repeat_is_fine() {
     let report = Report {
         operation: Uuid::from_u128(1),
         vm_id: id("vm-1"),
-        verb: Verb::Create,
+        verb: hps_core::verb::VerbName::of("create"),
         node: node("n1"),
         exit_code: 0,
         state: VmState::Running,

@@ -1,92 +1,18 @@
 //! VMs as the registry knows them, read. What changes a definition is in definitions.rs.
 
 use std::cmp::Ordering;
-use std::str::FromStr;
 use std::time::Duration;
 
 use hps_core::config::{BootDevice, Disk, Network, VmConfig};
-use hps_core::names::{NodeName, VmId};
+use hps_core::names::VmId;
 use hps_core::state::VmState;
 use rusqlite::fallible_streaming_iterator::FallibleStreamingIterator;
 use rusqlite::{Connection, Params, Row, Rows};
 use uuid::Uuid;
 
 use super::{Registry, RegistryError, bad, column, number, optional, optional_line};
-use crate::time::Timestamp;
-
-/// A VM of the registry.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Vm {
-    /// What the IPS issued.
-    pub id: VmId,
-    /// What it is made from.
-    pub config: VmConfig,
-    /// What its domain has, given or derived.
-    pub uuid: Uuid,
-    /// The node that has, or may have, the domain.
-    pub owner: Option<NodeName>,
-    /// What it should be.
-    pub desired: Desired,
-    /// What it was when it was seen last; see [`Vm::shown_state`].
-    pub state: VmState,
-    /// When a node said so.
-    pub seen_at: Option<Timestamp>,
-    /// Address and port of its screen on the owner.
-    pub vnc: Option<String>,
-}
-
-/// What a VM should be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the words are the documentation")]
-pub enum Desired {
-    Running,
-    Off,
-}
-
-impl Desired {
-    /// The word for it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Off => "off",
-        }
-    }
-}
-
-impl FromStr for Desired {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "running" => Ok(Self::Running),
-            "off" => Ok(Self::Off),
-            _ => Err(format!("{text:?}: want running or off")),
-        }
-    }
-}
-
-impl Vm {
-    /// The state to be shown: what was seen too long ago is unknown.
-    #[must_use]
-    pub fn shown_state(&self, stale_after: Duration) -> VmState {
-        let stale = self.seen_at.is_none_or(|at| at.is_stale(stale_after));
-        if self.owner.is_some() && stale {
-            VmState::Unknown
-        } else {
-            self.state
-        }
-    }
-
-    /// The same VM when nobody could say how it is.
-    #[must_use]
-    pub fn doubted(self) -> Self {
-        Self {
-            state: VmState::Unknown,
-            ..self
-        }
-    }
-}
+use crate::model::time::Timestamp;
+use crate::model::vm::Vm;
 
 const COLUMNS: &str = "vm_id, name, uuid, uuid_given, vcpus, memory_mb, title, description, os_variant, firmware, \
      boot, cpu_model, owner, desired, state, seen_at, vnc";

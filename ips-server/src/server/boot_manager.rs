@@ -10,9 +10,9 @@ use super::office::{Asked, Body};
 use super::query::Query;
 use super::{Reply, Worker};
 use crate::access::{self, Denied};
-use crate::operation::token;
+use crate::model::token;
 use crate::registry::RegistryError;
-use crate::registry::tokens::{Grant, Taken};
+use crate::registry::tokens::{Grant, ReportOutcome};
 
 /// Answers a command; every refusal is `error=TEXT`.
 pub(super) fn answer(worker: &Worker, asked: &Asked) -> Reply {
@@ -92,11 +92,11 @@ impl Command<'_> {
         }
         Ok(
             match self.worker.registry.borrow_mut().record_report(&report)? {
-                Taken::Recorded => Reply::nothing(),
-                Taken::Contradicted => {
+                ReportOutcome::Recorded => Reply::nothing(),
+                ReportOutcome::Contradicted => {
                     Reply::refusal(409, "another report of this operation stands")
                 }
-                Taken::Closed => Reply::refusal(403, "the operation is closed"),
+                ReportOutcome::Closed => Reply::refusal(403, "the operation is closed"),
             },
         )
     }
@@ -110,14 +110,14 @@ impl Command<'_> {
             Ok(inventory) => inventory,
             Err(error) => return Ok(Reply::refusal(400, &format!("inventory: {error}"))),
         };
-        if grant.operation.is_some()
+        if grant.session.is_some()
             || grant.vm.is_some()
             || grant.node.as_ref() != Some(&inventory.node)
         {
             return Ok(self.deny(Denied::OtherVm));
         }
         let mut registry = self.worker.registry.borrow_mut();
-        registry.record_inventory(&inventory, grant.asked.unwrap_or_default())?;
+        registry.record_inventory(&inventory, grant.epoch.unwrap_or_default())?;
         // Whoever asked decides by this answer, not by what others make of the registry meanwhile.
         if let Some(shown) = self.asked.client.token.as_deref() {
             registry.keep_inventory(token::hash(shown), &inventory)?;
@@ -157,8 +157,10 @@ impl Command<'_> {
 
 /// A report belongs to the token's own operation in every respect.
 fn is_of(report: &Report, grant: &Grant) -> bool {
-    grant.operation == Some(report.operation)
+    grant.session == Some(report.operation)
         && grant.vm.as_ref() == Some(&report.vm_id)
-        && grant.verb == Some(report.verb)
+        && grant
+            .verb
+            .is_some_and(|verb| verb.as_str() == report.verb.as_str())
         && grant.node.as_ref() == Some(&report.node)
 }

@@ -9,12 +9,11 @@ use hps_core::report::{DomainReport, Inventory};
 use super::finish;
 use super::import::Stream;
 use crate::adoption::Proposals;
-use crate::cli::error::no_answer;
 use crate::cli::output::{print, print_error};
 use crate::cli::signals::interruptible;
 use crate::cli::{Env, Error};
 use crate::model::exit::Exit;
-use crate::operation::settle;
+use crate::operation::inventory;
 use crate::registry::Registry;
 use crate::registry::adoption::Adopted;
 
@@ -58,7 +57,7 @@ impl Adopt {
             0 => format!("adopt {node}: no domain to register; {owned} registered already"),
             new => format!(
                 "adopt {node}: {new} to register, {owned} registered already; check and correct \
-                 the definitions, then run 'o_vm adopt {node} --take FILE'"
+                 the definitions, then run `o_vm adopt {node} --take FILE`"
             ),
         });
         Ok(())
@@ -73,7 +72,7 @@ impl Adopt {
         let new = registry.adopt(&author, &self.node, &all);
         let new = new.map_err(|error| stream.failed(error))?;
         print(&format!(
-            "{new} VMs registered, {} registered already; run 'o_vm sweep' to find domains of \
+            "{new} VMs registered, {} registered already; run `o_vm sweep` to find domains of \
              them on other nodes",
             all.len() - new
         ));
@@ -122,7 +121,6 @@ impl Adopt {
     fn inventory(&self, env: &Env, registry: &mut Registry) -> Result<Inventory, Error> {
         let stop = interruptible();
         let engine = env.engine(&stop)?;
-        let taken = settle::take_definitions(registry, engine.as_ref(), &self.node);
-        taken.map_err(|reason| no_answer(&self.node, reason))
+        inventory::definitions(registry, engine.as_ref(), &self.node)
     }
 }

@@ -56,7 +56,7 @@ impl Restore {
         );
         print(&format!(
             "Restored {}; {kept}\n\
-             The backup does not contain later changes. Before any create, run 'o_vm sweep' with\n\
+             The backup does not contain later changes. Before any create, run `o_vm sweep` with\n\
              every node up and resolve the conflicts that it reports.",
             self.file.display()
         ));

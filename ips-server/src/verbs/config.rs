@@ -9,7 +9,7 @@ use super::finish;
 use crate::cli::output::print;
 use crate::cli::{Env, Error};
 use crate::model::exit::Exit;
-use crate::operation::token::Token;
+use crate::model::token::Token;
 
 /// How long such a token is valid.
 const LIFE: Duration = Duration::from_secs(600);
@@ -42,7 +42,7 @@ impl Config {
             print(vm.config.to_text().trim_end_matches('\n'));
             return Ok(());
         }
-        let token = Token::new();
+        let token = Token::new().map_err(Error::Token)?;
         let author = env.author(self.reason.as_deref());
         let granted = env
             .registry()?

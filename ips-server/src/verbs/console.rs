@@ -4,12 +4,11 @@
 use argh::FromArgs;
 
 use super::finish;
-use crate::cli::error::{no_answer, usage_error};
 use crate::cli::output::print;
 use crate::cli::signals::interruptible;
-use crate::cli::{Env, Error};
+use crate::cli::{Env, Error, usage_error};
 use crate::model::exit::Exit;
-use crate::operation::settle;
+use crate::operation::inventory;
 
 /// Show how to reach a VM's VNC console.
 #[derive(FromArgs, Debug)]
@@ -33,8 +32,7 @@ impl Console {
         let node = vm.owner.ok_or_else(no_owner)?;
         let stop = interruptible();
         let engine = env.engine(&stop)?;
-        settle::take_inventory(&mut env.registry()?, engine.as_ref(), &node)
-            .map_err(|reason| no_answer(&node, reason))?;
+        inventory::refresh(&mut env.registry()?, engine.as_ref(), &node)?;
         let vm = env.find(&self.vm)?;
         let no_console = || {
             usage_error(format!(

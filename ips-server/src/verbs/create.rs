@@ -1,48 +1,50 @@
-//! `o_vm create`: makes a VM on a node, or finishes making it.
+//! `o_vm create`: creates a VM on a node, or finishes an earlier attempt.
 
-use argh::FromArgs;
 use hps_core::names::NodeName;
-use hps_core::verb::Verb;
+use hps_core::state::VmState;
+use hps_core::verb::VerbName;
 
-use super::operate::{Order, order};
+use super::operate::{self, verb_args};
 use crate::cli::Env;
 use crate::model::exit::Exit;
-use crate::operation::options::Options;
+use crate::model::options::Options;
+use crate::model::verb::{Address, ClaimEffect, Spec, Target, one_step};
+use crate::model::vm::Desired;
 
-/// Create and start a VM on a node.
-#[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "create", help_triggers("--help", "-h"))]
-pub struct Create {
-    /// vm_id or name of the VM
-    #[argh(positional)]
-    vm: String,
-    /// name of the node
-    #[argh(positional)]
-    node: NodeName,
-    /// print the operation record as JSON
-    #[argh(switch)]
-    json: bool,
-    /// reason, for the audit log
-    #[argh(option, arg_name = "text")]
-    reason: Option<String>,
+/// The row of this verb.
+pub static SPEC: Spec = Spec {
+    name: VerbName::of("create"),
+    target: Target::Given,
+    claim: ClaimEffect::Takes,
+    address: Address::Id,
+    proof: &[VmState::Running],
+    implied_state: |_| Some(VmState::Running),
+    desired: Some(Desired::Running),
+    plan: one_step,
+    removes_storage: false,
+    // n_vm(1), EXIT STATUS: 6 is doubt.
+    failures: &[1, 2, 3, 4, 5, 7],
+    recreate: None,
+    link: "o_vm_create",
+    node_command: Some("n_vm_create"),
+};
+
+verb_args! {
+    /// Create and start a VM on a node.
+    Create, "create" {
+        /// node to create it on
+        #[argh(positional)]
+        node: NodeName,
+    }
 }
 
 impl Create {
-    /// Performs it; the exit code is contract 3's.
+    /// Executes it; exit codes in o_vm(1).
     #[must_use]
     pub fn run(&self, env: &Env) -> Exit {
-        let options = Options::default();
-        let (json, reason) = (self.json, self.reason.as_deref());
-        order(
+        operate::run(
             env,
-            &Order {
-                vm: &self.vm,
-                verb: Verb::Create,
-                node: Some(self.node.clone()),
-                options,
-                json,
-                reason,
-            },
+            &self.order(Some(self.node.clone()), Options::default()),
         )
     }
 }

@@ -1,50 +1,49 @@
-//! `o_vm destroy`: removes a VM from its node, with the files that are provably its own.
+//! `o_vm destroy`: removes a VM from its node, with the files that are proved to be its own.
 
-use argh::FromArgs;
-use hps_core::verb::Verb;
+use hps_core::state::VmState;
+use hps_core::verb::VerbName;
 
-use super::operate::{Order, order};
+use super::operate::{self, verb_args};
 use crate::cli::Env;
 use crate::model::exit::Exit;
-use crate::operation::options::Options;
+use crate::model::options::Options;
+use crate::model::verb::{Address, ClaimEffect, Spec, Target, one_step};
+use crate::model::vm::Desired;
 
-/// Remove a VM from its node; its definition stays.
-#[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "destroy", help_triggers("--help", "-h"))]
-pub struct Destroy {
-    /// vm_id or name of the VM
-    #[argh(positional)]
-    vm: String,
-    /// keep all files of the VM
-    #[argh(switch)]
-    keep_storage: bool,
-    /// print the operation record as JSON
-    #[argh(switch)]
-    json: bool,
-    /// reason, for the audit log
-    #[argh(option, arg_name = "text")]
-    reason: Option<String>,
+/// The row of this verb.
+pub static SPEC: Spec = Spec {
+    name: VerbName::of("destroy"),
+    target: Target::Owner,
+    claim: ClaimEffect::Ends,
+    address: Address::Name,
+    proof: &[VmState::Absent],
+    implied_state: |_| Some(VmState::Absent),
+    desired: Some(Desired::Off),
+    plan: one_step,
+    removes_storage: true,
+    failures: &[1],
+    recreate: None,
+    link: "o_vm_destroy",
+    node_command: Some("n_vm_destroy"),
+};
+
+verb_args! {
+    /// Remove a VM from its node; its definition stays.
+    Destroy, "destroy" {
+        /// remove no file
+        #[argh(switch)]
+        keep_storage: bool,
+    }
 }
 
 impl Destroy {
-    /// Performs it; the exit code is contract 3's.
+    /// Executes it; exit codes in o_vm(1).
     #[must_use]
     pub fn run(&self, env: &Env) -> Exit {
         let options = Options {
             keep_storage: self.keep_storage,
             ..Options::default()
         };
-        let (json, reason) = (self.json, self.reason.as_deref());
-        order(
-            env,
-            &Order {
-                vm: &self.vm,
-                verb: Verb::Destroy,
-                node: None,
-                options,
-                json,
-                reason,
-            },
-        )
+        operate::run(env, &self.order(None, options))
     }
 }

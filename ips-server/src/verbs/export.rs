@@ -5,8 +5,7 @@ use std::io::Write;
 use argh::FromArgs;
 
 use super::finish;
-use crate::cli::error::usage_error;
-use crate::cli::{Env, Error};
+use crate::cli::{Env, Error, usage_error};
 use crate::model::exit::Exit;
 
 /// Print all definitions, for `o_vm import`.

@@ -4,11 +4,10 @@
 use argh::FromArgs;
 
 use super::finish;
-use crate::cli::error::usage_error;
 use crate::cli::output::{print, print_error};
-use crate::cli::{Env, Error};
-use crate::engine::{Health, Node};
+use crate::cli::{Env, Error, usage_error};
 use crate::model::exit::Exit;
+use crate::model::node::{Health, Node};
 
 /// Filter a list of nodes to the healthy ones.
 #[derive(FromArgs, Debug)]

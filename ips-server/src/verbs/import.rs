@@ -7,9 +7,8 @@ use hps_core::kv;
 use hps_core::names::VmId;
 
 use super::finish;
-use crate::cli::error::usage_error;
 use crate::cli::output::print;
-use crate::cli::{Env, Error};
+use crate::cli::{Env, Error, usage_error};
 use crate::model::exit::Exit;
 use crate::registry::RegistryError;
 

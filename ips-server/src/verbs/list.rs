@@ -7,13 +7,12 @@ use hps_core::names::NodeName;
 use hps_core::state::VmState;
 
 use super::finish;
-use crate::cli::error::usage_error;
 use crate::cli::output::{print_bytes, print_json, print_table};
-use crate::cli::{Env, Error};
+use crate::cli::{Env, Error, usage_error};
 use crate::json::{VmJson, vms_json};
 use crate::model::exit::Exit;
-use crate::registry::vms::Vm;
-use crate::time::short;
+use crate::model::time::short;
+use crate::model::vm::Vm;
 
 /// List the VMs of the registry.
 #[derive(FromArgs, Debug)]

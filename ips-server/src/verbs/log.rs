@@ -3,8 +3,7 @@
 use argh::FromArgs;
 
 use super::finish;
-use crate::cli::error::usage_error;
-use crate::cli::{Env, Error};
+use crate::cli::{Env, Error, usage_error};
 use crate::model::exit::Exit;
 use crate::syslog::{self, Level};
 

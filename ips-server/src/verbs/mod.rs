@@ -10,6 +10,7 @@ pub mod create;
 pub mod define;
 pub mod destroy;
 pub mod export;
+mod force;
 pub mod healthy_nodes;
 pub mod import;
 pub mod list;
@@ -18,6 +19,7 @@ pub mod nodes;
 pub mod operate;
 pub mod operations;
 pub mod pause;
+pub mod reboot;
 pub mod release;
 pub mod set;
 pub mod show;
@@ -26,6 +28,8 @@ pub mod status;
 pub mod stop;
 pub mod sweep;
 pub mod task;
+#[cfg(test)]
+mod tests;
 pub mod undefine;
 pub mod unpause;
 pub mod validate_node;
@@ -39,10 +43,12 @@ use crate::cli::output::print_error;
 use crate::cli::{Env, Error};
 use crate::error::chain;
 use crate::model::exit::Exit;
+use crate::model::verb::Catalog;
 
-/// Makes the enum of all verbs, and the groups in which help lists them.
+/// Makes the enum of all verbs, the groups in which help lists them, and the catalog of the
+/// verbs that run on nodes: those that name their row in brackets.
 macro_rules! verbs {
-    ($($about:literal: $($module:ident :: $name:ident),+;)+) => {
+    ($($about:literal: $($module:ident :: $name:ident $(($spec:ident))?),+;)+) => {
         /// A verb with its arguments.
         #[derive(FromArgs, Debug)]
         #[argh(subcommand)]
@@ -70,6 +76,9 @@ macro_rules! verbs {
                 verbs: &[$(<$module::$name as SubCommand>::COMMAND.name),+],
             }),+
         ];
+
+        /// The rows of the verbs that run on nodes.
+        pub const CATALOG: Catalog = Catalog(&[$($($(&$module::$spec,)?)+)+]);
     };
 }
 
@@ -77,12 +86,13 @@ macro_rules! verbs {
 verbs! {
     "VM":
         define::Define,
-        create::Create,
-        start::Start,
-        stop::Stop,
-        pause::Pause,
-        unpause::Unpause,
-        destroy::Destroy,
+        create::Create(SPEC),
+        start::Start(SPEC),
+        stop::Stop(SPEC),
+        reboot::Reboot(SPEC),
+        pause::Pause(SPEC),
+        unpause::Unpause(SPEC),
+        destroy::Destroy(SPEC),
         undefine::Undefine,
         list::List,
         show::Show,

@@ -5,9 +5,9 @@ use argh::FromArgs;
 use super::finish;
 use crate::cli::output::{print, print_json, print_table};
 use crate::cli::{Env, Error};
-use crate::engine::Node;
 use crate::json::NodeJson;
 use crate::model::exit::Exit;
+use crate::model::node::Node;
 
 /// List the nodes with their health.
 #[derive(FromArgs, Debug)]

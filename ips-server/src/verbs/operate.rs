@@ -1,33 +1,35 @@
-//! What every verb that changes a VM shares: find the VM and its node, perform the
-//! operation, say how it ended. The verbs' own files hold their words and options only.
+//! What the verbs that run on nodes share: find the VM and its node, execute the operation,
+//! print how it ended. The verbs' own files hold their arguments and their row only.
 
 use std::sync::atomic::AtomicBool;
 
-use hps_core::names::{NodeName, VmId};
-use hps_core::verb::Verb;
+use hps_core::names::NodeName;
 
+use super::CATALOG;
+use crate::cli::Env;
 use crate::cli::output::print_error;
 use crate::cli::signals::interruptible;
-use crate::cli::{Env, Error};
 use crate::engine::Engine;
+use crate::model::claim::Precondition;
 use crate::model::exit::Exit;
-use crate::operation::options::Options;
-use crate::operation::perform::{Performer, check_node};
+use crate::model::options::Options;
+use crate::model::verb::{ClaimEffect, Spec, Target};
+use crate::model::vm::Vm;
+use crate::operation::execute::{Executor, check_node};
 use crate::operation::progress::Progress;
-use crate::operation::{Conclusion, Request};
-use crate::registry::journal::Again;
-use crate::registry::vms::Vm;
+use crate::operation::{CommandRequest, CommandResult, Error};
+use crate::registry::Registry;
 
-/// What a verb's command line comes down to.
+/// A verb's command line, parsed.
 #[derive(Debug)]
 pub struct Order<'a> {
     /// vm_id or unique name.
     pub vm: &'a str,
-    /// What to do.
-    pub verb: Verb,
-    /// Where; `None`: where the VM is.
+    /// The verb's row.
+    pub spec: &'static Spec,
+    /// The node; `None`: where the VM is.
     pub node: Option<NodeName>,
-    /// How.
+    /// The verb's options.
     pub options: Options,
     /// Print the operation record as JSON on stdout.
     pub json: bool,
@@ -35,121 +37,170 @@ pub struct Order<'a> {
     pub reason: Option<&'a str>,
 }
 
-/// Performs it, prints the outcome, and returns the exit code.
-pub fn order(env: &Env, order: &Order<'_>) -> Exit {
-    let conclusion = perform(env, order).unwrap_or_else(|refused| refused);
-    tell(env, order, &conclusion);
-    conclusion.code
+/// The arguments of a verb that runs on a node: its own ones, between the VM and those that
+/// all of them have.
+macro_rules! verb_args {
+    ($(#[$doc:meta])* $name:ident, $word:tt { $($fields:tt)* }) => {
+        $(#[$doc])*
+        #[derive(argh::FromArgs, Debug)]
+        #[argh(subcommand, name = $word, help_triggers("--help", "-h"))]
+        pub struct $name {
+            /// vm_id or name of the VM
+            #[argh(positional)]
+            vm: String,
+            $($fields)*
+            /// print the operation record as JSON
+            #[argh(switch)]
+            json: bool,
+            /// reason, for the audit log
+            #[argh(option, arg_name = "text")]
+            reason: Option<String>,
+        }
+
+        impl $name {
+            fn order(
+                &self,
+                node: Option<hps_core::names::NodeName>,
+                options: $crate::model::options::Options,
+            ) -> $crate::verbs::operate::Order<'_> {
+                $crate::verbs::operate::Order {
+                    vm: &self.vm,
+                    spec: &SPEC,
+                    node,
+                    options,
+                    json: self.json,
+                    reason: self.reason.as_deref(),
+                }
+            }
+        }
+    };
+}
+pub(crate) use verb_args;
+
+/// Executes an order, prints the outcome, and returns the exit code.
+pub fn run(env: &Env, order: &Order<'_>) -> Exit {
+    let result = execute(env, order).unwrap_or_else(CommandResult::from);
+    print_error(&format!(
+        "{} {}: {}",
+        order.spec.name, order.vm, result.message
+    ));
+    if order.json
+        && let Some(operation) = result.operation
+    {
+        super::operations::print_one(env, operation);
+    }
+    result.code
 }
 
-fn perform(env: &Env, order: &Order<'_>) -> Result<Conclusion, Conclusion> {
+fn execute(env: &Env, order: &Order<'_>) -> Result<CommandResult, Error> {
     let stop = interruptible();
     let engine = env.engine(&stop)?;
     // A node that is given is checked before the VM is looked up: contract 3's order.
     if let Some(node) = &order.node {
-        check_node(engine.as_ref(), node)?;
+        check_node(engine.as_ref(), node, &stop)?;
     }
-    let vm = env.find(order.vm)?;
-    let request = match request(env, order, &vm) {
-        Ok(request) => request,
-        Err(nothing_to_do) => return Ok(nothing_to_do),
+    let mut executor = executor(env, engine.as_ref(), &stop, order.reason)?;
+    let vm = find(&executor.registry, order.vm)?;
+    let node = match destination(&executor.registry, order, &vm)? {
+        Destination::Node(node) => node,
+        Destination::NothingToDo(message) => {
+            return Ok(CommandResult {
+                code: Exit::Success,
+                message,
+                operation: None,
+            });
+        }
     };
     if order.node.is_none() {
-        check_node(engine.as_ref(), &request.node)?;
+        check_node(engine.as_ref(), &node, &stop)?;
     }
-    let mut performer = performer(env, engine.as_ref(), &stop, order.reason)?;
-    let conclusion = performer.perform(&request);
-    if order.verb == Verb::Start && conclusion.code == Exit::ExecutionFailed {
-        return Ok(make_again(&mut performer, &request, conclusion));
-    }
-    Ok(conclusion)
-}
-
-/// Where it goes: to the node it was told, else to the VM's owner.
-fn request(env: &Env, order: &Order<'_>, vm: &Vm) -> Result<Request, Conclusion> {
-    let node = match (&order.node, &vm.owner) {
-        (Some(node), _) | (None, Some(node)) => node.clone(),
-        (None, None) => return Err(nowhere(env, order.verb, &vm.id)?),
-    };
-    Ok(Request {
+    let request = CommandRequest {
         vm: vm.id.clone(),
-        verb: order.verb,
+        spec: order.spec,
         node,
         options: order.options.clone(),
-        again: None,
-    })
-}
-
-/// What a verb without a node comes to when no node owns the VM.
-fn nowhere(env: &Env, verb: Verb, vm: &VmId) -> Result<Conclusion, Conclusion> {
-    let conflicts = env.registry()?.conflicts();
-    let conflicts = conflicts.map_err(Error::from)?;
-    if let Some(conflict) = conflicts.into_iter().find(|conflict| conflict.vm == *vm) {
-        let (node, state) = (conflict.node, conflict.state);
-        let why = format!(
-            "no node owns {vm}, but {node} has a domain of it ({state}); `o_vm create {vm} {node}` takes it over"
-        );
-        return Ok(Conclusion::refused(Exit::Refused, why));
-    }
-    Ok(if verb == Verb::Destroy {
-        Conclusion::refused(
-            Exit::Success,
-            format!("no node has {vm}: nothing to destroy"),
-        )
-    } else {
-        let why = format!("no node has {vm}; `o_vm create {vm} NODE` makes it");
-        Conclusion::refused(Exit::Parameters, why)
-    })
-}
-
-/// A diskless node knows no domain after a reboot: a start that failed because the owner
-/// has none makes it again, same UUID, same claim.
-fn make_again(performer: &mut Performer<'_>, start: &Request, failed: Conclusion) -> Conclusion {
-    if !performer.is_absent(start) {
-        return failed;
-    }
-    let create = Request {
-        verb: Verb::Create,
-        options: Options::default(),
-        again: Some(Again::Owned),
-        ..start.clone()
+        precondition: None,
     };
-    performer.progress.step(
-        "absent",
-        &format!(
-            "{} does not know {} any more: made again",
-            start.node, start.vm
-        ),
-    );
-    performer.perform(&create)
+    let result = executor.execute(&request, &vm);
+    match order.spec.recreate {
+        Some(create) if result.code == Exit::ExecutionFailed => {
+            Ok(recreate(&mut executor, create, &request, &vm, result))
+        }
+        Some(_) | None => Ok(result),
+    }
 }
 
-pub(super) fn performer<'a>(
+/// The VM of that id or name.
+pub(super) fn find(registry: &Registry, text: &str) -> Result<Vm, Error> {
+    let found = registry.find(text)?;
+    found.ok_or_else(|| Error::NotDefined(hps_core::kv::one_line(text)))
+}
+
+enum Destination {
+    Node(NodeName),
+    NothingToDo(String),
+}
+
+/// Where an order goes: to the node that was given, else to the VM's owner.
+fn destination(registry: &Registry, order: &Order<'_>, vm: &Vm) -> Result<Destination, Error> {
+    if let Some(node) = order.node.as_ref().or(vm.owner.as_ref()) {
+        return Ok(Destination::Node(node.clone()));
+    }
+    if order.spec.target == Target::Given {
+        return Err(Error::NodeMissing(order.spec.name, vm.id.clone()));
+    }
+    let mut conflicts = registry.conflicts()?.into_iter();
+    if let Some(conflict) = conflicts.find(|conflict| conflict.vm == vm.id) {
+        return Err(Error::Stray {
+            vm: vm.id.clone(),
+            node: conflict.node,
+            state: conflict.state.to_string(),
+        });
+    }
+    if order.spec.claim == ClaimEffect::Ends {
+        let message = format!("no node has {}: nothing to {}", vm.id, order.spec.name);
+        return Ok(Destination::NothingToDo(message));
+    }
+    Err(Error::NowhereToRun(vm.id.clone()))
+}
+
+/// A diskless node has no domains after a reboot: a start that failed because its owner has
+/// none creates the VM again, with the same UUID and claim.
+fn recreate(
+    executor: &mut Executor<'_>,
+    create: &'static Spec,
+    failed: &CommandRequest,
+    vm: &Vm,
+    result: CommandResult,
+) -> CommandResult {
+    if !executor.is_absent(vm, &failed.node) {
+        return result;
+    }
+    let request = CommandRequest {
+        spec: create,
+        options: Options::default(),
+        precondition: Some(Precondition::Owned),
+        ..failed.clone()
+    };
+    let step = format!("{} has lost {}: created again", failed.node, failed.vm);
+    executor.progress.step("absent", &step);
+    executor.execute(&request, vm)
+}
+
+pub(super) fn executor<'a>(
     env: &'a Env,
     engine: &'a dyn Engine,
     stop: &'a AtomicBool,
     reason: Option<&str>,
-) -> Result<Performer<'a>, Conclusion> {
-    Ok(Performer {
-        registry: env.registry()?,
+) -> Result<Executor<'a>, Error> {
+    Ok(Executor {
+        registry: Registry::open(&env.settings.registry)?,
         engine,
+        catalog: CATALOG,
         author: env.author(reason),
         lock_dir: &env.settings.lock_dir,
         wait_limit: env.settings.verb_timeout + env.settings.instance_timeout,
         stop,
         progress: Progress::to_stderr(),
     })
-}
-
-/// One line for people on stderr; the record on stdout where it is asked for.
-fn tell(env: &Env, order: &Order<'_>, conclusion: &Conclusion) {
-    print_error(&format!(
-        "{} {}: {}",
-        order.verb, order.vm, conclusion.message
-    ));
-    if order.json
-        && let Some(operation) = conclusion.operation
-    {
-        super::operations::print_one(env, operation);
-    }
 }

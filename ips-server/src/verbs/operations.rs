@@ -6,13 +6,12 @@ use argh::FromArgs;
 use uuid::Uuid;
 
 use super::{finish, finish_with};
-use crate::cli::error::usage_error;
 use crate::cli::output::{print, print_error, print_json, print_table};
-use crate::cli::{Env, Error};
+use crate::cli::{Env, Error, usage_error};
 use crate::error::chain;
 use crate::json::OperationJson;
 use crate::model::exit::Exit;
-use crate::registry::operations::Operation;
+use crate::model::operation::Operation;
 
 /// How many operations are listed at most.
 const MOST: u32 = 1000;
@@ -72,10 +71,10 @@ impl Operations {
         loop {
             let found = registry.operation(operation)?;
             let found = found.ok_or_else(|| unknown(operation))?;
-            for step in found.steps.iter().skip(shown) {
+            for step in found.log.iter().skip(shown) {
                 print_error(&format!("{} {} {}", step.at, step.step, step.result));
             }
-            shown = found.steps.len();
+            shown = found.log.len();
             if let Some(end) = &found.ended {
                 if self.json {
                     print_json(&OperationJson::of(&found));
@@ -103,17 +102,24 @@ fn row(operation: &Operation) -> Vec<String> {
         None => (
             "open".to_owned(),
             operation
-                .steps
+                .log
                 .last()
                 .map(|step| step.result.clone())
                 .unwrap_or_default(),
         ),
     };
     vec![
-        operation.operation.to_string(),
-        operation.vm.to_string(),
+        operation.id.to_string(),
+        operation
+            .vm
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
         operation.verb.to_string(),
-        operation.node.to_string(),
+        operation
+            .node()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
         operation.started_at.to_string(),
         exit,
         reason,

@@ -1,44 +1,40 @@
-//! `o_vm pause`: pauses a running VM.
+//! `o_vm pause`: stops a VM's CPUs; it stays in memory.
 
-use argh::FromArgs;
-use hps_core::verb::Verb;
+use hps_core::state::VmState;
+use hps_core::verb::VerbName;
 
-use super::operate::{Order, order};
+use super::operate::{self, verb_args};
 use crate::cli::Env;
 use crate::model::exit::Exit;
-use crate::operation::options::Options;
+use crate::model::options::Options;
+use crate::model::verb::{Address, ClaimEffect, Spec, Target, one_step};
 
-/// Pause a running VM.
-#[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "pause", help_triggers("--help", "-h"))]
-pub struct Pause {
-    /// vm_id or name of the VM
-    #[argh(positional)]
-    vm: String,
-    /// print the operation record as JSON
-    #[argh(switch)]
-    json: bool,
-    /// reason, for the audit log
-    #[argh(option, arg_name = "text")]
-    reason: Option<String>,
+/// The row of this verb.
+pub static SPEC: Spec = Spec {
+    name: VerbName::of("pause"),
+    target: Target::Owner,
+    claim: ClaimEffect::Keeps,
+    address: Address::Name,
+    proof: &[VmState::Paused],
+    implied_state: |_| Some(VmState::Paused),
+    desired: None,
+    plan: one_step,
+    removes_storage: false,
+    failures: &[1],
+    recreate: None,
+    link: "o_vm_pause",
+    node_command: Some("n_vm_pause"),
+};
+
+verb_args! {
+    /// Pause a VM; it stays in memory.
+    Pause, "pause" {}
 }
 
 impl Pause {
-    /// Performs it; the exit code is contract 3's.
+    /// Executes it; exit codes in o_vm(1).
     #[must_use]
     pub fn run(&self, env: &Env) -> Exit {
-        let options = Options::default();
-        let (json, reason) = (self.json, self.reason.as_deref());
-        order(
-            env,
-            &Order {
-                vm: &self.vm,
-                verb: Verb::Pause,
-                node: None,
-                options,
-                json,
-                reason,
-            },
-        )
+        operate::run(env, &self.order(None, Options::default()))
     }
 }

@@ -6,9 +6,8 @@ use hps_core::config::VmConfig;
 use hps_core::kv;
 
 use super::finish;
-use crate::cli::error::usage_error;
 use crate::cli::output::print;
-use crate::cli::{Env, Error};
+use crate::cli::{Env, Error, usage_error};
 use crate::error::chain;
 use crate::model::exit::Exit;
 
@@ -43,7 +42,7 @@ impl Set {
             && let Some((key, _)) = changes.iter().find(|(key, _)| is_fixed(key))
         {
             return Err(usage_error(format!(
-                "{key} cannot be changed while a node owns {}; run 'o_vm destroy' first",
+                "{key} cannot be changed while a node owns {}; run `o_vm destroy` first",
                 vm.id
             )));
         }

@@ -7,8 +7,8 @@ use crate::cli::output::{print, print_json};
 use crate::cli::{Env, Error};
 use crate::json::VmJson;
 use crate::model::exit::Exit;
-use crate::registry::vms::Vm;
-use crate::time::short;
+use crate::model::time::short;
+use crate::model::vm::Vm;
 
 /// Show a VM: definition, node, state and history.
 #[derive(FromArgs, Debug)]

@@ -1,18 +1,18 @@
-//! `o_vm status`: the state of a VM, asked of its node now; `--cached` asks the registry
-//! alone. Reads take no lock and are no operations.
+//! `o_vm status`: the state of a VM, by its node now, or by the registry with `--cached`.
+//! Reads take no lock and are not operations.
 
 use argh::FromArgs;
 use hps_core::names::NodeName;
 
+use super::finish_with;
 use crate::cli::output::print_error;
 use crate::cli::signals::interruptible;
-use crate::cli::{Env, Error};
+use crate::cli::{Env, Error, usage_error};
 use crate::engine::Engine;
-use crate::error::chain;
 use crate::model::exit::Exit;
-use crate::operation::Conclusion;
-use crate::operation::settle;
-use crate::registry::vms::Vm;
+use crate::model::node::Node;
+use crate::model::vm::Vm;
+use crate::operation::inventory;
 
 /// Show the state of a VM, or of all VMs.
 #[derive(FromArgs, Debug)]
@@ -33,23 +33,18 @@ pub struct Status {
 }
 
 impl Status {
-    /// Tells it. A node that does not answer is 11: unknown, not off.
+    /// Shows it. A node that does not answer is 11: its VMs are unknown, not off.
     #[must_use]
     pub fn run(&self, env: &Env) -> Exit {
-        let told = match (&self.vm, self.all) {
+        let result = match (&self.vm, self.all) {
             (Some(vm), false) => self.one(env, vm),
             (None, true) => self.every(env),
-            (Some(_), true) | (None, false) => {
-                Err(Conclusion::refused(Exit::Parameters, "want a VM or --all"))
-            }
+            (Some(_), true) | (None, false) => Err(usage_error("give a VM or --all")),
         };
-        told.unwrap_or_else(|conclusion| {
-            print_error(&format!("status: {}", conclusion.message));
-            conclusion.code
-        })
+        finish_with("status", result)
     }
 
-    fn one(&self, env: &Env, name: &str) -> Result<Exit, Conclusion> {
+    fn one(&self, env: &Env, name: &str) -> Result<Exit, Error> {
         let vm = env.find(name)?;
         let asked = match &vm.owner {
             Some(owner) if !self.cached => ask(env, owner),
@@ -64,23 +59,16 @@ impl Status {
         asked.map(|()| Exit::Success)
     }
 
-    fn every(&self, env: &Env) -> Result<Exit, Conclusion> {
+    fn every(&self, env: &Env) -> Result<Exit, Error> {
         let failures = if self.cached {
             Vec::new()
         } else {
             ask_all(env)?
         };
-        let vms = env.registry()?.vms().map_err(Error::from)?;
-        let doubted = |vm: Vm| {
-            if vm
-                .owner
-                .as_ref()
-                .is_some_and(|owner| failures.contains(owner))
-            {
-                vm.doubted()
-            } else {
-                vm
-            }
+        let vms = env.registry()?.vms()?;
+        let doubted = |vm: Vm| match &vm.owner {
+            Some(owner) if failures.contains(owner) => vm.doubted(),
+            Some(_) | None => vm,
         };
         self.show(env, &vms.into_iter().map(doubted).collect::<Vec<_>>());
         Ok(if failures.is_empty() {
@@ -99,29 +87,26 @@ impl Status {
     }
 }
 
-/// Asks one node; what it has is in the registry afterwards.
-fn ask(env: &Env, node: &NodeName) -> Result<(), Conclusion> {
+/// Asks one node; the registry has its answer afterwards.
+fn ask(env: &Env, node: &NodeName) -> Result<(), Error> {
     let stop = interruptible();
     let engine = env.engine(&stop)?;
-    let unknown = |why: String| Conclusion::refused(Exit::Unknown, format!("{node}: {why}"));
-    settle::take_inventory(&mut env.registry()?, engine.as_ref(), node).map_err(unknown)
+    inventory::refresh(&mut env.registry()?, engine.as_ref(), node)
 }
 
 /// Asks every node that answers, side by side; the names of those that gave no answer.
-fn ask_all(env: &Env) -> Result<Vec<NodeName>, Conclusion> {
+fn ask_all(env: &Env) -> Result<Vec<NodeName>, Error> {
     let stop = interruptible();
     let engine = env.engine(&stop)?;
     let engine = engine.as_ref();
-    let nodes = settle::hosts(&env.registry()?, engine)
-        .map_err(|why| Conclusion::refused(Exit::Unknown, why))?;
+    let nodes = inventory::hosts(&env.registry()?, engine)
+        .map_err(|error| Error::Unknown(inventory::reason(&error)))?;
     Ok(std::thread::scope(|scope| {
         let asked: Vec<_> = nodes
             .into_iter()
             .map(|node| {
-                (
-                    node.name.clone(),
-                    scope.spawn(move || ask_alive(env, engine, &node)),
-                )
+                let name = node.name.clone();
+                (name, scope.spawn(move || ask_alive(env, engine, &node)))
             })
             .collect();
         asked
@@ -131,16 +116,13 @@ fn ask_all(env: &Env) -> Result<Vec<NodeName>, Conclusion> {
     }))
 }
 
-fn ask_alive(env: &Env, engine: &dyn Engine, node: &crate::engine::Node) -> Result<(), String> {
+fn ask_alive(env: &Env, engine: &dyn Engine, node: &Node) -> Result<(), String> {
     if !node.health.is_alive() {
-        return Err(node
-            .health
-            .reason()
-            .unwrap_or("not in the cluster")
-            .to_owned());
+        let reason = node.health.reason();
+        return Err(reason.unwrap_or("not in the cluster").to_owned());
     }
-    let mut registry = env.registry().map_err(|error| chain(&error))?;
-    settle::take_inventory(&mut registry, engine, &node.name)
+    let mut registry = env.registry().map_err(|error| inventory::reason(&error))?;
+    inventory::refresh(&mut registry, engine, &node.name).map_err(|error| inventory::reason(&error))
 }
 
 fn answer(

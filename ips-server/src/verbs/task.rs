@@ -1,19 +1,19 @@
 //! `o_vm task create|run|delete|list`, also `o_task_*`: task services of OpenSVC, without
 //! the registry.
 
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use argh::FromArgs;
 use hps_core::names::NodeName;
 use uuid::Uuid;
 
-use crate::cli::error::usage_error;
 use crate::cli::output::{print, print_error};
 use crate::cli::signals::interruptible;
-use crate::cli::{Env, Error};
+use crate::cli::{Env, Error, usage_error};
 use crate::error::chain;
 use crate::om::Om;
-use crate::om::service::{ServiceName, TaskService};
+use crate::om::service::{ServiceConfig, ServiceName};
 use crate::om::task::{Run as Ran, RunRequest};
 
 /// How long after the end of a run OpenSVC may take to record its result.
@@ -95,11 +95,11 @@ impl Task {
         let stop = interruptible();
         let om = Om {
             timeout: env.settings.om_timeout,
-            stop: &stop,
+            interrupt: Some(&stop),
         };
         let result = match &self.command {
             TaskCommand::Create(args) => args.run(env, &om).map(|()| 0),
-            TaskCommand::Run(args) => args.run(env, &om),
+            TaskCommand::Run(args) => args.run(env, &om, &stop),
             TaskCommand::Delete(args) => args.run(env, &om).map(|()| 0),
             TaskCommand::List(_) => list(&om).map(|()| 0),
         };
@@ -123,7 +123,7 @@ impl Create {
         if om.has_service(&name)? {
             return Err(failed("it exists already"));
         }
-        let service = TaskService {
+        let service = ServiceConfig {
             name: &name,
             nodes: &nodes,
             task: self.task.as_str(),
@@ -154,7 +154,7 @@ impl Create {
 }
 
 impl Run {
-    fn run(&self, env: &Env, om: &Om<'_>) -> Result<u8, Error> {
+    fn run(&self, env: &Env, om: &Om<'_>, leave: &AtomicBool) -> Result<u8, Error> {
         let name = service_name(&self.service)?;
         task_name(&self.task)?;
         let (rid, session) = (format!("task#{}", self.task), Uuid::new_v4());
@@ -166,7 +166,7 @@ impl Run {
             session,
             wait: settings.verb_timeout + settings.task_margin + settings.wait_margin,
         };
-        match om.run_task(&request, None, om.stop)? {
+        match om.run_task(&request, None, leave)? {
             Ran::Taken => {}
             Ran::NotTaken(why) | Ran::Unknown(why) => return Err(self.failed(&why)),
         }
@@ -206,7 +206,7 @@ impl Delete {
         while om.has_service(&name)? {
             if Instant::now() >= until {
                 return Err(Error::Task(format!(
-                    "delete {name}: it still exists; run 'om {name} purge'"
+                    "delete {name}: it still exists; run `om {name} purge`"
                 )));
             }
             om.delete_service(&name, wait)?;

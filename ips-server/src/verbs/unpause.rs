@@ -1,44 +1,41 @@
-//! `o_vm unpause`: lets a paused VM go on.
+//! `o_vm unpause`: resumes a paused VM.
 
-use argh::FromArgs;
-use hps_core::verb::Verb;
+use hps_core::state::VmState;
+use hps_core::verb::VerbName;
 
-use super::operate::{Order, order};
+use super::operate::{self, verb_args};
 use crate::cli::Env;
 use crate::model::exit::Exit;
-use crate::operation::options::Options;
+use crate::model::options::Options;
+use crate::model::verb::{Address, ClaimEffect, Spec, Target, one_step};
+use crate::model::vm::Desired;
 
-/// Resume a paused VM.
-#[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "unpause", help_triggers("--help", "-h"))]
-pub struct Unpause {
-    /// vm_id or name of the VM
-    #[argh(positional)]
-    vm: String,
-    /// print the operation record as JSON
-    #[argh(switch)]
-    json: bool,
-    /// reason, for the audit log
-    #[argh(option, arg_name = "text")]
-    reason: Option<String>,
+/// The row of this verb.
+pub static SPEC: Spec = Spec {
+    name: VerbName::of("unpause"),
+    target: Target::Owner,
+    claim: ClaimEffect::Keeps,
+    address: Address::Name,
+    proof: &[VmState::Running],
+    implied_state: |_| Some(VmState::Running),
+    desired: Some(Desired::Running),
+    plan: one_step,
+    removes_storage: false,
+    failures: &[1],
+    recreate: None,
+    link: "o_vm_unpause",
+    node_command: Some("n_vm_unpause"),
+};
+
+verb_args! {
+    /// Resume a paused VM.
+    Unpause, "unpause" {}
 }
 
 impl Unpause {
-    /// Performs it; the exit code is contract 3's.
+    /// Executes it; exit codes in o_vm(1).
     #[must_use]
     pub fn run(&self, env: &Env) -> Exit {
-        let options = Options::default();
-        let (json, reason) = (self.json, self.reason.as_deref());
-        order(
-            env,
-            &Order {
-                vm: &self.vm,
-                verb: Verb::Unpause,
-                node: None,
-                options,
-                json,
-                reason,
-            },
-        )
+        operate::run(env, &self.order(None, Options::default()))
     }
 }

@@ -6,9 +6,9 @@ use hps_core::names::NodeName;
 
 use crate::cli::Env;
 use crate::cli::output::print_error;
-use crate::engine::Health;
 use crate::error::chain;
 use crate::model::exit::Exit;
+use crate::model::node::Health;
 use crate::syslog::{Level, log};
 
 /// Check that a node is in the cluster, reachable and not frozen.

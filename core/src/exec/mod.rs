@@ -1,34 +1,33 @@
 //! The one way a child process is run: own process group, deadline, `LC_ALL=C`, no
 //! stdin unless given, bounded capture, secrets scrubbed. An exit code other than 0 is
-//! an `Output`, not an error: what it means is the wrapper's business.
+//! an `Output`, not an error: its meaning differs from program to program.
 
 mod capture;
 mod error;
+mod group;
+mod output;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::Write;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
 
 use capture::{Capture, Streams};
 pub use error::{Context, ExecError, argv_text};
+use group::{TERM_GRACE, end_group};
+pub use output::Output;
 
 /// How much of stdout and of stderr is kept, in bytes, unless `keep` says otherwise.
 pub const KEEP_BYTES: usize = 1024 * 1024;
-/// How long a group may take to end after SIGTERM before SIGKILL, and after that.
-const TERM_GRACE: Duration = Duration::from_secs(2);
-/// The same for a child that merely reads: it has nothing to put in order.
+/// The same for a child that reads: it has nothing to put in order.
 const READER_GRACE: Duration = Duration::from_millis(300);
 /// How long output is still read once the child itself has ended.
 const DRAIN_GRACE: Duration = Duration::from_millis(300);
-/// Longest nap between two looks at the child.
+/// Longest pause between two looks at the child.
 const TICK: Duration = Duration::from_millis(20);
 
 /// A child process to be run; built, then [`Command::run`].
@@ -49,20 +48,6 @@ pub struct Command<'a> {
 enum OnFlag {
     End,
     Leave,
-}
-
-/// What a child that ended by itself left behind.
-#[derive(Debug)]
-pub struct Output {
-    /// Its exit code.
-    pub code: i32,
-    /// The first bytes of its stdout.
-    pub stdout: Vec<u8>,
-    /// The last bytes of its stderr.
-    pub stderr: Vec<u8>,
-    /// Whether stdout was longer than what is kept.
-    pub cut: bool,
-    context: Context,
 }
 
 impl<'a> Command<'a> {
@@ -97,16 +82,15 @@ impl<'a> Command<'a> {
         self
     }
 
-    /// Ends the child when the flag is up. Only for children that merely read: one that
-    /// acts is left to finish, so that its outcome is known.
+    /// Ends the child when the flag is up. Only for children that read: one that acts must
+    /// finish, so that its outcome is known.
     #[must_use]
     pub fn interrupted_by(mut self, flag: &'a AtomicBool) -> Self {
         self.interrupt = Some((flag, OnFlag::End));
         self
     }
 
-    /// Stops waiting when the flag is up, and leaves the child alone: it goes on, without
-    /// anybody reading what it says.
+    /// Stops waiting when the flag is up. The child continues, and its output is lost.
     #[must_use]
     pub fn left_alone_on(mut self, flag: &'a AtomicBool) -> Self {
         self.interrupt = Some((flag, OnFlag::Leave));
@@ -120,7 +104,7 @@ impl<'a> Command<'a> {
         self
     }
 
-    /// Lets the child, and what outlives it, hold this file too (a lock).
+    /// Lets the child, and its own children, hold this file too: a lock.
     #[must_use]
     pub fn inherit(mut self, file: &'a File) -> Self {
         self.inherit.push(file);
@@ -227,74 +211,10 @@ enum End {
     TimedOut,
 }
 
-impl Output {
-    /// Stdout as text; bytes that are no UTF-8 become U+FFFD.
-    #[must_use]
-    pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.stdout).into_owned()
-    }
-
-    /// The error that says this child exited with its code.
-    #[must_use]
-    pub fn exited(self) -> ExecError {
-        ExecError::Exited {
-            code: self.code,
-            context: self.context,
-        }
-    }
-
-    /// The error that says its answer could not be understood. A parser's own error may
-    /// quote the answer: of `what` the beginning is kept, on one line.
-    #[must_use]
-    pub fn nonsense(self, what: impl AsRef<str>) -> ExecError {
-        ExecError::Nonsense {
-            what: error::one_line_begin(what.as_ref()),
-            context: self.context,
-        }
-    }
-
-    /// Itself where the exit code is 0.
-    ///
-    /// # Errors
-    /// [`ExecError::Exited`] otherwise.
-    pub fn success(self) -> Result<Self, ExecError> {
-        if self.code == 0 {
-            Ok(self)
-        } else {
-            Err(self.exited())
-        }
-    }
-}
-
 /// Variables that are this process's own: an operation's token, OpenSVC's session.
 fn is_secret(key: &OsStr) -> bool {
     let key = key.as_encoded_bytes();
     key == b"N_VM_TOKEN" || key.starts_with(b"OSVC_") || key.starts_with(b"OPENSVC_")
-}
-
-/// TERM, then KILL, to the whole group; gives up on a child the kernel cannot end.
-fn end_group(child: &mut Child, capture: &mut Capture, grace: Duration) {
-    let Ok(pid) = i32::try_from(child.id()).map(Pid::from_raw) else {
-        return;
-    };
-    for (signal, grace) in [(Signal::SIGTERM, grace), (Signal::SIGKILL, TERM_GRACE)] {
-        // The group may be gone already.
-        let _ = killpg(pid, signal);
-        let until = Instant::now() + grace;
-        while Instant::now() < until {
-            let ended = matches!(child.try_wait(), Ok(Some(_)));
-            // After KILL only the child itself matters: nobody may be reaping its orphans.
-            if ended && (signal == Signal::SIGKILL || !group_lives(pid)) {
-                return;
-            }
-            // Its last words; a failure to read them changes nothing.
-            let _ = capture.poll(Duration::from_millis(5));
-        }
-    }
-}
-
-fn group_lives(pid: Pid) -> bool {
-    killpg(pid, None).is_ok()
 }
 
 fn outcome(
@@ -334,15 +254,6 @@ fn outcome(
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Writes what fits into a pipe; used for a child's stdin, which is non-blocking.
-fn write_some(pipe: &mut impl Write, bytes: &[u8]) -> std::io::Result<usize> {
-    match pipe.write(bytes) {
-        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(0),
-        Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Ok(0),
-        other => other,
-    }
 }
 
 #[cfg(test)]

@@ -1,27 +1,25 @@
-//! What a verb is told besides its VM; kept in the journal, so that a later process
-//! can tell whether it continues the same operation.
+//! The options of a verb that runs on a node. The journal keeps them, so that a later
+//! process can decide whether it continues the same operation.
 
 use std::time::Duration;
 
 use hps_core::kv;
-use hps_core::names::{VmId, VmName};
-use hps_core::verb::Verb;
 
-/// Options of a verb. The default says nothing.
+/// Options of a verb. The default is none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {
-    /// `stop force`: pull the plug.
+    /// `stop force`, `reboot force`: without asking the guest.
     pub force: bool,
-    /// `stop --wait --timeout`: until the domain is off, at most this long.
+    /// `--wait --timeout`: until the goal is reached, at most this long.
     pub wait: Option<Duration>,
-    /// `stop --force-after`: pull the plug when `wait` is over.
+    /// `stop --force-after`: power it off when `wait` is over.
     pub force_after: bool,
     /// `destroy --keep-storage`.
     pub keep_storage: bool,
 }
 
 impl Options {
-    /// As it stands in the journal.
+    /// The text that the journal keeps.
     #[must_use]
     pub fn to_text(&self) -> String {
         let flag = |key: &str, on: bool| {
@@ -43,7 +41,7 @@ impl Options {
         .concat()
     }
 
-    /// Reads what [`Options::to_text`] wrote; what it does not know it leaves out.
+    /// Reads the text of [`Options::to_text`]; unknown keys are ignored.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let pairs = kv::parse(text.as_bytes()).unwrap_or_default();
@@ -62,37 +60,20 @@ impl Options {
         }
     }
 
-    /// The arguments behind `n_vm VERB`.
+    /// The words behind the VM's on `n_vm`'s command line.
     #[must_use]
-    pub fn arguments(&self, verb: Verb, vm: &VmId, name: &VmName) -> Vec<String> {
-        let mut args = match verb {
-            Verb::Create => vec![vm.to_string()],
-            Verb::Start
-            | Verb::Stop
-            | Verb::Pause
-            | Verb::Unpause
-            | Verb::Destroy
-            | Verb::Status => {
-                vec![name.to_string()]
-            }
-        };
-        if self.force {
-            args.push("force".to_owned());
-        }
-        if let Some(wait) = self.wait {
-            args.extend([
-                "--wait".to_owned(),
-                "--timeout".to_owned(),
-                wait.as_secs_f64().to_string(),
-            ]);
-        }
-        if self.force_after {
-            args.push("--force-after".to_owned());
-        }
-        if self.keep_storage {
-            args.push("--keep-storage".to_owned());
-        }
-        args
+    pub fn words(&self) -> Vec<String> {
+        let flag = |word: &str, on: bool| on.then(|| word.to_owned());
+        let wait = self.wait.map(|wait| {
+            let seconds = wait.as_secs_f64().to_string();
+            ["--wait".to_owned(), "--timeout".to_owned(), seconds]
+        });
+        flag("force", self.force)
+            .into_iter()
+            .chain(wait.into_iter().flatten())
+            .chain(flag("--force-after", self.force_after))
+            .chain(flag("--keep-storage", self.keep_storage))
+            .collect()
     }
 
     /// How much longer than other verbs this one may take.
@@ -119,20 +100,13 @@ mod tests {
     }
 
     #[test]
-    fn create_is_told_the_vm_id_and_the_others_the_name() {
-        let (vm, name) = ("vm-1".parse().unwrap(), "web".parse().unwrap());
+    fn options_become_words_of_n_vm() {
         let stop = Options {
             wait: Some(Duration::from_secs(90)),
             force_after: true,
             ..Options::default()
         };
-        assert_eq!(
-            Options::default().arguments(Verb::Create, &vm, &name),
-            ["vm-1"]
-        );
-        assert_eq!(
-            stop.arguments(Verb::Stop, &vm, &name),
-            ["web", "--wait", "--timeout", "90", "--force-after"]
-        );
+        assert_eq!(stop.words(), ["--wait", "--timeout", "90", "--force-after"]);
+        assert!(Options::default().words().is_empty());
     }
 }

@@ -1,0 +1,85 @@
+//! A step of an operation's plan: one task on one node, with a session id, a result and a
+//! settlement of its own.
+
+use hps_core::names::NodeName;
+use hps_core::state::VmState;
+use hps_core::verb::VerbName;
+use uuid::Uuid;
+
+use super::operation::Completed;
+use super::options::Options;
+use super::time::Timestamp;
+
+/// A step to be journaled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewStep {
+    /// Session id of its task, unique in the journal; OpenSVC's session id too.
+    pub session: Uuid,
+    /// The verb of `n_vm`.
+    pub verb: VerbName,
+    /// The node.
+    pub node: NodeName,
+    /// The verb's options.
+    pub options: Options,
+    /// How it is settled when its result is lost.
+    pub recovery: Recovery,
+    /// The verb that reverts it on the same node when a later step fails.
+    pub undo: Option<VerbName>,
+}
+
+/// How a step is settled whose result is lost, once nothing of it runs any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recovery {
+    /// Its node is observed: the state of the domain decides.
+    Observe,
+    /// It is safe to run again, under a new session id.
+    Repeat,
+}
+
+impl Recovery {
+    /// The word for it in the journal.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Observe => "observe",
+            Self::Repeat => "repeat",
+        }
+    }
+}
+
+impl std::str::FromStr for Recovery {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        [Self::Observe, Self::Repeat]
+            .into_iter()
+            .find(|recovery| recovery.as_str() == text)
+            .ok_or_else(|| format!("{text:?}: want observe or repeat"))
+    }
+}
+
+/// A step of the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// Its place in the plan, from 1.
+    pub position: u32,
+    /// What is to be done.
+    pub plan: NewStep,
+    /// When its task was first started; `None`: nothing has reached the node.
+    pub started_at: Option<Timestamp>,
+    /// How it ended; `None`: it has not.
+    pub ended: Option<Completed>,
+    /// What the node reported of it.
+    pub reported: Option<NodeResult>,
+}
+
+/// What a node reported of a task, with the task's token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeResult {
+    /// Exit code of `n_vm`.
+    pub exit_code: u8,
+    /// The domain's state.
+    pub state: VmState,
+    /// One line for people.
+    pub message: String,
+}

@@ -1,0 +1,62 @@
+//! `o_vm reboot`: asks a VM to reboot, or resets it.
+
+use std::time::Duration;
+
+use hps_core::state::VmState;
+use hps_core::verb::VerbName;
+
+use super::force::{Force, duration};
+use super::operate::{self, verb_args};
+use crate::cli::Env;
+use crate::model::exit::Exit;
+use crate::model::options::Options;
+use crate::model::verb::{Address, ClaimEffect, Spec, Target, one_step};
+
+/// The row of this verb.
+pub static SPEC: Spec = Spec {
+    name: VerbName::of("reboot"),
+    target: Target::Owner,
+    claim: ClaimEffect::Keeps,
+    address: Address::Name,
+    // A VM that runs ran before, too.
+    proof: &[],
+    implied_state: |_| Some(VmState::Running),
+    desired: None,
+    plan: one_step,
+    removes_storage: false,
+    failures: &[1],
+    recreate: None,
+    link: "o_vm_reboot",
+    node_command: None,
+};
+
+/// The default of `--timeout`.
+const WAIT: Duration = Duration::from_secs(90);
+
+verb_args! {
+    /// Reboot a VM; force resets it.
+    Reboot, "reboot" {
+        /// force: reset it at once
+        #[argh(positional)]
+        force: Option<Force>,
+        /// wait until the VM has rebooted
+        #[argh(switch)]
+        wait: bool,
+        /// how long to wait: 90, 90s or 2m (default 90s)
+        #[argh(option, arg_name = "duration", from_str_fn(duration), default = "WAIT")]
+        timeout: Duration,
+    }
+}
+
+impl Reboot {
+    /// Executes it; exit codes in o_vm(1).
+    #[must_use]
+    pub fn run(&self, env: &Env) -> Exit {
+        let options = Options {
+            force: self.force.is_some(),
+            wait: self.wait.then_some(self.timeout),
+            ..Options::default()
+        };
+        operate::run(env, &self.order(None, options))
+    }
+}
