@@ -162,7 +162,11 @@ impl Executor<'_> {
     }
 
     /// Waits for a task that an earlier process started, ends its step, and goes on.
-    fn attach(&mut self, operation: Operation, lock: &mut VmLock) -> Result<CommandResult, Error> {
+    fn attach(
+        &mut self,
+        operation: Operation,
+        lock: &mut VmLock,
+    ) -> Result<CommandResult, Error> {
         let Some(step) = operation.current().cloned() else {
             return Err(Error::NotJournaled(operation.id));
         };
@@ -202,11 +206,7 @@ impl Executor<'_> {
             plan: &steps,
             precondition: request.precondition,
         };
-        match self
-            .registry
-            .begin(&self.author, &new)
-            .map_err(Error::Journal)?
-        {
+        match self.registry.begin(&self.author, &new).map_err(Error::Journal)? {
             BeginOutcome::Journaled => self.journaled(id),
             BeginOutcome::Refused(why) => Err(Error::Refused(why)),
         }
@@ -270,8 +270,7 @@ impl Executor<'_> {
             return self.give_up(operation, step, &error);
         }
         let detail = started(operation, step);
-        self.progress
-            .step(crate::model::operation::STARTED, &detail);
+        self.progress.step(crate::model::operation::STARTED, &detail);
         if let Err(error) = self.registry.start_step(id, step.plan.session, &detail) {
             tracing::warn!(operation = %id, error = %chain(&error), "the start was not journaled");
         }
@@ -350,7 +349,11 @@ impl Executor<'_> {
 ///
 /// # Errors
 /// It may not.
-pub fn check_node(engine: &dyn Engine, node: &NodeName, stop: &AtomicBool) -> Result<(), Error> {
+pub fn check_node(
+    engine: &dyn Engine,
+    node: &NodeName,
+    stop: &AtomicBool,
+) -> Result<(), Error> {
     let nodes = engine.nodes().map_err(|source| {
         if stop.load(Ordering::Relaxed) {
             return Error::Interrupted;

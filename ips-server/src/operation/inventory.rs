@@ -34,7 +34,11 @@ pub fn see(
 ///
 /// # Errors
 /// The node did not answer, or the answer could not be recorded.
-pub fn refresh(registry: &mut Registry, engine: &dyn Engine, node: &NodeName) -> Result<(), Error> {
+pub fn refresh(
+    registry: &mut Registry,
+    engine: &dyn Engine,
+    node: &NodeName,
+) -> Result<(), Error> {
     ask(registry, engine, node, Detail::States).map(drop)
 }
 

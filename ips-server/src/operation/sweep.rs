@@ -72,19 +72,10 @@ impl Sweep<'_, '_> {
     }
 
     fn operation(&mut self, open: &Operation) -> Finding {
-        let about = open
-            .vm
-            .as_ref()
-            .map_or_else(String::new, |vm| format!(" {vm}"));
-        let on = open
-            .node()
-            .map_or_else(String::new, |node| format!(" on {node}"));
+        let about = open.vm.as_ref().map_or_else(String::new, |vm| format!(" {vm}"));
+        let on = open.node().map_or_else(String::new, |node| format!(" on {node}"));
         let subject = format!("operation {} ({}{about}{on})", open.id, open.verb);
-        let mut lock = match open
-            .vm
-            .as_ref()
-            .map(|vm| try_lock(self.executor.lock_dir, vm))
-        {
+        let mut lock = match open.vm.as_ref().map(|vm| try_lock(self.executor.lock_dir, vm)) {
             Some(Ok(Attempt::Locked(lock))) => lock,
             Some(Ok(Attempt::Held(_))) => return Finding::done(subject, "under way"),
             Some(Err(error)) => return Finding::attention(subject, chain(&error)),

@@ -85,22 +85,14 @@ impl Registry {
         new: Uuid,
     ) -> Result<(), RegistryError> {
         self.write(|tx| {
-            tx.execute(
-                "DELETE FROM token WHERE session = ?1",
-                [session.to_string()],
-            )?;
+            tx.execute("DELETE FROM token WHERE session = ?1", [session.to_string()])?;
             tx.execute(
                 "UPDATE task SET session = ?2, started_at = NULL, reported_at = NULL, \
                  report_exit_code = NULL, report_state = NULL, report_message = NULL \
                  WHERE session = ?1 AND ended_at IS NULL",
                 [session.to_string(), new.to_string()],
             )?;
-            add_entry(
-                tx,
-                operation,
-                "repeated",
-                "its result was lost; it is run again",
-            )
+            add_entry(tx, operation, "repeated", "its result was lost; it is run again")
         })
     }
 
@@ -128,10 +120,7 @@ impl Registry {
                     one_line(&completion.reason)
                 ],
             )?;
-            tx.execute(
-                "DELETE FROM token WHERE session = ?1",
-                [session.to_string()],
-            )?;
+            tx.execute("DELETE FROM token WHERE session = ?1", [session.to_string()])?;
             if let Some(vm) = &operation.vm {
                 inventory::bump_epoch(tx, vm.as_str())?;
                 if completion.ends_claim {
@@ -158,13 +147,7 @@ impl Registry {
             inventory::bump_epoch(tx, vm.as_str())?;
             let forgotten = forget_conflict(tx, vm, node)?;
             if owner.as_deref() != Some(node.as_str()) && forgotten {
-                audit::record(
-                    tx,
-                    author,
-                    "release",
-                    Some(vm),
-                    &format!("stray on node={node}"),
-                )?;
+                audit::record(tx, author, "release", Some(vm), &format!("stray on node={node}"))?;
                 return Ok(BeginOutcome::Journaled);
             }
             if owner.as_deref() != Some(node.as_str()) {
@@ -174,10 +157,7 @@ impl Registry {
                 )));
             }
             end_claim(tx, vm.as_str())?;
-            tx.execute(
-                "UPDATE vm SET state = 'unknown' WHERE vm_id = ?1",
-                [vm.as_str()],
-            )?;
+            tx.execute("UPDATE vm SET state = 'unknown' WHERE vm_id = ?1", [vm.as_str()])?;
             let open = "WHERE vm_id = ?1 AND ended_at IS NULL";
             for operation in operations::select(tx, open, [vm.as_str()])? {
                 end(tx, operation.id, 11, &format!("released: {node} is off"))?;
@@ -231,8 +211,7 @@ fn open_step(
     tx: &Transaction<'_>,
     session: Uuid,
 ) -> Result<Option<(Operation, NewStep)>, RegistryError> {
-    let clause =
-        "WHERE operation = (SELECT operation FROM task WHERE session = ?1 AND ended_at IS NULL)";
+    let clause = "WHERE operation = (SELECT operation FROM task WHERE session = ?1 AND ended_at IS NULL)";
     let found = operations::select(tx, clause, [session.to_string()])?;
     Ok(found.into_iter().next().and_then(|operation| {
         let step = operation.step(session)?.plan.clone();
