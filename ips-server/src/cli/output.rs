@@ -3,6 +3,7 @@
 
 use std::io::{BufWriter, IsTerminal, Write};
 
+use hps_core::table::{Column, table};
 use serde::Serialize;
 
 /// Prints a line, or several.
@@ -38,24 +39,11 @@ pub fn print_bytes(mut bytes: Vec<u8>) {
     let _ = std::io::stdout().lock().write_all(&bytes);
 }
 
-/// Prints a table; the last column is not padded.
+/// Prints a table.
 pub fn print_table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
-    let head: Vec<String> = head.iter().map(|&cell| cell.to_owned()).collect();
-    let rows: Vec<_> = std::iter::once(head).chain(rows).collect();
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let widths: Vec<_> = (0..columns).map(|column| width(&rows, column)).collect();
-    let mut out = BufWriter::new(std::io::stdout().lock());
-    for row in &rows {
-        let cells: Vec<_> = row
-            .iter()
-            .zip(&widths)
-            .map(|(cell, width)| format!("{cell:<width$}"))
-            .collect();
-        let _ = writeln!(out, "{}", cells.join("  ").trim_end());
-    }
-}
-
-fn width(rows: &[Vec<String>], column: usize) -> usize {
-    let cells = rows.iter().filter_map(|row| row.get(column));
-    cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    let columns: Vec<_> = head.iter().map(|title| Column::text(title)).collect();
+    let rows: Vec<_> = rows.into_iter().collect();
+    let _ = std::io::stdout()
+        .lock()
+        .write_all(table(&columns, &rows).as_bytes());
 }
