@@ -32,7 +32,7 @@ pub static SPEC: Spec = Spec {
 verb_args! {
     /// Create and start a VM on a node.
     Create, "create" {
-        /// node to create it on
+        /// name of the node
         #[argh(positional)]
         node: NodeName,
     }
