@@ -30,7 +30,7 @@ pub static SPEC: Spec = Spec {
 verb_args! {
     /// Remove a VM from its node; its definition stays.
     Destroy, "destroy" {
-        /// remove no file
+        /// keep all files of the VM
         #[argh(switch)]
         keep_storage: bool,
     }
