@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use hps_core::verb::Verb;
+use ips_server::verbs::create;
 
 use crate::begun::{Operation, begin};
 use crate::harness::Ips;
@@ -224,7 +224,7 @@ fn no_path_and_no_spelling_of_it_opens_anything_to_a_stranger() {
 #[test]
 fn every_byte_in_every_value_is_refused_or_taken_for_what_it_is() {
     both(|door| {
-        let operation = begin(&door.registry(), "a", Verb::Create, "box", None);
+        let operation = begin(&door.registry(), "a", &create::SPEC, "box", None);
         let before = door.state();
         for byte in 0..=255u8 {
             // As it is, where a request line can carry it, and encoded.
@@ -261,12 +261,12 @@ fn every_byte_in_every_value_is_refused_or_taken_for_what_it_is() {
 fn a_token_opens_its_own_operation_and_nothing_else() {
     both(|door| {
         let registry = door.registry();
-        let own = begin(&registry, "a", Verb::Create, "tch-001", None);
-        let other = begin(&registry, "b", Verb::Create, "tch-002", None);
+        let own = begin(&registry, "a", &create::SPEC, "tch-001", None);
+        let other = begin(&registry, "b", &create::SPEC, "tch-002", None);
         let elsewhere = begin(
             &registry,
             "c",
-            Verb::Create,
+            &create::SPEC,
             "tch-003",
             Some("192.0.2.7 192.0.2.8"),
         );
@@ -302,7 +302,7 @@ fn a_token_opens_its_own_operation_and_nothing_else() {
         ] {
             assert_eq!(fetch(&[&wrong]), 401, "{wrong:.80}");
         }
-        let hash: String = ips_server::operation::token::hash(token)
+        let hash: String = ips_server::model::token::hash(token)
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect();
@@ -328,8 +328,8 @@ fn a_token_opens_its_own_operation_and_nothing_else() {
 fn a_report_counts_for_its_own_operation_and_once() {
     both(|door| {
         let registry = door.registry();
-        let own = begin(&registry, "a", Verb::Create, "tch-001", None);
-        let other = begin(&registry, "b", Verb::Create, "tch-001", None);
+        let own = begin(&registry, "a", &create::SPEC, "tch-001", None);
+        let other = begin(&registry, "b", &create::SPEC, "tch-001", None);
         let before = door.state();
         let text = own.report.to_text();
         let (own_id, other_id) = (own.id.to_string(), other.id.to_string());
@@ -377,7 +377,7 @@ fn a_report_counts_for_its_own_operation_and_once() {
 #[test]
 fn no_framing_makes_one_request_of_two_clients() {
     both(|door| {
-        let operation = begin(&door.registry(), "a", Verb::Create, "box", None);
+        let operation = begin(&door.registry(), "a", &create::SPEC, "box", None);
         let before = door.state();
         let inner = format!("GET {FETCH} HTTP/1.1\r\nHost: x\r\n\r\n");
         let length = inner.len();
@@ -443,7 +443,7 @@ fn no_framing_makes_one_request_of_two_clients() {
 #[test]
 fn a_token_that_is_nearly_right_takes_no_longer_than_one_that_is_all_wrong() {
     let door = Door::Alone(with_vms());
-    let operation = begin(&door.registry(), "a", Verb::Create, "box", None);
+    let operation = begin(&door.registry(), "a", &create::SPEC, "box", None);
     let nearly = format!(
         "{}{}",
         &operation.token[..63],

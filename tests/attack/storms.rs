@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use hps_core::verb::Verb;
+use ips_server::verbs::create;
 
 use crate::begun::begin;
 use crate::flood::{Flood, Habit};
@@ -111,7 +111,13 @@ fn with_node() -> (Ips, String) {
         .collect();
     assert_eq!(ips.with_input(&["import", "-"], &all).code, 0);
     ips.serve();
-    let operation = begin(&ips.dir.join("registry.db"), "a", Verb::Create, "box", None);
+    let operation = begin(
+        &ips.dir.join("registry.db"),
+        "a",
+        &create::SPEC,
+        "box",
+        None,
+    );
     let request = format!(
         "POST /cgi-bin/boot_manager.sh?cmd=vm&get_config=get_config&vm_id=a HTTP/1.1\r\nHost: x\r\n\
          {}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",

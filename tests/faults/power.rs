@@ -7,8 +7,8 @@ use std::fs;
 use std::os::unix::process::CommandExt;
 use std::time::Duration;
 
-use hps_core::verb::Verb;
 use ips_server::registry::Registry;
+use ips_server::verbs::create;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
@@ -57,7 +57,7 @@ fn prepare_reports(site: &Site, round: u32) {
             .unwrap()
             .define(&author(), &all)
             .unwrap();
-        let operation = begin(&path, &vm, Verb::Create, "tch-001", None);
+        let operation = begin(&path, &vm, &create::SPEC, "tch-001", None);
         let name = operation.id.to_string();
         let reports = site.ips.dir.join("reports");
         fs::write(reports.join(&name), operation.report.to_text()).unwrap();

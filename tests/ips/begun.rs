@@ -6,10 +6,10 @@ use std::path::Path;
 use hps_core::names::NodeName;
 use hps_core::report::Report;
 use hps_core::state::VmState;
-use hps_core::verb::Verb;
-use ips_server::operation::options::Options;
-use ips_server::operation::token::Token;
-use ips_server::registry::journal::{Beginning, Begun, Ending};
+use ips_server::model::operation::{BeginOutcome, Completion, FollowUp, NewOperation};
+use ips_server::model::options::Options;
+use ips_server::model::token::Token;
+use ips_server::model::verb::{PlanRequest, Spec};
 use ips_server::registry::{Author, Registry};
 use uuid::Uuid;
 
@@ -32,34 +32,39 @@ pub(crate) fn author() -> Author {
 pub(crate) fn begin(
     registry: &Path,
     vm: &str,
-    verb: Verb,
+    spec: &'static Spec,
     node: &str,
     addresses: Option<&str>,
 ) -> Operation {
     let mut registry = Registry::open(registry).unwrap();
-    let (id, token, node) = (
-        Uuid::new_v4(),
-        Token::new(),
-        node.parse::<NodeName>().unwrap(),
-    );
-    let beginning = Beginning {
+    let (id, token) = (Uuid::new_v4(), Token::new().unwrap());
+    let (vm_id, node) = (vm.parse().unwrap(), node.parse::<NodeName>().unwrap());
+    let options = Options::default();
+    let plan = (spec.plan)(&PlanRequest {
         operation: id,
-        vm: &vm.parse().unwrap(),
-        verb,
+        spec,
         node: &node,
-        options: &Options::default(),
-        again: None,
+        options: &options,
+    });
+    let new = NewOperation {
+        id,
+        vm: Some(&vm_id),
+        spec,
+        options: &options,
+        plan: &plan,
+        precondition: None,
     };
     assert_eq!(
-        registry.begin(&author(), &beginning).unwrap(),
-        Begun::Journaled
+        registry.begin(&author(), &new).unwrap(),
+        BeginOutcome::Journaled
     );
-    let begun = registry.operation(id).unwrap().unwrap();
-    registry.grant(&begun, token.hash(), addresses).unwrap();
+    registry
+        .grant(&vm_id, &plan[0], token.hash(), addresses)
+        .unwrap();
     let report = Report {
         operation: id,
-        vm_id: vm.parse().unwrap(),
-        verb: hps_core::verb::VerbName::of(verb.as_str()),
+        vm_id,
+        verb: spec.name,
         node,
         exit_code: 0,
         state: VmState::Running,
@@ -80,16 +85,17 @@ impl Operation {
 
     /// Ends it, as its `o_vm` would.
     pub(crate) fn end(&self, registry: &Path) {
-        let ending = Ending {
+        let completion = Completion {
             exit_code: 0,
             reason: "done".to_owned(),
             ends_claim: false,
             state: None,
             desired: None,
         };
+        let end = FollowUp::End(0, "done".to_owned());
         Registry::open(registry)
             .unwrap()
-            .finish(self.id, &ending)
+            .finish_step(self.id, &completion, &end)
             .unwrap();
     }
 }

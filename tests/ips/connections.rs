@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use hps_core::verb::Verb;
+use ips_server::verbs::create;
 
 use crate::begun::begin;
 use crate::harness::{Ips, kill, wait_for};
@@ -236,7 +236,7 @@ fn as_many_reports_as_there_are_nodes_wait_for_another_writer() {
     ips.define("a");
     ips.serve();
     let registry = ips.dir.join("registry.db");
-    let operation = begin(&registry, "a", Verb::Create, "box", None);
+    let operation = begin(&registry, "a", &create::SPEC, "box", None);
     let text = operation.report.to_text();
     let bearer = operation.bearer();
     let target = "/cgi-bin/boot_manager.sh?cmd=vm&report=report";

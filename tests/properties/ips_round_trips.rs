@@ -6,9 +6,9 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::{any, prop_assert_eq, proptest};
 
-use crate::om::service::{ServiceName, TaskService};
-use crate::operation::options::Options;
-use crate::operation::token::{Token, hash};
+use crate::model::options::Options;
+use crate::model::token::{Token, hash};
+use crate::om::service::{ServiceConfig, ServiceName};
 
 proptest! {
     #![proptest_config(super::common::cases(200))]
@@ -32,7 +32,7 @@ proptest! {
         let name = ServiceName::new("vm-ops-create-vm-1").unwrap();
         let nodes = ["ips", "tch-001"].map(|name| name.parse().unwrap());
         let environment: Vec<_> = values.into_iter().map(|value| ("N_VM_KEEP", value)).collect();
-        let service = TaskService {
+        let service = ServiceConfig {
             name: &name,
             nodes: &nodes,
             task: "create",
@@ -77,7 +77,7 @@ proptest! {
 #[test]
 fn a_token_is_64_hex_digits_and_known_by_its_hash() {
     for _ in 0..100 {
-        let (one, other) = (Token::new(), Token::new());
+        let (one, other) = (Token::new().unwrap(), Token::new().unwrap());
         let hex = |c: char| matches!(c, '0'..='9' | 'a'..='f');
         assert!(one.expose().len() == 64 && one.expose().chars().all(hex));
         assert!(hash(one.expose()) == one.hash() && one.hash() != other.hash());

@@ -10,7 +10,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::common::said_well;
-use crate::engine::{Health, Node};
+use crate::model::node::{Health, Node};
 use crate::om::service::ServiceName;
 use crate::om::task::{Run, RunRequest};
 use crate::om::{instance, node, task};

@@ -125,8 +125,7 @@ impl Engine for Local<'_> {
         let domains = listed(self.verb_timeout, self.stop).map_err(failed)?;
         Ok(InventoryAnswer::Here(Inventory {
             node: node.clone(),
-            boot_id: boot_id()
-                .ok_or_else(|| NoAnswer("this kernel has no boot id".to_owned()))?,
+            boot_id: boot_id().ok_or_else(|| NoAnswer("this kernel has no boot id".to_owned()))?,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             cpus: std::thread::available_parallelism()
                 .map_or(0, |n| u32::try_from(n.get()).unwrap_or(u32::MAX)),
@@ -203,8 +202,8 @@ fn reason(stderr: &[u8], task: &Task) -> Option<String> {
         .map(|line| line.trim().trim_start_matches("n_vm: "))
         .filter(|line| !line.is_empty())
         .collect();
-    let marks = [task.vm.as_str(), task.name.as_str()]
-        .map(|vm| format!("{} {vm}: ", task.spec.name));
+    let marks =
+        [task.vm.as_str(), task.name.as_str()].map(|vm| format!("{} {vm}: ", task.spec.name));
     let result = lines.iter().rev().find_map(|line| {
         marks
             .iter()

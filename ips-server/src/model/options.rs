@@ -106,10 +106,7 @@ mod tests {
             force_after: true,
             ..Options::default()
         };
-        assert_eq!(
-            stop.words(),
-            ["--wait", "--timeout", "90", "--force-after"]
-        );
+        assert_eq!(stop.words(), ["--wait", "--timeout", "90", "--force-after"]);
         assert!(Options::default().words().is_empty());
     }
 }

@@ -179,11 +179,20 @@ impl Error {
     /// The operation that was begun, where one was.
     #[must_use]
     pub fn operation(&self) -> Option<Uuid> {
-        match self {
-            Self::JournalLost { operation, .. } | Self::Unrecorded { operation, .. } => {
-                Some(*operation)
-            }
-            _ => None,
+        if let Self::JournalLost { operation, .. } | Self::Unrecorded { operation, .. } = self {
+            Some(*operation)
+        } else {
+            None
+        }
+    }
+
+    /// One line for people, without the node where the caller names it.
+    #[must_use]
+    pub fn without_node(&self) -> String {
+        if let Self::StateUnknown { source, .. } | Self::Cluster(source) = self {
+            source.0.clone()
+        } else {
+            crate::error::chain(self)
         }
     }
 }

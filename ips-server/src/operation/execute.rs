@@ -74,7 +74,7 @@ impl Executor<'_> {
             Leftover::Ended(result) if attached => return Ok(result),
             Leftover::Gone(result) => return Ok(result),
             Leftover::Nothing | Leftover::Ended(_) => None,
-            Leftover::Runs(operation) => return self.attach(operation, &mut lock),
+            Leftover::Runs(operation) => return self.attach(&operation, &mut lock),
         };
         // Read again only if another process wrote meanwhile.
         let current = match self.registry.data_version()? == version {
@@ -162,18 +162,14 @@ impl Executor<'_> {
     }
 
     /// Waits for a task that an earlier process started, ends its step, and goes on.
-    fn attach(
-        &mut self,
-        operation: Operation,
-        lock: &mut VmLock,
-    ) -> Result<CommandResult, Error> {
+    fn attach(&mut self, operation: &Operation, lock: &mut VmLock) -> Result<CommandResult, Error> {
         let Some(step) = operation.current().cloned() else {
             return Err(Error::NotJournaled(operation.id));
         };
         self.progress
             .step("attached", &format!("{} runs already", operation.id));
         let progress = &mut self.progress;
-        let task = task_ref(&operation, &step);
+        let task = task_ref(operation, &step);
         let outcome = self.engine.wait(&task, &mut |step, result| {
             progress.step(step, result);
         });
@@ -206,7 +202,11 @@ impl Executor<'_> {
             plan: &steps,
             precondition: request.precondition,
         };
-        match self.registry.begin(&self.author, &new).map_err(Error::Journal)? {
+        match self
+            .registry
+            .begin(&self.author, &new)
+            .map_err(Error::Journal)?
+        {
             BeginOutcome::Journaled => self.journaled(id),
             BeginOutcome::Refused(why) => Err(Error::Refused(why)),
         }
@@ -270,7 +270,8 @@ impl Executor<'_> {
             return self.give_up(operation, step, &error);
         }
         let detail = started(operation, step);
-        self.progress.step(crate::model::operation::STARTED, &detail);
+        self.progress
+            .step(crate::model::operation::STARTED, &detail);
         if let Err(error) = self.registry.start_step(id, step.plan.session, &detail) {
             tracing::warn!(operation = %id, error = %chain(&error), "the start was not journaled");
         }
@@ -349,11 +350,7 @@ impl Executor<'_> {
 ///
 /// # Errors
 /// It may not.
-pub fn check_node(
-    engine: &dyn Engine,
-    node: &NodeName,
-    stop: &AtomicBool,
-) -> Result<(), Error> {
+pub fn check_node(engine: &dyn Engine, node: &NodeName, stop: &AtomicBool) -> Result<(), Error> {
     let nodes = engine.nodes().map_err(|source| {
         if stop.load(Ordering::Relaxed) {
             return Error::Interrupted;

@@ -6,7 +6,6 @@ use hps_core::state::VmState;
 
 use super::error::Error;
 use crate::engine::{Detail, Engine, InventoryAnswer, NoAnswer};
-use crate::error::chain;
 use crate::model::node::Node;
 use crate::model::token::Token;
 use crate::model::vm::Vm;
@@ -34,11 +33,7 @@ pub fn see(
 ///
 /// # Errors
 /// The node did not answer, or the answer could not be recorded.
-pub fn refresh(
-    registry: &mut Registry,
-    engine: &dyn Engine,
-    node: &NodeName,
-) -> Result<(), Error> {
+pub fn refresh(registry: &mut Registry, engine: &dyn Engine, node: &NodeName) -> Result<(), Error> {
     ask(registry, engine, node, Detail::States).map(drop)
 }
 
@@ -106,13 +101,4 @@ pub fn hosts(registry: &Registry, engine: &dyn Engine) -> Result<Vec<Node>, Erro
     let mut nodes = engine.nodes().map_err(Error::Cluster)?;
     nodes.retain(|node| owners.contains(&node.name) || engine.is_host(&node.name));
     Ok(nodes)
-}
-
-/// One line for people, without the node's name where the caller names it.
-#[must_use]
-pub fn reason(error: &Error) -> String {
-    match error {
-        Error::StateUnknown { source, .. } => source.0.clone(),
-        other => chain(other),
-    }
 }

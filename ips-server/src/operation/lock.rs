@@ -92,7 +92,12 @@ impl VmLock {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn mark(&mut self, operation: Uuid, verb: VerbName, node: &NodeName) -> std::io::Result<()> {
+    pub fn mark(
+        &mut self,
+        operation: Uuid,
+        verb: VerbName,
+        node: &NodeName,
+    ) -> std::io::Result<()> {
         let Process {
             pid,
             started,
@@ -193,7 +198,8 @@ mod tests {
             panic!()
         };
         let node = "tch-001".parse().unwrap();
-        lock.mark(Uuid::from_u128(5), VerbName::of("create"), &node).unwrap();
+        lock.mark(Uuid::from_u128(5), VerbName::of("create"), &node)
+            .unwrap();
         let Attempt::Held(Some(holder)) = try_lock(&folder, &vm).unwrap() else {
             panic!()
         };

@@ -5,7 +5,7 @@
 use uuid::Uuid;
 
 use super::error::Error;
-use super::inventory::{reason, see};
+use super::inventory::see;
 use super::verdict::{Facts, Verdict};
 use super::{CommandRequest, CommandResult, observe, plan, task_ref};
 use crate::engine::{Engine, RunOutcome, TaskStatus};
@@ -79,7 +79,10 @@ pub fn leftovers(
     match settle(registry, engine, catalog, &open)? {
         Settlement::Ended(result) | Settlement::Observed(result) => {
             let is_end = same && request.spec.claim == ClaimEffect::Ends;
-            let gone = is_end && registry.vm(&request.vm)?.is_some_and(|vm| vm.owner.is_none());
+            let gone = is_end
+                && registry
+                    .vm(&request.vm)?
+                    .is_some_and(|vm| vm.owner.is_none());
             Ok(if gone {
                 Leftover::Gone(result)
             } else {
@@ -128,10 +131,12 @@ pub fn settle(
     };
     let verdict = facts(open, step, spec, &outcome).verdict();
     if verdict.code != Exit::Unknown {
-        return Ok(match close(registry, engine, open, step, completion(verdict))? {
-            StepResult::Continues => Settlement::Continues,
-            StepResult::Ended(result) | StepResult::Open(result) => Settlement::Ended(result),
-        });
+        return Ok(
+            match close(registry, engine, open, step, completion(verdict))? {
+                StepResult::Continues => Settlement::Continues,
+                StepResult::Ended(result) | StepResult::Open(result) => Settlement::Ended(result),
+            },
+        );
     }
     match step.plan.recovery {
         Recovery::Observe => settle_by_observation(registry, engine, open, step, spec),
@@ -166,7 +171,9 @@ fn settle_by_observation(
         None => None,
     };
     let Some(vm) = vm else {
-        return Ok(Settlement::Doubt("its VM is not defined any more".to_owned()));
+        return Ok(Settlement::Doubt(
+            "its VM is not defined any more".to_owned(),
+        ));
     };
     match see(registry, engine, &vm, &step.plan.node) {
         Ok(VmState::Unknown) => Ok(Settlement::Doubt(format!(
@@ -182,7 +189,7 @@ fn settle_by_observation(
                 }
             })
         }
-        Err(error) => Ok(Settlement::Doubt(reason(&error))),
+        Err(error) => Ok(Settlement::Doubt(error.without_node())),
     }
 }
 

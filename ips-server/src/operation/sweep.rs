@@ -5,7 +5,7 @@
 use hps_core::names::NodeName;
 
 use super::execute::Executor;
-use super::inventory::{self, reason};
+use super::inventory;
 use super::lock::{Attempt, VmLock, try_lock};
 use super::settle::{self, Settlement};
 use super::{CommandResult, Error, task_ref};
@@ -72,10 +72,19 @@ impl Sweep<'_, '_> {
     }
 
     fn operation(&mut self, open: &Operation) -> Finding {
-        let about = open.vm.as_ref().map_or_else(String::new, |vm| format!(" {vm}"));
-        let on = open.node().map_or_else(String::new, |node| format!(" on {node}"));
+        let about = open
+            .vm
+            .as_ref()
+            .map_or_else(String::new, |vm| format!(" {vm}"));
+        let on = open
+            .node()
+            .map_or_else(String::new, |node| format!(" on {node}"));
         let subject = format!("operation {} ({}{about}{on})", open.id, open.verb);
-        let mut lock = match open.vm.as_ref().map(|vm| try_lock(self.executor.lock_dir, vm)) {
+        let mut lock = match open
+            .vm
+            .as_ref()
+            .map(|vm| try_lock(self.executor.lock_dir, vm))
+        {
             Some(Ok(Attempt::Locked(lock))) => lock,
             Some(Ok(Attempt::Held(_))) => return Finding::done(subject, "under way"),
             Some(Err(error)) => return Finding::attention(subject, chain(&error)),
@@ -84,7 +93,7 @@ impl Sweep<'_, '_> {
         // It may have ended between the listing and the lock.
         match self.executor.registry.operation(open.id) {
             Ok(Some(operation)) if operation.ended.is_none() => {
-                let settled = self.settle(subject.clone(), operation, &mut lock);
+                let settled = self.settle(subject.clone(), &operation, &mut lock);
                 settled.unwrap_or_else(|error| Finding::attention(subject, chain(&error)))
             }
             Ok(_) => Finding::done(subject, "ended meanwhile"),
@@ -95,25 +104,25 @@ impl Sweep<'_, '_> {
     fn settle(
         &mut self,
         subject: String,
-        open: Operation,
+        open: &Operation,
         lock: &mut VmLock,
     ) -> Result<Finding, Error> {
         let (catalog, engine) = (self.executor.catalog, self.executor.engine);
         if self.dry_run {
             let status = open
                 .current()
-                .map(|step| engine.status(&task_ref(&open, step)).to_string());
+                .map(|step| engine.status(&task_ref(open, step)).to_string());
             return Ok(Finding::done(subject, status.unwrap_or_default()));
         }
-        let settlement = settle::settle(&mut self.executor.registry, engine, catalog, &open)?;
+        let settlement = settle::settle(&mut self.executor.registry, engine, catalog, open)?;
         Ok(match settlement {
             Settlement::Ended(result) => ended(subject, &result),
             Settlement::Observed(result) => {
-                self.note_unfinished(&open, &result)?;
+                self.note_unfinished(open, &result)?;
                 ended(subject, &result)
             }
             Settlement::Continues => {
-                let result = self.go_on(&open, lock)?;
+                let result = self.go_on(open, lock)?;
                 ended(subject, &result)
             }
             Settlement::Runs => Finding::done(subject, "its task still runs"),
@@ -179,7 +188,7 @@ impl Sweep<'_, '_> {
         let nodes = match inventory::hosts(&self.executor.registry, self.executor.engine) {
             Ok(nodes) => nodes,
             Err(Error::Registry(error)) => return Err(Error::Registry(error)),
-            Err(error) => return Ok(vec![Finding::attention("nodes", node_less(&error))]),
+            Err(error) => return Ok(vec![Finding::attention("nodes", error.without_node())]),
         };
         let mut findings = Vec::new();
         for node in nodes {
@@ -203,7 +212,7 @@ impl Sweep<'_, '_> {
             Ok(()) => None,
             Err(error) => Some(Finding::attention(
                 subject,
-                format!("no inventory: {}", reason(&error)),
+                format!("no inventory: {}", error.without_node()),
             )),
         }
     }
@@ -225,14 +234,6 @@ impl Sweep<'_, '_> {
                 )
             })
             .collect())
-    }
-}
-
-/// The reason of a failed question about all nodes.
-fn node_less(error: &Error) -> String {
-    match error {
-        Error::Cluster(source) => source.0.clone(),
-        other => chain(other),
     }
 }
 

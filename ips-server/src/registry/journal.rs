@@ -3,6 +3,7 @@
 
 use hps_core::kv::one_line;
 use hps_core::names::{NodeName, VmId};
+use hps_core::verb::VerbName;
 use rusqlite::{Transaction, params};
 use uuid::Uuid;
 
@@ -85,14 +86,22 @@ impl Registry {
         new: Uuid,
     ) -> Result<(), RegistryError> {
         self.write(|tx| {
-            tx.execute("DELETE FROM token WHERE session = ?1", [session.to_string()])?;
+            tx.execute(
+                "DELETE FROM token WHERE session = ?1",
+                [session.to_string()],
+            )?;
             tx.execute(
                 "UPDATE task SET session = ?2, started_at = NULL, reported_at = NULL, \
                  report_exit_code = NULL, report_state = NULL, report_message = NULL \
                  WHERE session = ?1 AND ended_at IS NULL",
                 [session.to_string(), new.to_string()],
             )?;
-            add_entry(tx, operation, "repeated", "its result was lost; it is run again")
+            add_entry(
+                tx,
+                operation,
+                "repeated",
+                "its result was lost; it is run again",
+            )
         })
     }
 
@@ -120,7 +129,10 @@ impl Registry {
                     one_line(&completion.reason)
                 ],
             )?;
-            tx.execute("DELETE FROM token WHERE session = ?1", [session.to_string()])?;
+            tx.execute(
+                "DELETE FROM token WHERE session = ?1",
+                [session.to_string()],
+            )?;
             if let Some(vm) = &operation.vm {
                 inventory::bump_epoch(tx, vm.as_str())?;
                 if completion.ends_claim {
@@ -147,7 +159,13 @@ impl Registry {
             inventory::bump_epoch(tx, vm.as_str())?;
             let forgotten = forget_conflict(tx, vm, node)?;
             if owner.as_deref() != Some(node.as_str()) && forgotten {
-                audit::record(tx, author, "release", Some(vm), &format!("stray on node={node}"))?;
+                audit::record(
+                    tx,
+                    author,
+                    "release",
+                    Some(vm),
+                    &format!("stray on node={node}"),
+                )?;
                 return Ok(BeginOutcome::Journaled);
             }
             if owner.as_deref() != Some(node.as_str()) {
@@ -157,7 +175,10 @@ impl Registry {
                 )));
             }
             end_claim(tx, vm.as_str())?;
-            tx.execute("UPDATE vm SET state = 'unknown' WHERE vm_id = ?1", [vm.as_str()])?;
+            tx.execute(
+                "UPDATE vm SET state = 'unknown' WHERE vm_id = ?1",
+                [vm.as_str()],
+            )?;
             let open = "WHERE vm_id = ?1 AND ended_at IS NULL";
             for operation in operations::select(tx, open, [vm.as_str()])? {
                 end(tx, operation.id, 11, &format!("released: {node} is off"))?;
@@ -200,7 +221,7 @@ fn add_steps(
             step.node.as_str(),
             step.options.to_text(),
             step.recovery.as_str(),
-            step.undo.as_ref().map(|verb| verb.as_str())
+            step.undo.as_ref().map(VerbName::as_str)
         ])?;
     }
     Ok(())
@@ -211,7 +232,8 @@ fn open_step(
     tx: &Transaction<'_>,
     session: Uuid,
 ) -> Result<Option<(Operation, NewStep)>, RegistryError> {
-    let clause = "WHERE operation = (SELECT operation FROM task WHERE session = ?1 AND ended_at IS NULL)";
+    let clause =
+        "WHERE operation = (SELECT operation FROM task WHERE session = ?1 AND ended_at IS NULL)";
     let found = operations::select(tx, clause, [session.to_string()])?;
     Ok(found.into_iter().next().and_then(|operation| {
         let step = operation.step(session)?.plan.clone();

@@ -165,6 +165,4 @@ fn optional<T: FromStr<Err: ToString>>(
 }
 
 #[cfg(test)]
-mod model;
-#[cfg(test)]
 mod tests;

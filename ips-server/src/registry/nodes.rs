@@ -1,6 +1,5 @@
 //! What nodes reported of themselves.
 
-
 use super::{Registry, RegistryError, column, optional, optional_line};
 use crate::model::node::NodeRecord;
 

@@ -117,7 +117,9 @@ impl Registry {
             tx.execute_batch(script)?;
         }
         let broken: u32 =
-            tx.query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get(0))?;
+            tx.query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| {
+                row.get(0)
+            })?;
         if broken > 0 {
             return Err(RegistryError::Refused(format!(
                 "registry {}: migrate the schema: {broken} rows refer to rows that are missing; \

@@ -11,8 +11,7 @@ use crate::model::operation::{Completed, LogEntry, Operation};
 use crate::model::options::Options;
 use crate::model::step::{NewStep, NodeResult, Step};
 
-const COLUMNS: &str =
-    "operation, vm_id, verb, options, started_at, ended_at, exit_code, reason";
+const COLUMNS: &str = "operation, vm_id, verb, options, started_at, ended_at, exit_code, reason";
 const TASK: &str = "SELECT session, position, verb, node, options, recovery, undo, started_at, \
      ended_at, exit_code, reason, report_exit_code, report_state, report_message \
      FROM task WHERE operation = ?1 ORDER BY position";

@@ -159,6 +159,8 @@ impl Command<'_> {
 fn is_of(report: &Report, grant: &Grant) -> bool {
     grant.session == Some(report.operation)
         && grant.vm.as_ref() == Some(&report.vm_id)
-        && grant.verb.is_some_and(|verb| verb.as_str() == report.verb.as_str())
+        && grant
+            .verb
+            .is_some_and(|verb| verb.as_str() == report.verb.as_str())
         && grant.node.as_ref() == Some(&report.node)
 }

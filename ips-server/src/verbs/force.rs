@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 /// The word `force`.
 #[derive(Debug)]
-pub(super) struct Force;
+pub(crate) struct Force;
 
 impl FromStr for Force {
     type Err = String;

@@ -100,7 +100,7 @@ fn ask_all(env: &Env) -> Result<Vec<NodeName>, Error> {
     let engine = env.engine(&stop)?;
     let engine = engine.as_ref();
     let nodes = inventory::hosts(&env.registry()?, engine)
-        .map_err(|error| Error::Unknown(inventory::reason(&error)))?;
+        .map_err(|error| Error::Unknown(error.without_node()))?;
     Ok(std::thread::scope(|scope| {
         let asked: Vec<_> = nodes
             .into_iter()
@@ -121,8 +121,8 @@ fn ask_alive(env: &Env, engine: &dyn Engine, node: &Node) -> Result<(), String> 
         let reason = node.health.reason();
         return Err(reason.unwrap_or("not in the cluster").to_owned());
     }
-    let mut registry = env.registry().map_err(|error| inventory::reason(&error))?;
-    inventory::refresh(&mut registry, engine, &node.name).map_err(|error| inventory::reason(&error))
+    let mut registry = env.registry().map_err(|error| error.without_node())?;
+    inventory::refresh(&mut registry, engine, &node.name).map_err(|error| error.without_node())
 }
 
 fn answer(

@@ -8,9 +8,9 @@ use uuid::Uuid;
 
 use super::{OpenSvc, no_answer};
 use crate::engine::{Detail, NoAnswer};
-use crate::om::service::{ServiceName, ServiceConfig};
-use crate::om::task::{Run, RunRequest};
 use crate::model::token::Token;
+use crate::om::service::{ServiceConfig, ServiceName};
+use crate::om::task::{Run, RunRequest};
 
 /// The task's name.
 const TASK: &str = "list";
@@ -24,11 +24,12 @@ impl OpenSvc<'_> {
         detail: Detail,
     ) -> Result<(), NoAnswer> {
         let name = ServiceName::new(&format!("vm-ops-{TASK}-{node}")).map_err(NoAnswer)?;
-        let busy = self.om.is_busy(node, &name).map_err(|error| no_answer(&error))?;
+        let busy = self
+            .om
+            .is_busy(node, &name)
+            .map_err(|error| no_answer(&error))?;
         if busy {
-            return Err(NoAnswer(format!(
-                "an earlier {name} still runs on {node}"
-            )));
+            return Err(NoAnswer(format!("an earlier {name} still runs on {node}")));
         }
         self.delete(&name).map_err(NoAnswer)?;
         let listed = self.list(node, &name, &self.list_ini(node, token, &name, detail)?);

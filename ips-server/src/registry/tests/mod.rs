@@ -1,4 +1,6 @@
-//! The registry against real files: what is refused, what lasts, what a bad file does.
+//! The registry against real files: refusals, durability, damaged files.
+
+mod model;
 
 use std::path::PathBuf;
 
@@ -6,15 +8,17 @@ use hps_core::config::VmConfig;
 use hps_core::names::{NodeName, VmId};
 use hps_core::report::{DomainReport, Inventory, Report};
 use hps_core::state::VmState;
-use hps_core::verb::Verb;
 use uuid::Uuid;
 
-use super::journal::{Again, Beginning, Begun, Ending};
-use super::tokens::Taken;
-use super::vms::Desired;
+use super::tokens::ReportOutcome;
 use super::*;
+use crate::model::claim::Precondition;
+use crate::model::operation::{BeginOutcome, Completion, FollowUp, NewOperation};
 use crate::model::options::Options;
 use crate::model::token::Token;
+use crate::model::verb::{PlanRequest, Spec};
+use crate::model::vm::Desired;
+use crate::verbs::{create, destroy, start, stop};
 
 struct Folder(PathBuf);
 
@@ -67,22 +71,48 @@ fn define(registry: &mut Registry, vm: &str, more: &str) -> Result<(), RegistryE
     registry.define(&author(), &[(id(vm), config(vm, more))])
 }
 
-fn begin(registry: &mut Registry, operation: u128, vm: &str, verb: Verb, to: &str) -> Begun {
+fn begin(
+    registry: &mut Registry,
+    operation: u128,
+    vm: &str,
+    spec: &'static Spec,
+    to: &str,
+) -> BeginOutcome {
+    begin_if(registry, operation, vm, spec, to, None)
+}
+
+fn begin_if(
+    registry: &mut Registry,
+    operation: u128,
+    vm: &str,
+    spec: &'static Spec,
+    to: &str,
+    precondition: Option<Precondition>,
+) -> BeginOutcome {
     let (vm, to, options) = (id(vm), node(to), Options::default());
-    let operation = Uuid::from_u128(operation);
+    let plan = (spec.plan)(&PlanRequest {
+        operation: Uuid::from_u128(operation),
+        spec,
+        node: &to,
+        options: &options,
+    });
+    let new = NewOperation {
+        id: Uuid::from_u128(operation),
+        vm: Some(&vm),
+        spec,
+        options: &options,
+        plan: &plan,
+        precondition,
+    };
+    registry.begin(&author(), &new).unwrap()
+}
+
+/// Ends the only step of an operation, and with it the operation.
+fn finish(registry: &mut Registry, operation: u128, completion: &Completion) {
+    let end = FollowUp::End(completion.exit_code, completion.reason.clone());
     registry
-        .begin(
-            &author(),
-            &Beginning {
-                operation,
-                vm: &vm,
-                verb,
-                node: &to,
-                options: &options,
-                again: None,
-            },
-        )
-        .unwrap()
+        .finish_step(Uuid::from_u128(operation), completion, &end)
+        .unwrap();
 }
 
 /// What a node has, by its answer to a question asked just now.
@@ -99,16 +129,14 @@ fn end(registry: &mut Registry, operation: u128, exit_code: u8, ends_claim: bool
         Desired::Running
     };
     let desired = (exit_code == 0).then_some(wanted);
-    let ending = Ending {
+    let ending = Completion {
         exit_code,
         reason: "so".into(),
         ends_claim,
         state: Some(state),
         desired,
     };
-    registry
-        .finish(Uuid::from_u128(operation), &ending)
-        .unwrap();
+    finish(registry, operation, &ending);
 }
 
 #[test]
@@ -162,34 +190,34 @@ fn a_claim_stands_until_it_is_proved_that_the_domain_is_gone() {
     let mut registry = folder.open();
     define(&mut registry, "vm-1", "").unwrap();
     assert!(matches!(
-        begin(&mut registry, 1, "vm-1", Verb::Start, "n1"),
-        Begun::Refused(_)
+        begin(&mut registry, 1, "vm-1", &start::SPEC, "n1"),
+        BeginOutcome::Refused(_)
     ));
     assert_eq!(
-        begin(&mut registry, 2, "vm-1", Verb::Create, "n1"),
-        Begun::Journaled
+        begin(&mut registry, 2, "vm-1", &create::SPEC, "n1"),
+        BeginOutcome::Journaled
     );
     assert!(
         matches!(
-            begin(&mut registry, 3, "vm-1", Verb::Create, "n1"),
-            Begun::Refused(_)
+            begin(&mut registry, 3, "vm-1", &create::SPEC, "n1"),
+            BeginOutcome::Refused(_)
         ),
         "two at a time"
     );
     end(&mut registry, 2, 7, false, VmState::Unknown);
     assert_eq!(
-        begin(&mut registry, 4, "vm-1", Verb::Create, "n2"),
-        Begun::Refused("n1 owns vm-1, or may own it".into())
+        begin(&mut registry, 4, "vm-1", &create::SPEC, "n2"),
+        BeginOutcome::Refused("n1 owns vm-1, or may own it".into())
     );
     assert!(registry.undefine(&author(), &id("vm-1")).is_err());
     assert_eq!(
-        begin(&mut registry, 5, "vm-1", Verb::Destroy, "n1"),
-        Begun::Journaled
+        begin(&mut registry, 5, "vm-1", &destroy::SPEC, "n1"),
+        BeginOutcome::Journaled
     );
     end(&mut registry, 5, 0, true, VmState::Absent);
     assert_eq!(
-        begin(&mut registry, 6, "vm-1", Verb::Create, "n2"),
-        Begun::Journaled
+        begin(&mut registry, 6, "vm-1", &create::SPEC, "n2"),
+        BeginOutcome::Journaled
     );
 }
 
@@ -198,7 +226,7 @@ fn only_the_operation_that_made_a_claim_has_a_fresh_one() {
     let folder = Folder::new("fresh");
     let mut registry = folder.open();
     define(&mut registry, "vm-1", "").unwrap();
-    begin(&mut registry, 1, "vm-1", Verb::Create, "n1");
+    begin(&mut registry, 1, "vm-1", &create::SPEC, "n1");
     let fresh = |registry: &Registry, n| {
         registry
             .operation(Uuid::from_u128(n))
@@ -208,15 +236,15 @@ fn only_the_operation_that_made_a_claim_has_a_fresh_one() {
     };
     assert!(fresh(&registry, 1));
     registry
-        .step(Uuid::from_u128(1), operations::STARTED, "x")
+        .start_step(Uuid::from_u128(1), Uuid::from_u128(1), "x")
         .unwrap();
     assert!(fresh(&registry, 1));
     registry
-        .step(Uuid::from_u128(1), operations::STARTED, "x")
+        .start_step(Uuid::from_u128(1), Uuid::from_u128(1), "x")
         .unwrap();
     assert!(!fresh(&registry, 1), "a second attempt");
     end(&mut registry, 1, 11, false, VmState::Unknown);
-    begin(&mut registry, 2, "vm-1", Verb::Create, "n1");
+    begin(&mut registry, 2, "vm-1", &create::SPEC, "n1");
     assert!(!fresh(&registry, 2), "the claim was there");
 }
 
@@ -225,11 +253,16 @@ fn an_end_is_recorded_once_and_closes_the_token() {
     let folder = Folder::new("end");
     let mut registry = folder.open();
     define(&mut registry, "vm-1", "").unwrap();
-    begin(&mut registry, 1, "vm-1", Verb::Create, "n1");
+    begin(&mut registry, 1, "vm-1", &create::SPEC, "n1");
     let operation = registry.operation(Uuid::from_u128(1)).unwrap().unwrap();
-    let token = Token::new();
+    let token = Token::new().unwrap();
     registry
-        .grant(&operation, token.hash(), Some("10.0.0.1"))
+        .grant(
+            &id("vm-1"),
+            &operation.plan[0].plan,
+            token.hash(),
+            Some("10.0.0.1"),
+        )
         .unwrap();
     assert_eq!(
         registry.token(token.hash()).unwrap().unwrap().vm,
@@ -257,7 +290,7 @@ fn the_first_report_counts_and_its_repeat_is_fine() {
     let folder = Folder::new("report");
     let mut registry = folder.open();
     define(&mut registry, "vm-1", "").unwrap();
-    begin(&mut registry, 1, "vm-1", Verb::Create, "n1");
+    begin(&mut registry, 1, "vm-1", &create::SPEC, "n1");
     let report = Report {
         operation: Uuid::from_u128(1),
         vm_id: id("vm-1"),
@@ -267,18 +300,30 @@ fn the_first_report_counts_and_its_repeat_is_fine() {
         state: VmState::Running,
         message: "runs".into(),
     };
-    assert_eq!(registry.record_report(&report).unwrap(), Taken::Recorded);
-    assert_eq!(registry.record_report(&report).unwrap(), Taken::Recorded);
+    assert_eq!(
+        registry.record_report(&report).unwrap(),
+        ReportOutcome::Recorded
+    );
+    assert_eq!(
+        registry.record_report(&report).unwrap(),
+        ReportOutcome::Recorded
+    );
     let other = Report {
         exit_code: 5,
         ..report.clone()
     };
-    assert_eq!(registry.record_report(&other).unwrap(), Taken::Contradicted);
+    assert_eq!(
+        registry.record_report(&other).unwrap(),
+        ReportOutcome::Contradicted
+    );
     let stranger = Report {
         operation: Uuid::from_u128(9),
         ..report
     };
-    assert_eq!(registry.record_report(&stranger).unwrap(), Taken::Closed);
+    assert_eq!(
+        registry.record_report(&stranger).unwrap(),
+        ReportOutcome::Closed
+    );
     assert_eq!(
         registry.vm(&id("vm-1")).unwrap().unwrap().state,
         VmState::Running
@@ -315,10 +360,10 @@ fn an_answer_to_an_earlier_question_says_nothing_of_what_has_happened_since() {
     let mut registry = folder.open();
     define(&mut registry, "made", "").unwrap();
     define(&mut registry, "still", "").unwrap();
-    begin(&mut registry, 1, "still", Verb::Create, "n1");
+    begin(&mut registry, 1, "still", &create::SPEC, "n1");
     end(&mut registry, 1, 0, false, VmState::Running);
     let asked = registry.grant_inventory(&node("n1"), [1; 32]).unwrap();
-    begin(&mut registry, 2, "made", Verb::Create, "n1");
+    begin(&mut registry, 2, "made", &create::SPEC, "n1");
     end(&mut registry, 2, 0, false, VmState::Running);
     registry.record_inventory(&of(vec![]), asked).unwrap();
     let state = |registry: &Registry, vm: &str| registry.vm(&id(vm)).unwrap().unwrap().state;
@@ -328,9 +373,9 @@ fn an_answer_to_an_earlier_question_says_nothing_of_what_has_happened_since() {
     );
     // Gone from there and made elsewhere: no stray.
     let asked = registry.grant_inventory(&node("n1"), [2; 32]).unwrap();
-    begin(&mut registry, 3, "made", Verb::Destroy, "n1");
+    begin(&mut registry, 3, "made", &destroy::SPEC, "n1");
     end(&mut registry, 3, 0, true, VmState::Absent);
-    begin(&mut registry, 4, "made", Verb::Create, "n2");
+    begin(&mut registry, 4, "made", &create::SPEC, "n2");
     let old = of(vec![has("made", VmState::Running)]);
     registry.record_inventory(&old, asked).unwrap();
     assert_eq!(registry.conflicts().unwrap(), []);
@@ -340,45 +385,52 @@ fn an_answer_to_an_earlier_question_says_nothing_of_what_has_happened_since() {
 
 /// A sweep found it lost; before it is made again, somebody destroys or stops it.
 #[test]
-fn what_is_made_again_must_still_be_owned_and_wanted() {
+fn a_second_create_needs_the_claim_and_the_wish() {
     let folder = Folder::new("again");
     let mut registry = folder.open();
     define(&mut registry, "vm-1", "").unwrap();
-    let again = |registry: &mut Registry, operation: u128, again: Again| {
-        let (vm, to, options) = (id("vm-1"), node("n1"), Options::default());
-        let new = Beginning {
-            operation: Uuid::from_u128(operation),
-            vm: &vm,
-            verb: Verb::Create,
-            node: &to,
-            options: &options,
-            again: Some(again),
-        };
-        registry.begin(&author(), &new).unwrap()
+    let again = |registry: &mut Registry, operation: u128, precondition: Precondition| {
+        begin_if(
+            registry,
+            operation,
+            "vm-1",
+            &create::SPEC,
+            "n1",
+            Some(precondition),
+        )
     };
-    for kind in [Again::Owned, Again::ShouldRun] {
+    for kind in [Precondition::Owned, Precondition::ShouldRun] {
         let begun = again(&mut registry, 1, kind);
         assert!(
-            matches!(begun, Begun::Refused(_)),
+            matches!(begun, BeginOutcome::Refused(_)),
             "nobody owns it: {begun:?}"
         );
     }
-    begin(&mut registry, 2, "vm-1", Verb::Create, "n1");
+    begin(&mut registry, 2, "vm-1", &create::SPEC, "n1");
     end(&mut registry, 2, 0, false, VmState::Running);
-    assert_eq!(again(&mut registry, 3, Again::ShouldRun), Begun::Journaled);
+    assert_eq!(
+        again(&mut registry, 3, Precondition::ShouldRun),
+        BeginOutcome::Journaled
+    );
     end(&mut registry, 3, 0, false, VmState::Running);
-    begin(&mut registry, 4, "vm-1", Verb::Stop, "n1");
-    let off = Ending {
+    begin(&mut registry, 4, "vm-1", &stop::SPEC, "n1");
+    let off = Completion {
         exit_code: 0,
         reason: "so".into(),
         ends_claim: false,
         state: Some(VmState::ShutOff),
         desired: Some(Desired::Off),
     };
-    registry.finish(Uuid::from_u128(4), &off).unwrap();
-    let begun = again(&mut registry, 5, Again::ShouldRun);
-    assert!(matches!(begun, Begun::Refused(_)), "it is off: {begun:?}");
-    assert_eq!(again(&mut registry, 6, Again::Owned), Begun::Journaled);
+    finish(&mut registry, 4, &off);
+    let begun = again(&mut registry, 5, Precondition::ShouldRun);
+    assert!(
+        matches!(begun, BeginOutcome::Refused(_)),
+        "it is off: {begun:?}"
+    );
+    assert_eq!(
+        again(&mut registry, 6, Precondition::Owned),
+        BeginOutcome::Journaled
+    );
 }
 
 #[test]
@@ -389,7 +441,7 @@ fn an_inventory_refreshes_states_and_shows_conflicts() {
         define(&mut registry, vm, "").unwrap();
     }
     for (n, vm, to) in [(1, "here", "n1"), (2, "gone", "n1"), (3, "elsewhere", "n2")] {
-        begin(&mut registry, n, vm, Verb::Create, to);
+        begin(&mut registry, n, vm, &create::SPEC, to);
         end(&mut registry, n, 0, false, VmState::Running);
     }
     let inventory = of(vec![
@@ -508,7 +560,7 @@ fn a_row_that_somebody_tampered_with_is_an_error_not_a_value() {
 fn a_registry_of_schema_1_is_migrated_with_all_it_has() {
     let path = std::env::temp_dir().join(format!("hps-schema-1-{}.db", std::process::id()));
     let _ = std::fs::remove_file(&path);
-    let old = include_str!("../../../tests/fixtures/registry/schema_1.sql");
+    let old = include_str!("../../../../tests/fixtures/registry/schema_1.sql");
     Connection::open(&path).unwrap().execute_batch(old).unwrap();
     let registry = Registry::open(&path).unwrap();
     let vm = registry.vm(&"of-old".parse().unwrap()).unwrap().unwrap();

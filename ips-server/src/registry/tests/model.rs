@@ -8,18 +8,19 @@ use hps_core::identity;
 use hps_core::names::{NodeName, VmId};
 use hps_core::report::{DomainReport, Inventory};
 use hps_core::state::VmState;
-use hps_core::verb::Verb;
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use super::inventory::Asked;
-use super::journal::{Beginning, Begun, Ending};
-use super::{Author, Registry};
+use super::super::inventory::Epoch;
+use super::super::{Author, Registry};
+use crate::model::operation::{BeginOutcome, Completion, FollowUp, NewOperation};
 use crate::model::options::Options;
+use crate::model::verb::{ClaimEffect, PlanRequest, Spec};
+use crate::verbs::{create, destroy, start, stop};
 
 const VMS: [&str; 3] = ["a", "b", "c"];
 const NODES: [&str; 3] = ["n1", "n2", "n3"];
-const VERBS: [Verb; 4] = [Verb::Create, Verb::Start, Verb::Stop, Verb::Destroy];
+static VERBS: [&Spec; 4] = [&create::SPEC, &start::SPEC, &stop::SPEC, &destroy::SPEC];
 
 /// What can be asked of it; numbers choose among the lists above.
 #[derive(Debug, Clone)]
@@ -77,7 +78,7 @@ struct Model {
     count: u64,
     touched: BTreeMap<usize, u64>,
     /// The last question to a node, and what number the last thing had by then.
-    asked: BTreeMap<usize, (Asked, u64)>,
+    asked: BTreeMap<usize, (Epoch, u64)>,
 }
 
 impl Model {
@@ -86,7 +87,7 @@ impl Model {
         self.touched.insert(vm, self.count);
     }
 
-    fn may_begin(&self, vm: usize, verb: Verb, node: usize) -> bool {
+    fn may_begin(&self, vm: usize, spec: &Spec, node: usize) -> bool {
         let stray_elsewhere = self
             .strays
             .iter()
@@ -94,7 +95,7 @@ impl Model {
         match self.owner.get(&vm) {
             _ if self.open.contains_key(&vm) => false,
             Some(owner) => *owner == node,
-            None => verb == Verb::Create && !stray_elsewhere,
+            None => spec.claim == ClaimEffect::Takes && !stray_elsewhere,
         }
     }
 }
@@ -136,7 +137,7 @@ fn inventory(node: usize, has: [bool; 3]) -> Inventory {
 }
 
 /// Asks a node, with a token that nobody else has.
-fn question(registry: &mut Registry, node: usize, number: u128) -> Asked {
+fn question(registry: &mut Registry, node: usize, number: u128) -> Epoch {
     let mut hash = [0; 32];
     hash[..16].copy_from_slice(&number.to_be_bytes());
     registry.grant_inventory(&name(node), hash).unwrap()
@@ -146,23 +147,29 @@ fn question(registry: &mut Registry, node: usize, number: u128) -> Asked {
 fn ask(registry: &mut Registry, model: &mut Model, ask: &Ask, number: u128) {
     match *ask {
         Ask::Begin { vm, verb, node } => {
-            let (verb, operation) = (VERBS[verb], Uuid::from_u128(number + 1));
+            let (spec, operation) = (VERBS[verb], Uuid::from_u128(number + 1));
             let (vm_id, to, options) = (id(vm), name(node), Options::default());
-            let beginning = Beginning {
+            let plan = (spec.plan)(&PlanRequest {
                 operation,
-                vm: &vm_id,
-                verb,
+                spec,
                 node: &to,
                 options: &options,
-                again: None,
+            });
+            let new = NewOperation {
+                id: operation,
+                vm: Some(&vm_id),
+                spec,
+                options: &options,
+                plan: &plan,
+                precondition: None,
             };
-            let begun = registry.begin(&author(), &beginning).unwrap();
-            let may = model.may_begin(vm, verb, node);
-            assert_eq!(begun == Begun::Journaled, may, "{begun:?}");
+            let begun = registry.begin(&author(), &new).unwrap();
+            let may = model.may_begin(vm, spec, node);
+            assert_eq!(begun == BeginOutcome::Journaled, may, "{begun:?}");
             if may {
                 model.touch(vm);
                 model.open.insert(vm, (operation, node));
-                if verb == Verb::Create {
+                if spec.claim == ClaimEffect::Takes {
                     model.owner.insert(vm, node);
                 }
             }
@@ -171,14 +178,15 @@ fn ask(registry: &mut Registry, model: &mut Model, ask: &Ask, number: u128) {
             let Some((operation, node)) = model.open.remove(&vm) else {
                 return;
             };
-            let ending = Ending {
+            let ending = Completion {
                 exit_code: if gone { 7 } else { 0 },
                 reason: "model".to_owned(),
                 ends_claim: gone,
                 state: None,
                 desired: None,
             };
-            registry.finish(operation, &ending).unwrap();
+            let end = FollowUp::End(ending.exit_code, ending.reason.clone());
+            registry.finish_step(operation, &ending, &end).unwrap();
             model.touch(vm);
             if gone {
                 model.owner.remove(&vm);
@@ -191,7 +199,7 @@ fn ask(registry: &mut Registry, model: &mut Model, ask: &Ask, number: u128) {
             let was_stray = model.strays.remove(&(vm, node));
             let was_owner = model.owner.get(&vm) == Some(&node);
             assert_eq!(
-                begun == Begun::Journaled,
+                begun == BeginOutcome::Journaled,
                 was_stray || was_owner,
                 "{begun:?}"
             );
@@ -234,7 +242,7 @@ fn compare(registry: &Registry, model: &Model) {
         );
         let open = registry.open_operation(&id(vm)).unwrap();
         assert_eq!(
-            open.map(|open| open.operation),
+            open.map(|open| open.id),
             model.open.get(&vm).map(|open| open.0),
             "{vm}"
         );
