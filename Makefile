@@ -1,13 +1,18 @@
-# Everything a person runs. `make` alone says what there is.
+# Everything a person runs. `make` alone lists it.
 CARGO ?= cargo
 SCRIPTS = .ci/run $(shell grep -rlE --exclude-dir=fixtures '^\#!.*(bash|/sh)' packaging tests fuzz/run)
 
-help: ## this list
+help: ## print this list
 	@awk -F': .*## ' '/^[a-z-]+: .*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## one VM from definition to destruction, on this machine
 	tests/setup demo
 	tests/demo/run
+
+check: ## the fast tests, with fmt and clippy: no root, no installs, two minutes
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	tests/run check
 
 test: ## all tests
 	tests/setup
@@ -16,16 +21,16 @@ test: ## all tests
 	shellcheck $(SCRIPTS)
 	tests/libvirt-up
 	$(CARGO) build --workspace --locked
-	$(CARGO) test --workspace --locked
+	tests/run all
 	tests/live/run
 
-torture: ## every case of what `test` takes samples of, hours; ONE_IN=20 of them (docs/reliability.md)
+torture: ## every case that `test` takes a sample of, hours; ONE_IN=20 of them (docs/reliability.md)
 	tests/setup
 	$(CARGO) build --workspace --locked
 	HPS_TORTURE=$(or $(ONE_IN),1) $(CARGO) test --locked -p ips-server --test faults --test attack -- --nocapture
 	HPS_TORTURE=$(or $(ONE_IN),1) $(CARGO) test --locked -p ips-server --test ips privilege -- --nocapture
 
-soak: ## everybody does anything for MINUTES=10, and nothing grows
+soak: ## mixed load for MINUTES=10: nothing grows
 	tests/setup
 	$(CARGO) build --workspace --locked
 	HPS_SOAK_MINUTES=$(or $(MINUTES),10) $(CARGO) test --locked -p ips-server --test faults soak -- --nocapture
@@ -60,4 +65,4 @@ clean: ## remove what was built
 	$(CARGO) clean
 	rm -rf dist
 
-.PHONY: help demo test torture soak bench fuzz static man packages packages-test install clean
+.PHONY: help demo check test torture soak bench fuzz static man packages packages-test install clean

@@ -75,10 +75,9 @@ fn all(trace: &Trace) -> Vec<Fault> {
 
 /// Tries one of `every` of the faults there are in a run without one.
 pub(crate) fn try_all(name: &str, every: u64, trace: &Trace, mut case: impl FnMut(&Fault) -> bool) {
-    let mut sample = Sample::one_of(every, name);
-    let mut faults = all(trace);
+    let faults = all(trace);
     let there = faults.len();
-    faults.retain(|_| sample.takes());
+    let faults = Sample::one_of(every, name).of(faults);
     let tried = faults.len();
     let met = faults.iter().filter(|fault| case(fault)).count();
     println!("{name}: {tried} of {there} cases, {met} met their fault");
@@ -126,58 +125,58 @@ pub(crate) fn is_told(done: &Done, fault: &Fault, case: &str) {
 /// A slow disk is no failure.
 fn slow(engine: Engine, row: &Row) {
     let mut world = World::new(engine);
-    let mut sample = Sample::one_of(3, &format!("{:?}", row.args(&world)));
-    for program in [Program::OVm, Program::NVm, Program::Server] {
-        for calls in ["fsync,fdatasync", "pwrite64", "read,pread64"] {
-            if !sample.takes() {
-                continue;
-            }
-            let fault = Fault {
-                calls,
-                how: "slow",
-                when: "1+".to_owned(),
-                path: None,
-            };
-            let case = format!("{engine:?} {program:?} {:?}: {fault}", row.args(&world));
-            row.prepare(&world, &case);
-            let args = row.args(&world);
-            let (first, _) = run(&mut world, program, &fault, &args);
-            assert_eq!(first.code, 0, "{case}: {first:?}");
-            row.ends_right(&world, &first, &case);
-        }
-    }
+    let args = row.args(&world);
+    let programs = [Program::OVm, Program::NVm, Program::Server];
+    let all = programs.map(|program| {
+        ["fsync,fdatasync", "pwrite64", "read,pread64"].map(|calls| (program, calls))
+    });
+    let name = format!("{args:?}");
+    Sample::one_of(3, &name).run(&name, all.concat(), |&(program, calls)| {
+        let fault = Fault {
+            calls,
+            how: "slow",
+            when: "1+".to_owned(),
+            path: None,
+        };
+        let case = format!("{engine:?} {program:?} {args:?}: {fault}");
+        row.prepare(&world, &case);
+        let (first, trace) = run(&mut world, program, &fault, &args);
+        assert_eq!(first.code, 0, "{case}: {first:?}");
+        row.ends_right(&world, &first, &case);
+        trace.is_met()
+    });
 }
 
 /// A program that cannot be started, or is dead before it begins.
 fn no_program(engine: Engine, row: &Row) {
     let mut world = World::new(engine);
-    let mut sample = Sample::one_of(4, &format!("{:?}", row.args(&world)));
-    for (program, other) in [
+    let args = row.args(&world);
+    let programs = [
         (Program::OVm, "n_vm"),
         (Program::NVm, "virsh"),
         (Program::NVm, "virt-install"),
         (Program::NVm, "qemu-img"),
-    ] {
-        // What is not there, or may not be run, would be looked for further on PATH.
-        for how in ["KILL", "ENOMEM", "E2BIG", "EIO"] {
-            if !sample.takes() {
-                continue;
-            }
-            let fault = Fault {
-                calls: "execve",
-                how,
-                when: "1+".to_owned(),
-                path: Some(world.ips.dir.join("bin").join(other).display().to_string()),
-            };
-            let case = format!("{engine:?} {:?}: {fault} of {other}", row.args(&world));
-            row.prepare(&world, &case);
-            let args = row.args(&world);
-            let (first, _) = run(&mut world, program, &fault, &args);
-            is_sound(&world, &case);
-            is_told(&first, &fault, &case);
-            row.ends_right(&world, &first, &case);
-        }
-    }
+    ];
+    // A missing program, or one without permission, would be looked for further on PATH.
+    let all = programs.map(|(program, other)| {
+        ["KILL", "ENOMEM", "E2BIG", "EIO"].map(|how| (program, other, how))
+    });
+    let name = format!("{args:?}");
+    Sample::one_of(4, &name).run(&name, all.concat(), |&(program, other, how)| {
+        let fault = Fault {
+            calls: "execve",
+            how,
+            when: "1+".to_owned(),
+            path: Some(world.ips.dir.join("bin").join(other).display().to_string()),
+        };
+        let case = format!("{engine:?} {args:?}: {fault} of {other}");
+        row.prepare(&world, &case);
+        let (first, trace) = run(&mut world, program, &fault, &args);
+        is_sound(&world, &case);
+        is_told(&first, &fault, &case);
+        row.ends_right(&world, &first, &case);
+        trace.is_met()
+    });
 }
 
 mod without_a_program {

@@ -1,5 +1,5 @@
-//! Many operators at once on one registry, some of whom are killed: never two of one VM,
-//! never two operations on it at a time, and the journal has every outcome.
+//! Many operators at once on one registry, some of whom are killed: never two domains of one
+//! VM, never two operations on it at a time, and the journal has every outcome.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -97,8 +97,8 @@ pub(crate) fn one_at_a_time(site: &Site) {
     assert!(overlaps.is_empty(), "{overlaps:?}");
 }
 
-/// Whoever was given an operation finds it in the journal, ended as he was told; what was
-/// refused left nothing there. Returns how often each exit code was seen.
+/// Each operation that an operator was given is in the journal, with the exit code that he
+/// got; a refused one left nothing there. Returns how often each exit code was seen.
 pub(crate) fn all_is_journaled(site: &Site, seen: &[Seen]) -> BTreeMap<i32, usize> {
     let journal: BTreeMap<String, String> = site
         .ask("select operation, exit_code from operation")
@@ -107,14 +107,16 @@ pub(crate) fn all_is_journaled(site: &Site, seen: &[Seen]) -> BTreeMap<i32, usiz
         .map(|(operation, code)| (operation.to_owned(), code.to_owned()))
         .collect();
     let mut counts = BTreeMap::<_, usize>::new();
+    let mut journaled = 0;
     for Seen { deed, done } in seen.iter().filter(|seen| seen.deed.is_operation()) {
         *counts.entry(done.code).or_default() += 1;
         let record: Option<serde_json::Value> = serde_json::from_str(&done.out).ok();
         let Some(record) = record else {
-            // Refused, or nothing to do: said without an operation.
+            // Refused, or nothing to do: reported without an operation.
             assert!(matches!(done.code, 0 | 1 | 2 | 10), "{deed:?}: {done:?}");
             continue;
         };
+        journaled += 1;
         let operation = record["operation"].as_str().unwrap();
         let code = journal.get(operation).unwrap_or_else(|| {
             panic!("{deed:?} was given {operation}, which is not in the journal: {done:?}")
@@ -127,5 +129,6 @@ pub(crate) fn all_is_journaled(site: &Site, seen: &[Seen]) -> BTreeMap<i32, usiz
             done.code
         );
     }
+    assert!(journaled > 0, "no operation of {counts:?}");
     counts
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::harness::{Done, Ips};
 use crate::rows::Row;
 use crate::sample::Sample;
-use crate::steps::Steps;
+use crate::steps::{Steps, met_at_or_before};
 use crate::world::{Engine, VM, World};
 
 /// Seconds, as in [`World`] and in [`with_hurry`]. What a verb may take by its settings: with
@@ -199,31 +199,30 @@ fn case(world: &World, row: &Row, wildness: &Wildness) -> bool {
 fn verb(engine: Engine, program: Steps, row: &Row, every: u64) {
     let world = with_hurry(engine);
     let name = format!("{engine:?} {:?} {program:?}", row.args(&world));
-    let mut sample = Sample::one_of(every, &name);
-    let (mut there, mut tried, mut met) = (0, 0, 0);
+    let mut all = Vec::new();
     for number in 1..=program.count(&world, row) {
         for (way, script) in WAYS {
             for mode in ["wild-before", "wild-after"] {
-                for more in ["", "+"] {
-                    there += 1;
-                    if !sample.takes() {
-                        continue;
-                    }
-                    let when = format!("{number}{more}");
-                    let wildness = Wildness {
-                        program,
-                        way,
-                        script,
-                        mode,
-                        when,
-                    };
-                    tried += 1;
-                    met += u32::from(case(&world, row, &wildness));
-                }
+                all.extend(["", "+"].map(|more| (number, way, script, mode, more)));
             }
         }
     }
-    println!("{name}: {tried} of {there} cases, {met} met");
+    let there = all.len();
+    let chosen = Sample::one_of(every, &name).of(all);
+    for (number, way, script, mode, more) in &chosen {
+        let what = format!("{name}: {way}, {mode} {number}{more}");
+        met_at_or_before(*number, &what, |number| {
+            let wildness = Wildness {
+                program,
+                way,
+                script,
+                mode,
+                when: format!("{number}{more}"),
+            };
+            case(&world, row, &wildness)
+        });
+    }
+    println!("{name}: {} of {there} cases, all met", chosen.len());
 }
 
 /// Questions, to an `om` that is wild from the first call on: doubt, and nothing is begun.
@@ -248,8 +247,9 @@ fn every_question_is_answered_in_time_whatever_om_does() {
                 when: "1+".to_owned(),
             };
             let mark = new_mark();
-            let (seen, _) = wildness.run(&world, args, &mark);
+            let (seen, happened) = wildness.run(&world, args, &mark);
             let case = format!("o_vm {args:?}: om {way}: {:?}", seen.done);
+            assert!(!happened.is_empty(), "{case}: om was never called");
             assert!(codes.contains(&seen.done.code), "{case}");
             is_civil(&world, &seen, &case);
             let left = left_behind(&world, &mark);

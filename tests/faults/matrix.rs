@@ -1,10 +1,10 @@
 //! The failure matrix. A verb is a list of steps: what `o_vm` asks of `om`, what the task
-//! does on the node. At each one: it fails, its answer is lost, it is done twice, and whoever
-//! asked for it is killed before it, in it and after it. (System calls are in calls.rs.)
+//! does on the node. At each step: it fails, its answer is lost, it is done twice, and its
+//! caller is killed before it, in it and after it. (System calls are in calls.rs.)
 
 use crate::rows::Row;
 use crate::sample::Sample;
-use crate::steps::Steps;
+use crate::steps::{Steps, met_at_or_before};
 use crate::world::{Engine, World};
 
 const OM: [&str; 5] = [
@@ -22,7 +22,8 @@ const ON_NODE: [&str; 6] = [
     "orphan-before",
     "twice",
 ];
-/// One case; false where the step was not reached.
+
+/// One case; false where the verb ended before that step.
 fn case(row: &Row, world: &World, steps: Steps, mode: &str, number: u32) -> bool {
     let verb = row.args(world);
     let case = format!("{:?} {verb:?}: {mode} {steps:?} {number}", world.engine);
@@ -36,21 +37,19 @@ fn case(row: &Row, world: &World, steps: Steps, mode: &str, number: u32) -> bool
 /// One of `every` of the cases there are.
 fn cases(row: &Row, world: &World, steps: Steps, modes: &[&str], every: u64) {
     let name = format!("{:?}{:?}{steps:?}", world.engine, row.args(world));
-    let mut sample = Sample::one_of(every, &name);
     let numbers = 1..=steps.count(world, row);
-    let mut all: Vec<_> = numbers
+    let all: Vec<_> = numbers
         .flat_map(|number| modes.iter().map(move |mode| (number, *mode)))
         .collect();
     let there = all.len();
-    all.retain(|_| sample.takes());
-    let met = all
-        .iter()
-        .filter(|(number, mode)| case(row, world, steps, mode, *number));
-    println!(
-        "{name}: {} of {there} cases, {} met",
-        all.len(),
-        met.count()
-    );
+    let chosen = Sample::one_of(every, &name).of(all);
+    for (number, mode) in &chosen {
+        let what = format!("{name}: {mode} {number}");
+        met_at_or_before(*number, &what, |number| {
+            case(row, world, steps, mode, number)
+        });
+    }
+    println!("{name}: {} of {there} cases, all met", chosen.len());
 }
 
 /// Every step of a verb.

@@ -1,5 +1,5 @@
-//! Operators who do anything at any time, one of them or many: what each will do follows from
-//! a seed, so that a run can be had again (`HPS_SEED`).
+//! Operators who run any command at any time, one of them or many: what each will do follows
+//! from a seed, so that a run can be repeated (`HPS_SEED`).
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Done, Ips, kill};
+use crate::harness::{Done, Ips, NEVER, kill};
+use crate::rows::ROWS;
 use crate::world::{Engine, environment, join_cluster, make_node, use_the_real_n_vm};
 
 /// Numbers that look random and are not: splitmix64.
@@ -160,7 +161,7 @@ impl Site {
 
     /// Everything that was begun is ended, and what the registry says is so.
     pub(crate) fn comes_to_rest(&self, when: &str) {
-        let until = Instant::now() + Duration::from_secs(120);
+        let until = Instant::now() + NEVER;
         loop {
             let sweep = |node: &&str| self.run(node, &["sweep"]).out;
             let swept = self.nodes.iter().map(sweep).collect::<String>();
@@ -203,14 +204,10 @@ pub(crate) fn deed(random: &mut Random, site: &Site) -> Deed {
     let vm = random.pick(&all);
     let title = format!("title=t{}", random.below(1000));
     let create: &[&str] = &["create", vm, node];
+    let row = ROWS[usize::try_from(random.below(ROWS.len() as u64)).unwrap()].on(vm, node);
     let args = match random.below(100) {
         0..30 => create,
-        30..45 => &["destroy", vm, "--keep-storage"],
-        45..55 => &["stop", vm, "force"],
-        55..60 => &["stop", vm, "--wait", "--timeout", "2"],
-        60..70 => &["start", vm],
-        70..76 => &["pause", vm],
-        76..82 => &["unpause", vm],
+        30..82 => &row,
         82..86 => &["set", vm, &title],
         86..88 => &["config", vm, "--token"],
         88..91 => &["status", vm],
@@ -246,7 +243,7 @@ impl Deed {
 
     /// Whether it is one that is journaled.
     pub(crate) fn is_operation(&self) -> bool {
-        let verbs = ["create", "destroy", "stop", "start", "pause", "unpause"];
-        verbs.contains(&self.args[0].as_str())
+        let mut operations = ROWS.iter().filter(|row| row.is_operation);
+        operations.any(|row| row.name() == self.args[0])
     }
 }

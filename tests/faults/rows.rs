@@ -1,60 +1,60 @@
-//! The verbs that are tried under fault: how to come to each, what it leaves. A new verb is
-//! a new row of [`ROWS`], and is tried by all of this folder's tables.
+//! The verbs that run under faults: the state each starts from, and the state it leaves.
+//! A new verb is a new row here; all tables of this folder then run it.
 
 use crate::harness::Done;
 use crate::world::{VM, World};
 
 /// One verb.
 pub(crate) struct Row {
-    pub(crate) verb: &'static [&'static str],
+    verb: &'static [&'static str],
     /// Commands that make the state it starts from, out of any state.
     before: &'static [&'static [&'static str]],
     /// State of the domain and registry afterwards; `None`: gone, and owned by nobody.
     after: Option<&'static str>,
-    /// Whether it says 0 only once it is done; a sweep says 0 and tells what it left.
-    tells: bool,
+    /// Whether it is a verb of one VM, which exits 0 only once it is done; a sweep exits 0
+    /// and prints what it left.
+    pub(crate) is_operation: bool,
 }
 
-/// Every verb that changes a VM.
-pub(crate) const ROWS: [Row; 10] = [
-    row(&["create", VM, NODE], &[&["destroy", VM]], Some("running")),
-    row(
-        &["start", VM],
-        &[CREATE, &["stop", VM, "force"]],
-        Some("running"),
-    ),
-    row(
-        &["stop", VM, "--wait", "--timeout", "5"],
-        &[CREATE],
-        Some("shut off"),
-    ),
-    row(&["stop", VM, "force"], &[CREATE], Some("shut off")),
-    row(&["pause", VM], &[CREATE], Some("paused")),
-    row(&["unpause", VM], &[CREATE, &["pause", VM]], Some("running")),
-    row(&["destroy", VM], &[CREATE], None),
-    row(&["destroy", VM, "--keep-storage"], &[CREATE], None),
-    // The node was rebooted: its libvirt knows nothing.
-    row(&["start", VM], &[CREATE, LOSE], Some("running")),
-    Row {
-        tells: false,
+/// Makes [`ROWS`] of a list of named rows, and `test_each_row!`, which makes a test of each row
+/// by its name; its argument takes the row. (`$d` is a `$` of the inner macro.)
+macro_rules! rows {
+    (($d:tt) $($name:ident: $row:expr,)*) => {
+        /// Every verb that changes a VM.
+        pub(crate) const ROWS: &[Row] = &[$($row),*];
+
+        const NAMES: &[&str] = &[$(stringify!($name)),*];
+
+        macro_rules! test_each_row {
+            ($d test:expr) => {
+                $(#[test] fn $name() { ($d test)(crate::rows::named(stringify!($name))); })*
+            };
+        }
+        pub(crate) use test_each_row;
+    };
+}
+
+rows! { ($)
+    create: row(&["create", VM, NODE], &[&["destroy", VM]], Some("running")),
+    start: row(&["start", VM], &[CREATE, &["stop", VM, "force"]], Some("running")),
+    stop_and_wait: row(&["stop", VM, "--wait", "--timeout", "5"], &[CREATE], Some("shut off")),
+    stop_force: row(&["stop", VM, "force"], &[CREATE], Some("shut off")),
+    pause: row(&["pause", VM], &[CREATE], Some("paused")),
+    unpause: row(&["unpause", VM], &[CREATE, &["pause", VM]], Some("running")),
+    destroy: row(&["destroy", VM], &[CREATE], None),
+    destroy_and_keep_storage: row(&["destroy", VM, "--keep-storage"], &[CREATE], None),
+    // The node was rebooted: its libvirt has no domain.
+    start_after_a_reboot: row(&["start", VM], &[CREATE, LOSE], Some("running")),
+    sweep_after_a_reboot: Row {
+        is_operation: false,
         ..row(&["sweep"], &[CREATE, LOSE], Some("running"))
     },
-];
-
-/// Makes a test of each row, by the name of its verb; `$test` takes the row.
-macro_rules! test_each_row {
-    ($test:expr) => {
-        crate::rows::test_each_row! { $test;
-            create 0, start 1, stop_and_wait 2, stop_force 3, pause 4, unpause 5, destroy 6,
-            destroy_and_keep_storage 7, start_after_a_reboot 8, sweep_after_a_reboot 9
-        }
-    };
-    ($test:expr; $($name:ident $index:literal),*) => {
-        $(#[test] fn $name() { ($test)(&crate::rows::ROWS[$index]); })*
-        const _: () = assert!([$($index),*].len() == crate::rows::ROWS.len());
-    };
 }
-pub(crate) use test_each_row;
+/// The row of a test.
+pub(crate) fn named(name: &str) -> &'static Row {
+    let number = NAMES.iter().position(|one| *one == name).unwrap();
+    &ROWS[number]
+}
 
 const CREATE: &[&str] = &["create", VM, NODE];
 /// Stands for the first node of the world.
@@ -71,11 +71,31 @@ const fn row(
         verb,
         before,
         after,
-        tells: true,
+        is_operation: true,
     }
 }
 
 impl Row {
+    /// The verb's name.
+    pub(crate) fn name(&self) -> &'static str {
+        self.verb[0]
+    }
+
+    /// Its command line for another VM, whose disk stays and which need not wait long.
+    pub(crate) fn on<'a>(&self, vm: &'a str, node: &'a str) -> Vec<&'a str> {
+        let words = self.verb.iter().map(|word| match *word {
+            VM => vm,
+            NODE => node,
+            "5" => "2",
+            word => word,
+        });
+        let mut words: Vec<_> = words.collect();
+        if words == ["destroy", vm] {
+            words.push("--keep-storage");
+        }
+        words
+    }
+
     /// Its command line in a world.
     pub(crate) fn args(&self, world: &World) -> Vec<&'static str> {
         words(self.verb, world)
@@ -93,11 +113,11 @@ impl Row {
         }
     }
 
-    /// After the verb met a fault: what it said must be true, and the same command again
-    /// and a sweep must end right.
+    /// After the verb met a fault: what it reported is true, and the same command again and a
+    /// sweep end right.
     pub(crate) fn ends_right(&self, world: &World, first: &Done, case: &str) {
         world.holds(case);
-        if first.code == 0 && self.tells {
+        if first.code == 0 && self.is_operation {
             self.is_done(world, &format!("{case}: said 0"));
         }
         world.until_done(&self.args(world), case);
@@ -106,7 +126,7 @@ impl Row {
         world.is_tidy(case);
     }
 
-    /// The state that must be there once the command has said 0.
+    /// The state after exit code 0.
     fn is_done(&self, world: &World, case: &str) {
         let found = world.domain(world.node());
         let want = self.after.map(|state| format!("{state} yes"));

@@ -1,4 +1,4 @@
-//! Steps outside of our own programs, and how to reach one: the n-th call of `om`, or the n-th
+//! Steps outside our own programs, and how to reach one: the n-th call of `om`, or the n-th
 //! act of virsh and virt-install on the first node.
 
 use std::fs;
@@ -68,4 +68,11 @@ impl Steps {
         assert!(count > 0, "{args:?} has no step of {self:?}");
         count
     }
+}
+
+/// Runs a case at a step, and where the verb ended before that step, at the step before it:
+/// how often a program polls depends on the time. A case whose fault never happens fails.
+pub(crate) fn met_at_or_before(number: u32, what: &str, mut case: impl FnMut(u32) -> bool) {
+    let met = (1..=number).rev().any(&mut case);
+    assert!(met, "{what}: the fault never happened");
 }

@@ -1,9 +1,9 @@
-//! An IPS and its nodes: everything real but `om`, libvirt and the machines.
+//! An IPS and its nodes: all real but `om`, libvirt and the machines.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::harness::{Done, Ips, wait_for};
+use crate::harness::{Done, Ips, node_links, wait_for};
 
 /// Which engine carries the verbs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -197,7 +197,6 @@ impl World {
     }
 }
 
-const VERBS: [&str; 6] = ["create", "start", "stop", "pause", "unpause", "destroy"];
 const NEIGHBOUR: &str = "8f14e45f-ceea-467f-a0f6-1a2b3c4d5e6f";
 
 /// The real n_vm, in which system calls can be made to fail, and the fakes of libvirt.
@@ -218,9 +217,8 @@ pub(crate) fn use_the_real_n_vm(ips: &Ips) {
         std::os::unix::fs::symlink(from, bin.join(name)).unwrap();
     };
     fs::create_dir(bin.join("real")).unwrap();
-    let of_verbs = VERBS.iter().map(|verb| format!("n_vm_{verb}"));
-    for name in of_verbs.chain(["n_vm".to_owned()]) {
-        link(&fakes.join("under-strace"), &name);
+    for name in node_links().chain(["n_vm"]) {
+        link(&fakes.join("under-strace"), name);
         link(&program, &format!("real/{name}"));
     }
     for fake in ["virsh", "virt-install", "qemu-img", "node-fake.sh"] {

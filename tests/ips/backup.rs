@@ -72,13 +72,13 @@ fn a_backup_that_is_damaged_newer_or_another_programs_is_refused() {
     scratched[middle..middle + 3000].fill(0x5a);
     for (name, bytes, says) in [
         ("cut", &cut, "damaged"),
-        ("scratched", &scratched, ""),
+        ("scratched", &scratched, "*** in database main ***"),
         (
             "letter",
             &b"Dear Sir or Madam, this is no database at all.".to_vec(),
             "no registry",
         ),
-        ("empty", &Vec::new(), ""),
+        ("empty", &Vec::new(), "no registry"),
     ] {
         fs::write(ips.dir.join(name), bytes).unwrap();
         let done = ips.o_vm(&["restore", &path(&ips, name)]);
@@ -121,10 +121,8 @@ fn a_backup_goes_through_no_link_and_replaces_only_when_it_is_whole() {
     std::os::unix::fs::symlink(&other, ips.dir.join("copy.new")).unwrap();
     ips.ok(&["backup", &file]);
     assert_eq!(fs::read(&other).unwrap(), b"somebody's");
-    let done = ips.o_vm(&["backup", "/nosuch/folder/copy"]);
-    assert!(
-        done.code == 1 && done.err.contains("/nosuch/folder/copy"),
-        "{done:?}"
-    );
+    let nowhere = path(&ips, "no-such-folder/copy");
+    let done = ips.o_vm(&["backup", &nowhere]);
+    assert!(done.code == 1 && done.err.contains(&nowhere), "{done:?}");
     ips.ok(&["restore", &file]);
 }

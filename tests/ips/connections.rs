@@ -153,14 +153,17 @@ fn an_answer_longer_than_one_write_does_not_wait_for_the_clients_acknowledgement
     ips.serve();
     let mut stream = connect(&ips);
     let ask = "GET /cgi-bin/boot_manager.sh?cmd=vm&get_config=get_config&vm_id=a HTTP/1.1\r\n\r\n";
-    let began = Instant::now();
-    for _ in 0..50 {
-        let answer = answer(&mut stream, ask).unwrap();
-        assert!(answer.contains(&text), "{answer}");
-    }
-    // A delayed acknowledgement is 40 ms; fifty of them are two seconds.
-    let took = began.elapsed();
-    assert!(took < Duration::from_secs(1), "{took:?}");
+    let mut times: Vec<_> = (0..50)
+        .map(|_| {
+            let began = Instant::now();
+            let answer = answer(&mut stream, ask).unwrap();
+            assert!(answer.contains(&text), "{answer}");
+            began.elapsed()
+        })
+        .collect();
+    times.sort_unstable();
+    // A delayed acknowledgement is 40 ms, in every answer; a busy machine delays some of them.
+    assert!(times[12] < Duration::from_millis(40), "{times:?}");
 }
 
 #[test]

@@ -36,6 +36,16 @@ pub(crate) struct Answer {
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
+/// The links to a node's program that stand for its verbs: `n_vm_create`.
+pub(crate) fn node_links() -> impl Iterator<Item = &'static str> {
+    let installed = include_str!("../../packaging/node.files").lines();
+    let links = installed.filter_map(|line| line.strip_prefix("link"));
+    let paths = links.filter_map(|line| line.split_whitespace().nth(2));
+    paths
+        .filter_map(|path| path.strip_prefix("/usr/bin/"))
+        .filter(|name| name.starts_with("n_vm_"))
+}
+
 impl Ips {
     pub(crate) fn new() -> Self {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -48,17 +58,9 @@ impl Ips {
             std::os::unix::fs::symlink(from, dir.join("bin").join(to)).unwrap();
         };
         let binary = Path::new(env!("CARGO_BIN_EXE_ips-server"));
-        for name in [
-            "ips-server",
-            "o_vm",
-            "o_vm_create",
-            "o_vm_validate_node",
-            "o_vm_get_healthy_nodes",
-            "o_vm_validate_node_quiet",
-            "o_vm_destroy",
-            "o_log",
-        ] {
-            link(binary, name);
+        link(binary, "ips-server");
+        for found in ips_server::links::LINKS {
+            link(binary, found.name);
         }
         link(
             &Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fakes/n_vm"),
@@ -94,8 +96,8 @@ impl Ips {
         };
         link("om", "om");
         link("om-cluster", "om-cluster");
-        for verb in ["create", "start", "stop", "pause", "unpause", "destroy"] {
-            link("n_vm", &format!("n_vm_{verb}"));
+        for name in node_links() {
+            link("n_vm", name);
         }
         let cluster = ips.dir.join("cluster").display().to_string();
         ips.set("FAKE_OM_DIR", &cluster)
@@ -303,9 +305,7 @@ impl Ips {
 
     pub(crate) fn raw(&self, request: &str) -> Answer {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(20)))
-            .unwrap();
+        stream.set_read_timeout(Some(NEVER)).unwrap();
         // A server that has seen enough may close before it has read all.
         let _ = stream.write_all(request.as_bytes());
         let mut answer = Vec::new();
@@ -354,7 +354,7 @@ impl Ips {
 
     pub(crate) fn unblock(&self) {
         let done = self
-            .shell("rm -f fake/started.old; timeout 10 sh -c 'echo >fake/block'; rm fake/block");
+            .shell("rm -f fake/started.old; timeout 180 sh -c 'echo >fake/block'; rm fake/block");
         assert_eq!(done.code, 0, "{done:?}");
     }
 
@@ -430,9 +430,12 @@ impl Done {
     }
 }
 
+/// How long a test waits for what never comes, on a machine however busy.
+pub(crate) const NEVER: Duration = Duration::from_secs(180);
+
 /// Polls until there is an answer.
 pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let until = Instant::now() + Duration::from_secs(20);
+    let until = Instant::now() + NEVER;
     loop {
         if let Some(found) = look() {
             return found;

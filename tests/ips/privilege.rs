@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use rusqlite::Connection;
 
-use crate::harness::{Done, Ips, wait_for};
+use crate::harness::{Done, Ips, node_links, wait_for};
 
 /// Runs `o_vm` as somebody whose umask takes nothing away.
 fn with_no_umask(ips: &Ips, args: &[&str]) -> Done {
@@ -243,12 +243,9 @@ fn is_ours(call: &str) -> bool {
         ["list", ref rest @ ..] => rest
             .iter()
             .all(|word| ["--json", "--report", "--definitions"].contains(word)),
-        [verb, id] => {
-            [
-                "create", "start", "stop", "pause", "unpause", "destroy", "status",
-            ]
-            .contains(&verb)
-                && ["a", "b"].contains(&id)
+        [verb, "a" | "b"] => {
+            let is_link = |name: &str| name.strip_prefix("n_vm_") == Some(verb);
+            verb == "status" || node_links().any(is_link)
         }
         _ => false,
     }
@@ -268,6 +265,7 @@ fn whatever_stands_in_the_registry_root_runs_opens_and_removes_nothing_of_its_ch
         (HOSTILE.len(), 5)
     };
     let bait = Bait::new(&ips);
+    let called_before = ips.calls().len();
     let paths = [bait.path.to_str().unwrap(), "bait", "../bait"];
     let outside = files(&ips.dir);
     for (at, (table, column)) in all.iter().enumerate() {
@@ -287,7 +285,12 @@ fn whatever_stands_in_the_registry_root_runs_opens_and_removes_nothing_of_its_ch
                 &format!("UPDATE OR IGNORE {table} SET {column} = ?1"),
                 [value],
             );
-            assert!(written.is_ok(), "{table}.{column}: {written:?}");
+            // A value that a row has already, or a key of two rows, leaves one row of several
+            // as it was, never all of them.
+            assert!(
+                written.as_ref().is_ok_and(|rows| *rows > 0),
+                "{table}.{column} = {value:?}: {written:?}"
+            );
             drop(sql);
             for args in VERBS.iter().skip(at % stride).step_by(stride) {
                 let what = format!("{table}.{column} = {value:?}: {args:?}");
@@ -314,6 +317,10 @@ fn whatever_stands_in_the_registry_root_runs_opens_and_removes_nothing_of_its_ch
             );
         }
     }
+    assert!(
+        ips.calls().len() > called_before,
+        "no program of a node ran"
+    );
     drop(std::fs::File::open(&bait.path));
     assert!(
         !bait.touched().is_empty(),
@@ -344,12 +351,29 @@ fn whatever_stands_in_the_registry_root_runs_opens_and_removes_nothing_of_its_ch
 fn a_schema_that_acts_by_itself_does_not_act_for_root() {
     let ips = Ips::new();
     ips.define("a");
-    Connection::open(ips.dir.join("registry.db"))
-        .unwrap()
-        .execute_batch("CREATE TRIGGER t AFTER INSERT ON operation BEGIN UPDATE vm SET owner = NULL, owner_since = NULL; DELETE FROM audit; END")
+    let mut sql = Connection::open(ips.dir.join("registry.db")).unwrap();
+    sql.execute_batch("CREATE TRIGGER t AFTER INSERT ON operation BEGIN UPDATE vm SET owner = NULL, owner_since = NULL; DELETE FROM audit; END")
         .unwrap();
+    let audited = |sql: &Connection| -> u32 {
+        let count = sql.query_row("SELECT count(*) FROM audit", [], |row| row.get(0));
+        count.unwrap()
+    };
+    let before = audited(&sql);
+    assert!(before > 0);
+    // For a program that lets it, it acts.
+    let trial = sql.transaction().unwrap();
+    trial
+        .execute(
+            "INSERT INTO operation (operation, vm_id, verb, node, started_at) \
+             VALUES ('trial', 'a', 'create', 'box', '2026-01-01T00:00:00.000Z')",
+            [],
+        )
+        .unwrap();
+    assert_eq!(audited(&trial), 0, "the trigger acts");
+    trial.rollback().unwrap();
     ips.ok(&["create", "a", "box"]);
     assert_eq!(ips.vm("a")["node"], "box");
+    assert!(audited(&sql) >= before, "nothing was deleted");
 }
 
 #[test]

@@ -254,12 +254,13 @@ fn a_bad_setting_names_its_key_and_where_it_stands() {
 #[test]
 fn a_registry_that_cannot_be_used_is_named_with_what_to_do() {
     let mut ips = Ips::new();
-    ips.set("IPS_REGISTRY", "/nonexistent/registry.db");
+    let path = ips.dir.join("no-such-folder/registry.db");
+    let path = path.display().to_string();
+    ips.set("IPS_REGISTRY", &path);
     let done = ips.o_vm(&["list"]);
     assert_eq!(done.code, 1);
     assert!(
-        done.err
-            .contains("/nonexistent/registry.db: cannot be opened"),
+        done.err.contains(&format!("{path}: cannot be opened")),
         "{}",
         done.err
     );

@@ -1,5 +1,7 @@
-//! The questions cases ask again and again, each the call an engine makes.
+//! The questions that many cases ask, each the call an engine makes.
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -7,15 +9,61 @@ use serde_json::Value;
 
 use crate::world::{IPS, Out, TCH, Verdict, World, ensure};
 
-/// Longer than anything that is not a node's death takes.
-pub(crate) const SOON: Duration = Duration::from_secs(10);
+/// Longer than anything that is not a node's death takes, on a machine however busy.
+pub(crate) const SOON: Duration = Duration::from_secs(90);
 
 /// The session ids of the cases: valid, and distinct by their number.
 pub(crate) fn sid(number: u32) -> String {
     format!("0b5e55ed-0000-4000-8000-{number:012x}")
 }
 
+/// A script that tasks on all nodes may run.
+pub(crate) fn write_script(path: &Path, text: &str) -> Verdict {
+    use std::os::unix::fs::PermissionsExt;
+    fs::write(path, format!("#!/bin/sh\n{text}\n")).map_err(|error| error.to_string())?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).map_err(|error| error.to_string())
+}
+
+/// What holds a task up until it is opened.
+pub(crate) struct Gate(PathBuf);
+
+impl Gate {
+    pub(crate) fn open(&self) -> Verdict {
+        fs::write(&self.0, "").map_err(|error| error.to_string())
+    }
+}
+
 impl World {
+    /// The usual service, whose task waits at a gate and then does something.
+    pub(crate) fn gate(&self, name: &str, then: &str) -> Result<Gate, String> {
+        let (gate, script) = ["gate", "script"]
+            .map(|kind| self.scratch.join(format!("{name}.{kind}")))
+            .into();
+        let wait = format!(
+            "until [ -e {} ]; do sleep 0.05; done\n{then}",
+            gate.display()
+        );
+        write_script(&script, &wait)?;
+        self.made(name, &script.display().to_string())?;
+        Ok(Gate(gate))
+    }
+
+    /// What `daemon ps` lists of the node.
+    pub(crate) fn processes(&self) -> Result<Vec<Value>, String> {
+        let out = self.om(IPS, &["daemon", "ps", "--node", TCH, "-o", "json"])?;
+        Ok(out.json()?.as_array().cloned().unwrap_or_default())
+    }
+
+    pub(crate) fn runs_now(&self, sid: &str) -> Result<bool, String> {
+        let processes = self.processes()?;
+        Ok(processes.iter().any(|process| process["sid"] == sid))
+    }
+
+    /// Waits until the task of a session runs.
+    pub(crate) fn begins(&self, sid: &str) -> Verdict {
+        self.until(SOON, "the task", || self.runs_now(sid))
+    }
+
     /// Makes a service of one task, asked on `from`, and waits as `--wait` does.
     pub(crate) fn create(
         &self,

@@ -109,6 +109,7 @@ pub(crate) fn a_stopped_node_is_in_maintenance_then_gone_then_back(world: &World
         a_deletion_waits_for_the_node(world, "stop-1")?;
     }
     services_can_be_made_and_not_run(world, "stop-4")?;
+    world.passes("maintenance")?;
     world.becomes(TCH, "", world.pace.maintenance + SOON)?;
     let listed = world.om(IPS, &["node", "ls", "--node", TCH, "-o", "json"])?;
     ensure(listed.json()? == serde_json::json!([TCH]), || {
@@ -156,11 +157,16 @@ pub(crate) fn a_stopped_node_can_have_work_waiting_that_nobody_can_delete(
 }
 
 pub(crate) fn a_returning_node_is_in_rejoin_for_a_moment(world: &World) -> Verdict {
+    world.unhurried("rejoin")?;
     world.lab(&["stop", TCH])?;
     world.lab(&["start", TCH])?;
     let mut seen = Vec::new();
     world.until(SOON, "idle", || {
-        seen.push(world.state(TCH)?);
+        let state = world.state(TCH)?;
+        if state == "rejoin" {
+            world.passes("rejoin")?;
+        }
+        seen.push(state);
         Ok(seen.last().is_some_and(|state| state == "idle"))
     })?;
     let known = seen
@@ -175,7 +181,7 @@ pub(crate) fn a_cut_node_looks_healthy_then_is_gone_then_back(world: &World) -> 
     for name in ["cut-1", "cut-2"] {
         world.made(name, "/bin/true")?;
     }
-    world.made("cut-3", "/bin/sh -c \"sleep 1; exit 6\"")?;
+    let gate = world.gate("cut-3", "exit 6")?;
     let run = [
         "cut-3",
         "run",
@@ -189,7 +195,7 @@ pub(crate) fn a_cut_node_looks_healthy_then_is_gone_then_back(world: &World) -> 
     world
         .om_with(IPS, &run, &[("OSVC_SESSION_ID", &sid(3))], "", SOON)?
         .exits(0)?;
-    std::thread::sleep(Duration::from_millis(300));
+    world.begins(&sid(3))?;
     world.lab(&["cut", TCH])?;
     ensure(world.state(TCH)? == "idle", || {
         "it looks healthy".to_owned()
@@ -210,12 +216,14 @@ pub(crate) fn a_cut_node_looks_healthy_then_is_gone_then_back(world: &World) -> 
     ensure(blocked.took >= world.pace.peer.mul_f64(0.9), || {
         format!("{blocked:?}")
     })?;
+    world.passes("dead")?;
     world.becomes(TCH, "", world.pace.dead + SOON)?;
     let inside = world.node(TCH, TCH)?["monitor"]["state"].clone();
     let others = world.node(TCH, IPS)?;
     ensure(inside == "idle" && others.is_null(), || {
         format!("inside: {inside} {others}")
     })?;
+    gate.open()?;
     services_can_be_made_and_not_run(world, "cut-4")?;
     world.om(IPS, &["cut-2", "delete", "--wait", "--time", "10s"])?;
     world.goes("cut-2", SOON)?;
@@ -236,6 +244,7 @@ pub(crate) fn a_deletion_right_after_a_cut_waits_until_the_node_is_gone(world: &
     world.made("cut-5", "/bin/true")?;
     world.lab(&["cut", TCH])?;
     a_deletion_waits_for_the_node(world, "cut-5")?;
+    world.passes("dead")?;
     world.goes("cut-5", world.pace.dead + SOON)?;
     world.lab(&["heal", TCH])?;
     world.becomes(TCH, "idle", SOON)?;
@@ -243,7 +252,7 @@ pub(crate) fn a_deletion_right_after_a_cut_waits_until_the_node_is_gone(world: &
 }
 
 pub(crate) fn a_crashed_daemon_looks_healthy_and_its_task_goes_on(world: &World) -> Verdict {
-    world.made("crash-1", "/bin/sh -c \"sleep 1; exit 6\"")?;
+    let gate = world.gate("crash-1", "exit 6")?;
     world.made("crash-2", "/bin/true")?;
     let run = [
         "crash-1",
@@ -258,13 +267,15 @@ pub(crate) fn a_crashed_daemon_looks_healthy_and_its_task_goes_on(world: &World)
     world
         .om_with(IPS, &run, &[("OSVC_SESSION_ID", &sid(3))], "", SOON)?
         .exits(0)?;
-    std::thread::sleep(Duration::from_millis(300));
+    world.begins(&sid(3))?;
     world.lab(&["kill", TCH])?;
     ensure(world.state(TCH)? == "idle", || {
         "it looks healthy".to_owned()
     })?;
     a_run_gets_no_answer(world, "crash-2")?;
+    world.passes("dead")?;
     world.becomes(TCH, "", world.pace.dead + SOON)?;
+    gate.open()?;
     world.lab(&["start", TCH])?;
     world.becomes(TCH, "idle", SOON)?;
     ensure(world.result("crash-1", &sid(3), SOON)? == 6, || {

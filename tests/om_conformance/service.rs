@@ -3,7 +3,7 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::ask::SOON;
+use crate::ask::{SOON, sid};
 use crate::world::{IPS, OTHER, Out, TCH, Verdict, World, ensure};
 
 fn nodes_of(world: &World, name: &str) -> Result<Vec<String>, String> {
@@ -227,8 +227,7 @@ pub(crate) fn abort_of_nothing_succeeds_and_delete_works_after_it(world: &World)
 
 pub(crate) fn delete_erases_results_and_does_not_stop_a_task(world: &World) -> Verdict {
     let mark = world.scratch.join("went-on");
-    let command = format!("/bin/sh -c \"sleep 3; touch {}\"", mark.display());
-    world.made("busy", &command)?;
+    let gate = world.gate("busy", &format!("touch {}", mark.display()))?;
     let args = [
         "busy",
         "run",
@@ -239,11 +238,14 @@ pub(crate) fn delete_erases_results_and_does_not_stop_a_task(world: &World) -> V
         "-o",
         "json",
     ];
-    world.om(IPS, &args)?.exits(0)?;
-    sleep(Duration::from_millis(300));
+    world
+        .om_with(IPS, &args, &[("OSVC_SESSION_ID", &sid(1))], "", SOON)?
+        .exits(0)?;
+    world.begins(&sid(1))?;
     world.om(IPS, &["busy", "delete", "--wait", "--time", "20s"])?;
     world.goes("busy", SOON)?;
     ensure(!mark.exists(), || "the task was over too early".to_owned())?;
+    gate.open()?;
     world.until(SOON, "the task to go on", || Ok(mark.exists()))?;
     world.made("busy", "/bin/true")?;
     ensure(world.info("busy")?.is_null(), || {

@@ -61,6 +61,7 @@ class Units(unittest.TestCase):
 
     def test_rpmlint_has_no_errors(self):
         rpm = glob.glob(os.path.join(PACKAGES, "*.rpm"))
+        self.assertEqual(len(rpm), 1, "`make packages` builds it")
         done = run("rpmlint", "-r", "packaging/rpmlintrc", *rpm)
         self.assertIn(" 0 errors", done.stdout, done.stdout)
 
@@ -78,6 +79,7 @@ class Units(unittest.TestCase):
         for name, functions in (("ips.files", "ips-functions.sh"), ("node.files", "node-functions.sh")):
             links = [os.path.basename(row[3]) for row in rows(name) if row[0] == "link" and row[3].startswith("/usr/bin/")]
             links = [link for link in links if link != "o_vm"]
+            self.assertGreater(len(links), 5)
             with tempfile.TemporaryDirectory() as folder:
                 for link in links:
                     path = os.path.join(folder, link)

@@ -14,9 +14,12 @@ def rows(name, section=None):
                 current = line.strip("[]\n")
             elif line.strip() and not line.startswith("#") and section in (None, current):
                 found.append((line.split() + [""])[:5])
+    assert found, f"packaging/{name} lists nothing"
     return found
 
 
 def sections(name):
     with open(os.path.join(TOP, "packaging", name)) as file:
-        return [line.strip("[]\n") for line in file if line.startswith("[")]
+        found = [line.strip("[]\n") for line in file if line.startswith("[")]
+    assert found, f"packaging/{name} has no section"
+    return found
