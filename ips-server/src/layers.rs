@@ -76,7 +76,10 @@ fn graph(modules: &[(String, String)]) -> Graph {
         for rest in code.split("crate::").skip(1) {
             let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
             let name = &rest[..end.unwrap_or(rest.len())];
-            assert!(!name.is_empty(), "{module}: write one `use crate::` a module");
+            assert!(
+                !name.is_empty(),
+                "{module}: write one `use crate::` a module"
+            );
             if name != module && ORDER.contains(&name) {
                 imports.insert(name.to_owned());
             }
@@ -99,11 +102,18 @@ fn imports_point_down_the_layers() {
         assert!(own.is_some(), "{module} has no place in ORDER");
         for import in imports {
             met += 1;
-            assert!(rank(import) < own, "{module} imports {import}, which is above it");
+            assert!(
+                rank(import) < own,
+                "{module} imports {import}, which is above it"
+            );
         }
     }
     assert!(met > 20, "only {met} imports were found");
-    assert_eq!(graph.len(), ORDER.len(), "ORDER names a module that is gone");
+    assert_eq!(
+        graph.len(),
+        ORDER.len(),
+        "ORDER names a module that is gone"
+    );
 }
 
 #[test]

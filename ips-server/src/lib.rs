@@ -2,6 +2,7 @@
 //! that carry verbs to them. `ips-server` and `o_vm` are one program under two names.
 
 pub mod adoption;
+pub mod cli;
 pub mod engine;
 pub mod error;
 pub mod http;
