@@ -40,9 +40,8 @@ use metrics::Metrics;
 use request::ApiRequest;
 use slots::Slots;
 
-/// One worker more than [`dispatch::CONFIG_READERS`]: a registry that does not answer must
-/// leave a worker that does.
-const WORKERS: usize = dispatch::CONFIG_READERS + 1;
+/// Two; one worker more than may read a config in place.
+const WORKERS: usize = dispatch::READERS_HERE + 1;
 
 /// The server could not start, or had to stop.
 #[derive(Debug, thiserror::Error)]
