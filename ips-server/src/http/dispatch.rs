@@ -9,12 +9,9 @@ use std::time::Duration;
 use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use super::reply::{Answer, Failure};
+use super::standby::Standby;
 use crate::registry::{Registry, RegistryError};
 
-/// Workers of the runtime that may read a config at a time.
-pub(super) const READERS_HERE: usize = 1;
-/// How often a request gives way to others before it goes to the pool.
-const MAX_TURNS: usize = 100;
 /// Registries for configs, and for reports.
 const CONFIG_READERS: usize = 2;
 const REPORT_WRITERS: usize = 2;
@@ -44,9 +41,9 @@ pub(super) enum Class {
 /// The queues.
 #[derive(Debug)]
 pub(super) struct Dispatcher {
-    /// Of those that read a config on a worker of the runtime: one worker is never among them,
-    /// so a registry that does not answer leaves a worker for everything else.
-    readers_here: Semaphore,
+    /// One worker at a time reads a config itself.
+    reader_here: Semaphore,
+    standby: Standby,
     configs: Queue,
     reports: Queue,
     people: Queue,
@@ -82,30 +79,19 @@ impl Dispatcher {
             Queue::new(registries.split_off(rest), waiting)
         };
         Self {
-            readers_here: Semaphore::new(READERS_HERE),
+            reader_here: Semaphore::new(1),
+            standby: Standby::default(),
             configs: queue(CONFIG_READERS, NODE_QUEUE),
             reports: queue(REPORT_WRITERS, NODE_QUEUE),
             people: queue(PEOPLE_READERS, PEOPLE_QUEUE),
         }
     }
 
-    /// Runs a handler on this very thread, which costs a fifth of the way through the pool.
-    /// `None`: others read for too long, or another process has a lock; use the pool. Only for
-    /// a handler that reads a row or two.
-    pub(super) async fn run_here(
-        &self,
-        handler: impl FnOnce(&mut Registry) -> Answer,
-    ) -> Option<Answer> {
-        let mut turns = 0;
-        let _reader = loop {
-            match self.readers_here.try_acquire() {
-                Ok(permit) => break permit,
-                // A read takes microseconds: let other connections go first.
-                Err(_) if turns < MAX_TURNS => tokio::task::yield_now().await,
-                Err(_) => return None,
-            }
-            turns += 1;
-        };
+    /// Runs a handler on the worker itself, which costs a fraction of the way through the pool.
+    /// `None`: another worker reads, or another process has a lock; use the pool. Only for a
+    /// handler that reads a row or two.
+    pub(super) fn run_here(&self, handler: impl FnOnce(&mut Registry) -> Answer) -> Option<Answer> {
+        let _reader = self.reader_here.try_acquire().ok()?;
         let _free = self.configs.free.try_acquire().ok()?;
         let mut registry = self
             .configs
@@ -113,10 +99,15 @@ impl Dispatcher {
             .iter()
             .find_map(|one| one.try_lock().ok())?;
         registry.set_lock_wait(Duration::ZERO).ok()?;
+        let _read = self.standby.begin_read();
         match catch_panic(|| handler(&mut registry)) {
             Err(Failure::Registry(RegistryError::Busy { .. })) => None,
             answer => Some(answer),
         }
+    }
+
+    pub(super) fn standby(&self) -> &Standby {
+        &self.standby
     }
 
     /// Runs a handler in the blocking pool, once a registry of its class is free.
@@ -220,9 +211,9 @@ mod tests {
             }
             assert!(dispatcher.run(class, answer).await.is_ok(), "{class:?}");
         }
-        let panicked = dispatcher.run_here(|_| panic!("on purpose")).await;
+        let panicked = dispatcher.run_here(|_| panic!("on purpose"));
         assert!(matches!(panicked, Some(Err(Failure::Panicked))));
-        assert!(matches!(dispatcher.run_here(answer).await, Some(Ok(_))));
+        assert!(matches!(dispatcher.run_here(answer), Some(Ok(_))));
         std::fs::remove_dir_all(folder).unwrap();
     }
 
