@@ -14,7 +14,7 @@ use crate::verbs::{
     import, list, log, nodes, operations, pause, reboot, release, set, show, start, status, stop,
     sweep, task, undefine, unpause, validate_node,
 };
-use crate::{links, logging, nginx, server};
+use crate::{http, links, logging, nginx};
 
 /// Runs VMs on thin KVM hosts: definitions, operations, and the truth about them.
 /// A VM is named by its vm_id or its name. Exit codes: see README.md.
@@ -217,7 +217,7 @@ fn ips_server(args: IpsServer) -> ExitCode {
     if let Some(listen) = serve.listen {
         settings.listen = listen;
     }
-    match server::serve(settings) {
+    match http::serve(settings) {
         Ok(()) => Exit::Success.into(),
         Err(error) => usage_free("ips-server", &chain(&error)),
     }

@@ -1,7 +1,7 @@
 //! What the exit codes of `n_vm create` mean (design: contract 3). error.rs decides which
-//! failure has which; README.md holds the same table, and the test here holds the two together.
+//! failure has which; docs/contracts.md has the same table; the test here compares them.
 
-/// Code and meaning, in the words of the README.
+/// Code and meaning, in the words of docs/contracts.md.
 pub const CREATE: [(u8, &str); 8] = [
     (0, "the VM runs"),
     (1, "wrong parameters or settings"),
@@ -17,11 +17,11 @@ pub const CREATE: [(u8, &str); 8] = [
 mod tests {
     use super::*;
 
-    const README: &str = include_str!("../../README.md");
+    const CONTRACTS: &str = include_str!("../../docs/contracts.md");
 
     #[test]
-    fn the_readme_has_the_same_table() {
-        let (_, after) = README.split_once("`n_vm create`:\n").unwrap();
+    fn the_contracts_have_the_same_table() {
+        let (_, after) = CONTRACTS.split_once("`n_vm create`:\n").unwrap();
         let rows = after
             .lines()
             .skip_while(|line| !line.starts_with('|'))

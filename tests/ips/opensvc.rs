@@ -166,10 +166,14 @@ fn every_exit_code_can_happen() {
             "stays open",
         ),
     ];
-    let readme: Vec<String> = crate::readme::codes_of_o_vm();
+    let documented: Vec<String> = crate::readme::codes_of_o_vm();
     let tried: Vec<String> = table.iter().map(|(code, ..)| code.to_string()).collect();
     // 130 needs a hand on the keyboard: operations.rs has it.
-    assert_eq!(readme[..12], tried, "one case for each code of the README");
+    assert_eq!(
+        documented[..12],
+        tried,
+        "one case for each code of docs/contracts.md"
+    );
     for (code, prepare, args, says) in table {
         let (got, err) = run(prepare, args);
         assert_eq!(got, code, "want {code}: {err}");
@@ -388,7 +392,7 @@ fn a_burnt_node_is_released_and_its_return_is_a_conflict() {
     });
     let said = ips.ok(&["sweep"]);
     assert!(
-        said.contains("care: VM a: node tch-001 has a domain of it")
+        said.contains("attention: VM a: node tch-001 has a domain of it")
             && said.contains("while tch-002 owns it"),
         "{said}"
     );
@@ -458,7 +462,7 @@ fn a_rebooted_node_has_lost_its_vm_and_the_sweep_makes_it_again_where_asked() {
     ips.fake("inventory", &inventory(None));
     let told = ips.ok(&["sweep"]);
     assert!(
-        told.contains("care: VM a: should run, and tch-001 has lost it"),
+        told.contains("attention: VM a: should run, and tch-001 has lost it"),
         "{told}"
     );
     assert_eq!(ips.vm("a")["state"], "absent");
@@ -466,7 +470,7 @@ fn a_rebooted_node_has_lost_its_vm_and_the_sweep_makes_it_again_where_asked() {
     ips.set("IPS_NODES_RESTART", "on");
     let made = ips.ok(&["sweep"]);
     assert!(
-        made.contains("VM a: made again on tch-001: create done (0)"),
+        made.contains("VM a: created again on tch-001: create done (0)"),
         "{made}"
     );
     assert_eq!(ips.vm("a")["state"], "running");
@@ -482,7 +486,7 @@ fn a_lost_vm_that_cannot_be_made_again_yet_stays_its_nodes_and_is_tried_again() 
     for _ in 0..2 {
         let tried = ips.ok(&["sweep"]);
         assert!(
-            tried.contains("care: VM a: made again on tch-001: ") && tried.contains("(7)"),
+            tried.contains("attention: VM a: created again on tch-001: ") && tried.contains("(7)"),
             "{tried}"
         );
         assert_eq!(ips.vm("a")["node"], "tch-001", "the claim stands");

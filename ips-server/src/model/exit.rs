@@ -1,5 +1,5 @@
-//! The exit codes of `o_vm` (design: contract 3). README.md holds the same table, and a
-//! test holds the two together.
+//! The exit codes of `o_vm` (design: contract 3). docs/contracts.md and o_vm(1) have the same
+//! table; tests compare them.
 
 /// What an exit code says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,28 +70,30 @@ impl Exit {
         Self::ALL.into_iter().find(|exit| exit.code() == code)
     }
 
-    /// What it says, in the words of the README's table.
+    /// The meaning, in the words of docs/contracts.md and o_vm(1).
     #[must_use]
     pub fn meaning(self) -> &'static str {
         match self {
             Self::Success => "done",
-            Self::Parameters => "wrong parameters, or the VM is not defined",
+            Self::Parameters => "invalid parameters, or the VM is not defined",
             Self::NodeNotInCluster => "the node is not in the cluster",
             Self::NodeNotReachable => "the node is not reachable",
             Self::NodeFrozen => "the node is frozen",
-            Self::ServiceNotCreated => "the verb was not sent: its task service could not be made",
+            Self::ServiceNotCreated => {
+                "the verb was not sent: its task service could not be created"
+            }
             Self::InstanceTimeout => {
                 "the verb was not sent: its task service did not reach the node in time"
             }
-            Self::ExecutionFailed => "the node said that the verb failed",
-            Self::CreatedNotCleaned => "done, but the task service is still there",
-            Self::FailedNotCleaned => "not done, and the task service is still there",
+            Self::ExecutionFailed => "the node reported that the verb failed",
+            Self::CreatedNotCleaned => "done, but the task service was not deleted",
+            Self::FailedNotCleaned => "not done, and the task service was not deleted",
             Self::Refused => {
-                "refused: another operation is under way, or another node owns the VM or may own it"
+                "refused: another operation is in progress, or another node owns or may own the VM"
             }
             Self::Unknown => "outcome unknown; the operation stays open",
             Self::StoppedWaiting => {
-                "you stopped waiting; the verb goes on, the operation stays open"
+                "the wait was interrupted; the verb continues on the node, the operation stays open"
             }
         }
     }
