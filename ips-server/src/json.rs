@@ -1,5 +1,5 @@
 //! The JSON of VMs, operations and nodes, the same for `--json` and `/v1` (design:
-//! contract 2, JSON): snake_case, RFC 3339 UTC, absent is null.
+//! contract 2, JSON): snake_case, RFC 3339 UTC, absent is null. Field names are its keys.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,79 +16,73 @@ use crate::registry::{Registry, RegistryError};
 
 /// A VM.
 #[derive(Debug, Serialize)]
-#[expect(missing_docs, reason = "the fields are the keys of the JSON")]
-pub struct ShownVm<'a> {
-    pub vm_id: &'a str,
-    pub name: &'a str,
-    pub uuid: String,
-    pub node: Option<&'a str>,
-    pub state: &'static str,
-    pub seen_at: Option<Timestamp>,
-    pub desired: &'static str,
-    pub vcpus: u32,
-    pub memory_mb: u32,
-    pub title: Option<&'a str>,
-    pub description: Option<&'a str>,
-    pub disks: Vec<ShownDisk<'a>>,
-    pub networks: Vec<ShownNetwork<'a>>,
+pub struct VmJson<'a> {
+    pub(crate) vm_id: &'a str,
+    pub(crate) name: &'a str,
+    pub(crate) uuid: String,
+    pub(crate) node: Option<&'a str>,
+    pub(crate) state: &'static str,
+    pub(crate) seen_at: Option<Timestamp>,
+    pub(crate) desired: &'static str,
+    pub(crate) vcpus: u32,
+    pub(crate) memory_mb: u32,
+    pub(crate) title: Option<&'a str>,
+    pub(crate) description: Option<&'a str>,
+    pub(crate) disks: Vec<DiskJson<'a>>,
+    pub(crate) networks: Vec<NetworkJson<'a>>,
 }
 
 /// A disk of a VM.
 #[derive(Debug, Serialize)]
-#[expect(missing_docs, reason = "the fields are the keys of the JSON")]
-pub struct ShownDisk<'a> {
-    pub a: &'a str,
-    pub b: Option<&'a str>,
+pub struct DiskJson<'a> {
+    pub(crate) a: &'a str,
+    pub(crate) b: Option<&'a str>,
 }
 
 /// A network of a VM.
 #[derive(Debug, Serialize)]
-#[expect(missing_docs, reason = "the fields are the keys of the JSON")]
-pub struct ShownNetwork<'a> {
-    pub vni: u32,
-    pub bridge: &'a str,
+pub struct NetworkJson<'a> {
+    pub(crate) vni: u32,
+    pub(crate) bridge: &'a str,
 }
 
 /// An operation.
 #[derive(Debug, Serialize)]
-#[expect(missing_docs, reason = "the fields are the keys of the JSON")]
-pub struct ShownOperation<'a> {
-    pub operation: String,
-    pub vm_id: Option<&'a str>,
-    pub verb: &'a str,
-    pub node: Option<&'a str>,
-    pub started_at: Timestamp,
-    pub ended_at: Option<Timestamp>,
-    pub exit_code: Option<u8>,
-    pub reason: Option<&'a str>,
-    pub steps: Vec<ShownStep<'a>>,
+pub struct OperationJson<'a> {
+    pub(crate) operation: String,
+    pub(crate) vm_id: Option<&'a str>,
+    pub(crate) verb: &'a str,
+    pub(crate) node: Option<&'a str>,
+    pub(crate) started_at: Timestamp,
+    pub(crate) ended_at: Option<Timestamp>,
+    pub(crate) exit_code: Option<u8>,
+    pub(crate) reason: Option<&'a str>,
+    pub(crate) steps: Vec<StepJson<'a>>,
 }
 
 /// A step of an operation.
 #[derive(Debug, Serialize)]
-#[expect(missing_docs, reason = "the fields are the keys of the JSON")]
-pub struct ShownStep<'a> {
-    pub step: &'a str,
-    pub at: Timestamp,
-    pub result: &'a str,
+pub struct StepJson<'a> {
+    pub(crate) step: &'a str,
+    pub(crate) at: Timestamp,
+    pub(crate) result: &'a str,
 }
 
-/// A node. The server does not ask the cluster: there, health is null.
+/// A node. The server does not ask the cluster, so its health is null there.
 #[derive(Debug, Serialize)]
-#[expect(missing_docs, reason = "the fields are the keys of the JSON")]
-pub struct ShownNode<'a> {
-    pub node: &'a str,
-    pub health: Option<&'a str>,
-    pub reason: Option<&'a str>,
-    pub labels: BTreeMap<&'a str, &'a str>,
-    pub load_15m: Option<f64>,
-    pub memory_mb: Option<u64>,
-    pub version: Option<&'a str>,
-    pub boot_id: Option<String>,
+pub struct NodeJson<'a> {
+    pub(crate) node: &'a str,
+    pub(crate) health: Option<&'a str>,
+    pub(crate) reason: Option<&'a str>,
+    pub(crate) labels: BTreeMap<&'a str, &'a str>,
+    pub(crate) load_15m: Option<f64>,
+    pub(crate) memory_mb: Option<u64>,
+    pub(crate) version: Option<&'a str>,
+    pub(crate) boot_id: Option<String>,
 }
 
-/// One JSON array of the VMs that are wanted, by vm_id: each is written as it is read, so
-/// that a large registry is never in memory as a whole.
+/// One JSON array of the VMs that are wanted, by vm_id. Each is written as it is read, so
+/// that a large registry is never completely in memory.
 ///
 /// # Errors
 /// The registry cannot be read.
@@ -103,16 +97,16 @@ pub fn vms_json(
             if json.len() > 1 {
                 json.push(b',');
             }
-            // Our own types always serialize, and a Vec always takes more.
-            let _ = serde_json::to_writer(&mut json, &ShownVm::of(&vm, stale_after));
+            // Serializing our own types into a Vec does not fail.
+            let _ = serde_json::to_writer(&mut json, &VmJson::of(&vm, stale_after));
         }
     })?;
     json.push(b']');
     Ok(json)
 }
 
-impl<'a> ShownVm<'a> {
-    /// Shows a VM; a state older than `stale_after` is unknown.
+impl<'a> VmJson<'a> {
+    /// The JSON of a VM; a state older than `stale_after` is unknown.
     #[must_use]
     pub fn of(vm: &'a Vm, stale_after: Duration) -> Self {
         let config = &vm.config;
@@ -134,7 +128,7 @@ impl<'a> ShownVm<'a> {
             disks: config
                 .disks
                 .iter()
-                .map(|disk| ShownDisk {
+                .map(|disk| DiskJson {
                     a: disk.a.as_str(),
                     b: disk.b.as_ref().map(hps_core::names::DiskPath::as_str),
                 })
@@ -142,7 +136,7 @@ impl<'a> ShownVm<'a> {
             networks: config
                 .networks
                 .iter()
-                .map(|network| ShownNetwork {
+                .map(|network| NetworkJson {
                     vni: network.vni.get(),
                     bridge: network.bridge.as_str(),
                 })
@@ -151,8 +145,8 @@ impl<'a> ShownVm<'a> {
     }
 }
 
-impl<'a> ShownOperation<'a> {
-    /// Shows an operation.
+impl<'a> OperationJson<'a> {
+    /// The JSON of an operation.
     #[must_use]
     pub fn of(operation: &'a Operation) -> Self {
         let ended = operation.ended.as_ref();
@@ -168,7 +162,7 @@ impl<'a> ShownOperation<'a> {
             steps: operation
                 .log
                 .iter()
-                .map(|step| ShownStep {
+                .map(|step| StepJson {
                     step: &step.step,
                     at: step.at,
                     result: &step.result,
@@ -178,8 +172,8 @@ impl<'a> ShownOperation<'a> {
     }
 }
 
-impl<'a> ShownNode<'a> {
-    /// Shows a node of the cluster, with what it has reported.
+impl<'a> NodeJson<'a> {
+    /// The JSON of a node of the cluster, with what it has reported.
     #[must_use]
     pub fn of(node: &'a Node, records: &'a [NodeRecord]) -> Self {
         let record = records.iter().find(|record| record.name == node.name);
@@ -201,7 +195,7 @@ impl<'a> ShownNode<'a> {
         }
     }
 
-    /// Shows what a node has reported, without asking the cluster.
+    /// The JSON of what a node has reported.
     #[must_use]
     pub fn reported(record: &'a NodeRecord) -> Self {
         Self {

@@ -2,10 +2,13 @@
 //! that carry verbs to them. `ips-server` and `o_vm` are one program under two names.
 
 pub mod adoption;
+pub mod cli;
 pub mod engine;
 pub mod error;
 pub mod http;
 pub mod json;
+#[cfg(test)]
+mod layers;
 pub mod links;
 pub mod logging;
 pub mod model;

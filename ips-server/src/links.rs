@@ -1,51 +1,56 @@
-//! The other names of this program (design: Names an operator types), in one table. The
-//! packages and the README hold the same names; a test holds them together.
+//! The other names of this program (design: Names an operator types), in one table. Tests
+//! compare it with the packages and the README.
 
-/// A link and the words it stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+use crate::verbs::CATALOG;
+
+/// A link and what it stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
     /// The file's name.
     pub name: &'static str,
-    /// The words behind `o_vm`.
-    pub words: &'static [&'static str],
+    /// The arguments of `o_vm`.
+    pub words: Vec<&'static str>,
 }
 
-const fn link(name: &'static str, words: &'static [&'static str]) -> Link {
-    Link { name, words }
-}
-
-/// All links to `ips-server`.
-pub const LINKS: [Link; 19] = [
-    link("o_vm", &[]),
-    link("o_vm_create", &["create"]),
-    link("o_vm_start", &["start"]),
-    link("o_vm_stop", &["stop"]),
-    link("o_vm_reboot", &["reboot"]),
-    link("o_vm_pause", &["pause"]),
-    link("o_vm_unpause", &["unpause"]),
-    link("o_vm_destroy", &["destroy"]),
-    link("o_vm_list", &["list"]),
-    link("o_vm_status", &["status"]),
-    link("o_vm_validate_node", &["validate-node"]),
-    link("o_vm_validate_node_quiet", &["validate-node", "--quiet"]),
-    link("o_vm_get_healthy_nodes", &["healthy-nodes"]),
-    link("o_vm_get_nodes_by_tag", &["nodes", "--names", "--tag"]),
-    link("o_task_create", &["task", "create"]),
-    link("o_task_run", &["task", "run"]),
-    link("o_task_delete", &["task", "delete"]),
-    link("o_task_list", &["task", "list"]),
-    link("o_log", &["log"]),
+/// The links that are not in the row of a verb.
+const OTHERS: [(&str, &[&str]); 12] = [
+    ("o_vm", &[]),
+    ("o_vm_list", &["list"]),
+    ("o_vm_status", &["status"]),
+    ("o_vm_validate_node", &["validate-node"]),
+    ("o_vm_validate_node_quiet", &["validate-node", "--quiet"]),
+    ("o_vm_get_healthy_nodes", &["healthy-nodes"]),
+    ("o_vm_get_nodes_by_tag", &["nodes", "--names", "--tag"]),
+    ("o_task_create", &["task", "create"]),
+    ("o_task_run", &["task", "run"]),
+    ("o_task_delete", &["task", "delete"]),
+    ("o_task_list", &["task", "list"]),
+    ("o_log", &["log"]),
 ];
 
-/// The words that `argv` stands for, from `o_vm` on; none where it is `ips-server` itself.
+/// All links to `ips-server`.
+#[must_use]
+pub fn links() -> Vec<Link> {
+    let verbs = CATALOG.0.iter().map(|spec| Link {
+        name: spec.link,
+        words: vec![spec.name.as_str()],
+    });
+    let others = OTHERS.iter().map(|(name, words)| Link {
+        name,
+        words: words.to_vec(),
+    });
+    verbs.chain(others).collect()
+}
+
+/// The arguments of `o_vm` that `argv` stands for; `None` if it is a call of `ips-server`.
 #[must_use]
 pub fn words(argv: &[String]) -> Option<Vec<&str>> {
     let (program, rest) = argv.split_first()?;
     let name = program.rsplit('/').next().unwrap_or_default();
-    if let Some(link) = LINKS.iter().find(|link| link.name == name) {
-        // Behind `--tag` it would be a tag.
-        let is_help = matches!(rest, [word] if word == "--help");
-        let words = link.words.iter().copied();
+    if let Some(link) = links().into_iter().find(|link| link.name == name) {
+        // Behind `--tag`, `--help` would be the tag.
+        let is_help = matches!(rest, [word] if is_help(word));
+        let words = link.words.into_iter();
         let words = words.filter(|word| !(is_help && word.starts_with("--")));
         return Some(words.chain(guarded(link.name, rest)).collect());
     }
@@ -55,10 +60,14 @@ pub fn words(argv: &[String]) -> Option<Vec<&str>> {
     }
 }
 
-/// A message that begins with a dash is a message: `o_log -x` must not be an option.
+fn is_help(word: &str) -> bool {
+    matches!(word, "--help" | "-h")
+}
+
+/// A message may begin with a dash: the `-x` of `o_log -x` is not an option.
 fn guarded<'a>(link: &str, rest: &'a [String]) -> Vec<&'a str> {
     let words = rest.iter().map(String::as_str);
-    let is_text = link == "o_log" && rest != ["--help"];
+    let is_text = link == "o_log" && !matches!(rest, [word] if is_help(word));
     if is_text {
         std::iter::once("--").chain(words).collect()
     } else {
@@ -81,6 +90,7 @@ mod tests {
 
     #[test]
     fn a_link_stands_for_its_words() {
+        assert_eq!(of(&["o_vm_reboot", "a"]), some(&["reboot", "a"]));
         assert_eq!(
             of(&["/usr/bin/o_vm_create", "a", "n"]),
             some(&["create", "a", "n"])

@@ -1,30 +1,34 @@
-//! The command lines of `ips-server` and `o_vm`, and which verb runs what.
+//! The command lines of `ips-server` and `o_vm`: from argv to a verb or a command.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use argh::{EarlyExit, FromArgs};
+use tracing::Level;
 
+use crate::cli::Env;
+use crate::cli::help::{grouped, help_last};
+use crate::cli::output::{print, print_error_of};
 use crate::error::chain;
 use crate::model::exit::Exit;
-use crate::settings::{Settings, endpoint};
-use crate::verbs::{
-    Env, adopt, backup, complete, config, console, create, define, destroy, export, healthy_nodes,
-    import, list, log, nodes, operations, pause, reboot, release, set, show, start, status, stop,
-    sweep, task, undefine, unpause, validate_node,
-};
+use crate::settings::{Settings, SettingsError, endpoint};
+use crate::verbs::{GROUPS, Verb, complete};
 use crate::{http, links, logging, nginx};
 
-/// Runs VMs on thin KVM hosts: definitions, operations, and the truth about them.
-/// A VM is named by its vm_id or its name. Exit codes: see README.md.
+/// Define VMs and run them on the nodes of a KVM cluster.
 #[derive(FromArgs, Debug)]
-#[argh(name = "o_vm")]
+#[argh(
+    name = "o_vm",
+    help_triggers("--help", "-h"),
+    note = "A VM is given by its vm_id or its name.",
+    note = "Exit codes: see EXIT STATUS in o_vm(1). Settings: see ips.toml(5)."
+)]
 struct OVm {
     /// print the version
     #[argh(switch)]
     version: bool,
-    /// log more: each child process
+    /// log each child process
     #[argh(switch, short = 'v')]
     verbose: bool,
     /// settings file (default /etc/hps/ips.toml)
@@ -34,90 +38,55 @@ struct OVm {
     verb: Option<Verb>,
 }
 
-macro_rules! verbs {
-    ($($module:ident :: $name:ident),+ $(,)?) => {
-        #[derive(FromArgs, Debug)]
-        #[argh(subcommand)]
-        enum Verb {
-            $($name($module::$name)),+,
-            Task(task::Task),
-        }
-
-        impl Verb {
-            fn run(&self, env: &Env) -> u8 {
-                match self {
-                    $(Self::$name(verb) => verb.run(env).code()),+,
-                    Self::Task(verb) => verb.run(env),
-                }
-            }
-        }
-    };
-}
-
-verbs!(
-    define::Define,
-    set::Set,
-    undefine::Undefine,
-    show::Show,
-    config::Config,
-    list::List,
-    import::Import,
-    export::Export,
-    backup::Backup,
-    backup::Restore,
-    create::Create,
-    start::Start,
-    stop::Stop,
-    reboot::Reboot,
-    pause::Pause,
-    unpause::Unpause,
-    destroy::Destroy,
-    status::Status,
-    console::Console,
-    operations::Operations,
-    sweep::Sweep,
-    release::Release,
-    adopt::Adopt,
-    nodes::Nodes,
-    validate_node::ValidateNode,
-    healthy_nodes::HealthyNodes,
-    log::Log,
-);
-
-/// Serves VM configs to nodes. `ips-server vm VERB` is `o_vm VERB`.
+/// Serve VM configs to the nodes of a KVM cluster.
 #[derive(FromArgs, Debug)]
-#[argh(name = "ips-server")]
+#[argh(
+    name = "ips-server",
+    help_triggers("--help", "-h"),
+    note = "Exit codes: see ips-server(8). Settings: see ips.toml(5)."
+)]
 struct IpsServer {
     /// print the version
     #[argh(switch)]
     version: bool,
-    /// log more
+    /// log at level debug
     #[argh(switch, short = 'v')]
     verbose: bool,
     /// settings file (default /etc/hps/ips.toml)
     #[argh(option, arg_name = "file")]
     config: Option<PathBuf>,
     #[argh(subcommand)]
-    command: Option<ServerCommand>,
+    command: Option<Command>,
 }
 
 #[derive(FromArgs, Debug)]
 #[argh(subcommand)]
-enum ServerCommand {
+enum Command {
     Serve(Serve),
     Nginx(Nginx),
+    Vm(Vm),
 }
 
-/// Print the lines that nginx needs; or look whether it has them. Changes nothing.
+/// Run the HTTP server until SIGTERM.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "serve", help_triggers("--help", "-h"))]
+struct Serve {
+    /// ADDRESS:PORT or unix:/path (default: the setting; port 0 is any)
+    #[argh(option, arg_name = "endpoint", from_str_fn(endpoint))]
+    listen: Option<String>,
+}
+
+/// Print the nginx configuration, or check that it is installed.
 #[derive(FromArgs, Debug)]
 #[argh(
     subcommand,
     name = "nginx",
-    error_code(1, "a line is missing, or stands in a wrong place"),
-    error_code(2, "nobody can tell: nginx does not give its configuration")
+    help_triggers("--help", "-h"),
+    error_code(1, "a line is missing or in the wrong place"),
+    error_code(2, "nginx does not print its configuration")
 )]
 struct Nginx {
-    /// look whether they are there
+    /// check that nginx has these lines
     #[argh(switch)]
     check: bool,
     /// nginx's main configuration file (default: nginx's own)
@@ -125,155 +94,181 @@ struct Nginx {
     configuration: Option<PathBuf>,
 }
 
-/// Answer nodes and people until told to end.
+/// Run a verb of o_vm: `ips-server vm VERB` is `o_vm VERB`.
+// `links` takes a leading `vm`; this one stands behind options of `ips-server`.
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "serve")]
-struct Serve {
-    /// ADDRESS:PORT or unix:/path (default: the setting; port 0 is any)
-    #[argh(option, arg_name = "endpoint", from_str_fn(endpoint))]
-    listen: Option<String>,
+#[argh(subcommand, name = "vm", help_triggers("--help", "-h"))]
+struct Vm {
+    /// verb and its arguments
+    #[argh(positional, greedy)]
+    words: Vec<String>,
 }
 
-/// Runs what the command line says.
+/// Runs a command line.
 #[must_use]
 pub fn run(argv: impl Iterator<Item = OsString>) -> ExitCode {
     let words: Result<Vec<_>, _> = argv.map(OsString::into_string).collect();
     match words {
-        Ok(words) => run_words(&words),
-        // What is no text is refused, never altered.
-        Err(word) => usage_free("o_vm", &format!("{word:?}: not UTF-8")),
-    }
-}
-
-fn run_words(argv: &[String]) -> ExitCode {
-    match links::words(argv) {
-        // Before the settings are read: nothing may be said about them here.
-        Some(words) if words.first() == Some(&complete::VERB) => complete::run(&words[1..]),
-        Some(words) => match OVm::from_args(&["o_vm"], &with_stdin(words)) {
-            Ok(args) => o_vm(&args),
-            Err(early) => leave("o_vm", &early),
+        Ok(argv) => match links::words(&argv) {
+            Some(words) => o_vm(words),
+            None => ips_server(argv.iter().skip(1).map(String::as_str).collect()),
         },
-        None => {
-            let words: Vec<_> = argv.iter().skip(1).map(String::as_str).collect();
-            match IpsServer::from_args(&["ips-server"], &words) {
-                Ok(args) => ips_server(args),
-                Err(early) => leave("ips-server", &early),
-            }
-        }
+        Err(word) => fail("o_vm", &format!("{}: not UTF-8", word.display())),
     }
 }
 
-/// argh takes a lone `-` for an option; as the file of define, import or adopt it names
-/// standard input. Behind any other option it is that option's value.
+fn o_vm(words: Vec<&str>) -> ExitCode {
+    // Before the settings are read: an error in them must not be printed at TAB.
+    if words.first() == Some(&complete::VERB) {
+        return complete::run(&words[1..]);
+    }
+    let words = help_last(with_stdin(words));
+    let args = match OVm::from_args(&["o_vm"], &words) {
+        Ok(args) => args,
+        Err(early) => return leave("o_vm", &early, &words),
+    };
+    log_to_stderr(args.verbose, Level::WARN);
+    if args.version {
+        return version("o_vm");
+    }
+    let Some(verb) = &args.verb else {
+        return fail("o_vm", "a verb is missing; `o_vm --help` lists the verbs");
+    };
+    match load("o_vm", args.config.as_deref()) {
+        Ok(settings) => verb.run(&Env { settings }),
+        Err(code) => code,
+    }
+}
+
+/// argh takes a lone `-` for an option; as the file of these verbs it is standard input.
+/// Behind another option it is that option's value.
 fn with_stdin(mut words: Vec<&str>) -> Vec<&str> {
-    let reads = words
-        .iter()
-        .any(|word| matches!(*word, "define" | "import" | "adopt"));
+    let reads = |word: &&str| matches!(*word, "define" | "import" | "adopt");
+    if !words.iter().any(reads) {
+        return words;
+    }
     for at in 1..words.len() {
         let is_value = words[at - 1].starts_with("--") && words[at - 1] != "--take";
-        if reads && words[at] == "-" && !is_value {
+        if words[at] == "-" && !is_value {
             words[at] = "/dev/stdin";
         }
     }
     words
 }
 
-fn o_vm(args: &OVm) -> ExitCode {
-    logging::to_stderr(if args.verbose {
-        tracing::Level::DEBUG
-    } else {
-        tracing::Level::WARN
-    });
-    if args.version {
-        return version("o_vm");
-    }
-    let Some(verb) = &args.verb else {
-        return usage("o_vm", "a verb is missing");
+fn ips_server(words: Vec<&str>) -> ExitCode {
+    let words = help_last(words);
+    let args = match IpsServer::from_args(&["ips-server"], &words) {
+        Ok(args) => args,
+        Err(early) => return leave("ips-server", &early, &words),
     };
-    match Settings::load(args.config.as_deref()) {
-        Ok(settings) => verb.run(&Env { settings }).into(),
-        Err(error) => usage_free("o_vm", &chain(&error)),
-    }
-}
-
-fn ips_server(args: IpsServer) -> ExitCode {
-    logging::to_stderr(if args.verbose {
-        tracing::Level::DEBUG
-    } else {
-        tracing::Level::INFO
-    });
     if args.version {
         return version("ips-server");
     }
-    let serve = match args.command {
-        Some(ServerCommand::Serve(serve)) => serve,
-        Some(ServerCommand::Nginx(asked)) => return nginx(&asked),
-        None => return usage("ips-server", "a command is missing"),
-    };
-    let mut settings = match Settings::load(args.config.as_deref()) {
-        Ok(settings) => settings,
-        Err(error) => return usage_free("ips-server", &chain(&error)),
-    };
-    if let Some(listen) = serve.listen {
-        settings.listen = listen;
-    }
-    match http::serve(settings) {
-        Ok(()) => Exit::Success.into(),
-        Err(error) => usage_free("ips-server", &chain(&error)),
+    match &args.command {
+        Some(Command::Serve(command)) => serve(&args, command),
+        Some(Command::Nginx(command)) => {
+            log_to_stderr(args.verbose, Level::INFO);
+            nginx(command)
+        }
+        Some(Command::Vm(command)) => vm(&args, command),
+        None => fail(
+            "ips-server",
+            "a command is missing; `ips-server --help` lists the commands",
+        ),
     }
 }
 
-fn nginx(asked: &Nginx) -> ExitCode {
-    if !asked.check {
-        println(nginx::advice().trim_end());
+fn serve(args: &IpsServer, command: &Serve) -> ExitCode {
+    log_to_stderr(args.verbose, Level::INFO);
+    let mut settings = match load("ips-server", args.config.as_deref()) {
+        Ok(settings) => settings,
+        Err(code) => return code,
+    };
+    if let Some(listen) = &command.listen {
+        settings.listen.clone_from(listen);
+    }
+    match http::serve(settings) {
+        Ok(()) => Exit::Success.into(),
+        Err(error) => fail("ips-server", &chain(&error)),
+    }
+}
+
+fn vm(args: &IpsServer, command: &Vm) -> ExitCode {
+    let config = args.config.as_deref().map(Path::to_string_lossy);
+    let mut words: Vec<&str> = Vec::new();
+    if args.verbose {
+        words.push("-v");
+    }
+    if let Some(config) = &config {
+        words.extend(["--config", config]);
+    }
+    words.extend(command.words.iter().map(String::as_str));
+    o_vm(words)
+}
+
+fn nginx(command: &Nginx) -> ExitCode {
+    if !command.check {
+        print(nginx::advice().trim_end());
         return ExitCode::SUCCESS;
     }
-    let configuration = match nginx::configuration(asked.configuration.as_deref()) {
+    let configuration = match nginx::configuration(command.configuration.as_deref()) {
         Ok(configuration) => configuration,
         Err(why) => {
-            usage_free(
-                "ips-server",
-                &format!("nginx: cannot tell: {why}; as root, does `nginx -t` pass?"),
-            );
+            let why =
+                format!("nginx: cannot read its configuration: {why}; run `nginx -t` as root");
+            fail("ips-server", &why);
             return ExitCode::from(2);
         }
     };
     let (report, complete) = nginx::report(&nginx::found(&configuration));
-    println(report.trim_end());
+    print(report.trim_end());
     if let Some(hint) = nginx::few_connections(&configuration) {
-        println(hint.trim_end());
+        print(hint.trim_end());
     }
     ExitCode::from(u8::from(!complete))
 }
 
+fn log_to_stderr(verbose: bool, usual: Level) {
+    logging::to_stderr(if verbose { Level::DEBUG } else { usual });
+}
+
+fn load(program: &str, config: Option<&Path>) -> Result<Settings, ExitCode> {
+    let failed = |error: SettingsError| fail(program, &chain(&error));
+    Settings::load(config).map_err(failed)
+}
+
 fn version(program: &str) -> ExitCode {
-    println(&format!("{program} {}", env!("CARGO_PKG_VERSION")));
+    print(&format!("{program} {}", env!("CARGO_PKG_VERSION")));
     Exit::Success.into()
 }
 
-/// Help goes to stdout and is no failure; everything else is usage, on stderr, exit 1.
-fn leave(program: &str, early: &EarlyExit) -> ExitCode {
-    if early.status.is_ok() {
-        println(early.output.trim_end());
-        return Exit::Success.into();
+/// Help goes to stdout and is a success; everything else is a usage error.
+fn leave(program: &str, early: &EarlyExit, words: &[&str]) -> ExitCode {
+    let output = early.output.trim_end();
+    if early.status.is_err() {
+        let verb = words.iter().find(|word| is_verb(word));
+        let verb = verb.map(|verb| format!(" {verb}")).unwrap_or_default();
+        return fail(
+            program,
+            &format!("{output}\nRun `{program}{verb} --help` for usage."),
+        );
     }
-    usage(program, early.output.trim_end())
+    // Verbs below a verb are a short list, and its usage begins otherwise.
+    if output.starts_with("Usage: o_vm [") {
+        print(grouped(output, GROUPS).trim_end());
+    } else {
+        print(output);
+    }
+    Exit::Success.into()
 }
 
-fn usage(program: &str, why: &str) -> ExitCode {
-    usage_free(
-        program,
-        &format!("{why}\nRun `{program} --help` for usage."),
-    )
+fn is_verb(word: &str) -> bool {
+    GROUPS.iter().any(|group| group.verbs.contains(&word))
 }
 
-fn usage_free(program: &str, why: &str) -> ExitCode {
-    use std::io::Write as _;
-    let _ = writeln!(std::io::stderr().lock(), "{program}: {why}");
+/// Prints an error as this program's, and is exit code 1.
+fn fail(program: &str, why: &str) -> ExitCode {
+    print_error_of(program, why);
     Exit::Parameters.into()
-}
-
-fn println(text: &str) {
-    use std::io::Write as _;
-    let _ = writeln!(std::io::stdout().lock(), "{text}");
 }

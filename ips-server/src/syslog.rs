@@ -6,15 +6,20 @@ use std::str::FromStr;
 /// Facility local0, as syslog.h numbers it.
 const LOCAL0: u8 = 16;
 
-/// Severity, as syslog.h numbers it.
+/// A severity, as syslog.h names and numbers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "syslog's own words")]
 pub enum Level {
+    /// `LOG_CRIT`
     Crit = 2,
+    /// `LOG_ERR`
     Err = 3,
+    /// `LOG_WARNING`
     Warning = 4,
+    /// `LOG_NOTICE`
     Notice = 5,
+    /// `LOG_INFO`
     Info = 6,
+    /// `LOG_DEBUG`
     Debug = 7,
 }
 
@@ -30,13 +35,13 @@ impl FromStr for Level {
             "info" => Ok(Self::Info),
             "debug" => Ok(Self::Debug),
             _ => Err(format!(
-                "level {text:?}: want debug, info, notice, warning, err or crit"
+                "{text:?} is not debug, info, notice, warning, err or crit"
             )),
         }
     }
 }
 
-/// Sends a line; false where nobody takes it.
+/// Sends a line; false if no syslog listens.
 #[must_use = "a lost line is not always harmless"]
 pub fn log(tag: &str, level: Level, message: &str) -> bool {
     let line = line(tag, level, message);

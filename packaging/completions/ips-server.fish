@@ -37,16 +37,16 @@ function __ips_server_at # PATH N: whether word N behind that verb is at the cur
 end
 
 complete -c ips-server -f
-complete -c ips-server -n '__ips_server_at "" 0' -a serve -d 'Answer nodes and people until told to end.'
-complete -c ips-server -n '__ips_server_at "" 0' -a nginx -d 'Print the lines that nginx needs; or look whether it has them. Changes nothing.'
+complete -c ips-server -n '__ips_server_at "" 0' -a serve -d 'Run the HTTP server until SIGTERM.'
+complete -c ips-server -n '__ips_server_at "" 0' -a nginx -d 'Print the nginx configuration, or check that it is installed.'
 complete -c ips-server -n '__ips_server_in ""' -l version -d 'print the version'
-complete -c ips-server -n '__ips_server_in ""' -s v -l verbose -d 'log more'
+complete -c ips-server -n '__ips_server_in ""' -s v -l verbose -d 'log at level debug'
 complete -c ips-server -n '__ips_server_in ""' -l config -d 'settings file (default /etc/hps/ips.toml)' -r -F
 complete -c ips-server -n '__ips_server_in ""' -l help -d 'display usage information'
 complete -c ips-server -n '__ips_server_in "serve"' -l listen -d 'ADDRESS:PORT or unix:/path (default: the setting; port 0 is any)' -x
 complete -c ips-server -n '__ips_server_in "serve"' -l help -d 'display usage information'
-complete -c ips-server -n '__ips_server_in "nginx"' -l check -d 'look whether they are there'
+complete -c ips-server -n '__ips_server_in "nginx"' -l check -d 'check that nginx has these lines'
 complete -c ips-server -n '__ips_server_in "nginx"' -l help -d 'display usage information'
 complete -c ips-server -n '__ips_server_at "nginx" 0' -F
-complete -c ips-server -n '__ips_server_at "" 0' -a vm -d 'What o_vm does'
+complete -c ips-server -n '__ips_server_at "" 0' -a vm -d 'Run a verb of o_vm'
 complete -c ips-server -n '__ips_server_in vm' -a '(complete -C (string replace -r -- "^\S+\s+vm\b" o_vm (commandline -cp)))'

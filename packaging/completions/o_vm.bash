@@ -9,47 +9,11 @@ _o_vm_verb() { # PATH: sets verbs, options, words
     verbs='' options='' words=()
     case $1 in
         '')
-            verbs='define set undefine show config list import export backup restore create start stop pause unpause destroy status console operations sweep release adopt nodes validate-node healthy-nodes log task' options='--version -v --verbose --config --help'
+            verbs='define create start stop reboot pause unpause destroy undefine list show status console set config nodes validate-node healthy-nodes release operations sweep export import backup restore adopt task log' options='--version -v --verbose --config --help'
             words=()
             ;;
         'define')
             verbs='' options='--id --name --cpus --ram --disk --net --title --description --reason --help'
-            words=('@files')
-            ;;
-        'set')
-            verbs='' options='--reason --help'
-            words=('@vms' '')
-            ;;
-        'undefine')
-            verbs='' options='--reason --help'
-            words=('@vms')
-            ;;
-        'show')
-            verbs='' options='--json --help'
-            words=('@vms')
-            ;;
-        'config')
-            verbs='' options='--token --reason --help'
-            words=('@vms')
-            ;;
-        'list')
-            verbs='' options='--node --state --name --json --columns --help'
-            words=()
-            ;;
-        'import')
-            verbs='' options='--reason --help'
-            words=('@files')
-            ;;
-        'export')
-            verbs='' options='--help'
-            words=()
-            ;;
-        'backup')
-            verbs='' options='--help'
-            words=('@files')
-            ;;
-        'restore')
-            verbs='' options='--help'
             words=('@files')
             ;;
         'create')
@@ -64,6 +28,10 @@ _o_vm_verb() { # PATH: sets verbs, options, words
             verbs='' options='--wait --timeout --force-after --json --reason --help'
             words=('@vms' 'force')
             ;;
+        'reboot')
+            verbs='' options='--wait --timeout --json --reason --help'
+            words=('@vms' 'force')
+            ;;
         'pause')
             verbs='' options='--json --reason --help'
             words=('@vms')
@@ -76,6 +44,18 @@ _o_vm_verb() { # PATH: sets verbs, options, words
             verbs='' options='--keep-storage --json --reason --help'
             words=('@vms')
             ;;
+        'undefine')
+            verbs='' options='--reason --help'
+            words=('@vms')
+            ;;
+        'list')
+            verbs='' options='--node --state --name --json --columns --help'
+            words=()
+            ;;
+        'show')
+            verbs='' options='--json --help'
+            words=('@vms')
+            ;;
         'status')
             verbs='' options='--all --cached --json --help'
             words=('@vms')
@@ -84,21 +64,13 @@ _o_vm_verb() { # PATH: sets verbs, options, words
             verbs='' options='--help'
             words=('@vms')
             ;;
-        'operations')
-            verbs='' options='--vm --follow --json --help'
-            words=()
+        'set')
+            verbs='' options='--reason --help'
+            words=('@vms' '')
             ;;
-        'sweep')
-            verbs='' options='-n --dry-run --help'
-            words=()
-            ;;
-        'release')
-            verbs='' options='--node-is-off --reason --help'
+        'config')
+            verbs='' options='--token --reason --help'
             words=('@vms')
-            ;;
-        'adopt')
-            verbs='' options='--take --reason --help'
-            words=('@nodes')
             ;;
         'nodes')
             verbs='' options='--tag --names --json --help'
@@ -112,13 +84,45 @@ _o_vm_verb() { # PATH: sets verbs, options, words
             verbs='' options='--help'
             words=('@nodes')
             ;;
-        'log')
+        'release')
+            verbs='' options='--node-is-off --reason --help'
+            words=('@vms')
+            ;;
+        'operations')
+            verbs='' options='--vm --follow --json --help'
+            words=()
+            ;;
+        'sweep')
+            verbs='' options='-n --dry-run --help'
+            words=()
+            ;;
+        'export')
             verbs='' options='--help'
-            words=('' 'debug info notice warning err crit')
+            words=()
+            ;;
+        'import')
+            verbs='' options='--reason --help'
+            words=('@files')
+            ;;
+        'backup')
+            verbs='' options='--help'
+            words=('@files')
+            ;;
+        'restore')
+            verbs='' options='--help'
+            words=('@files')
+            ;;
+        'adopt')
+            verbs='' options='--take --reason --help'
+            words=('@nodes')
             ;;
         'task')
             verbs='create run delete list' options='--help'
             words=()
+            ;;
+        'log')
+            verbs='' options='--help'
+            words=('' 'debug info notice warning err crit')
             ;;
         'task create')
             verbs='' options='--help'
@@ -151,15 +155,15 @@ _o_vm_value() { # OPTION: sets value; fails where it takes none
         --title) value='' ;;
         --description) value='' ;;
         --reason) value='' ;;
+        --timeout) value='' ;;
         --node) value='@nodes' ;;
         --state) value='running paused shut-off crashed pmsuspended absent unknown' ;;
         --columns) value='vm_id name node state seen desired cpus memory title uuid' ;;
-        --timeout) value='' ;;
+        --tag) value='' ;;
+        --node-is-off) value='@nodes' ;;
         --vm) value='@vms' ;;
         --follow) value='@operations' ;;
-        --node-is-off) value='@nodes' ;;
         --take) value='@files' ;;
-        --tag) value='' ;;
         *) return 1 ;;
     esac
 }
@@ -185,6 +189,7 @@ _o_vm() {
         o_vm_create) given=(create "${given[@]}") ;;
         o_vm_start) given=(start "${given[@]}") ;;
         o_vm_stop) given=(stop "${given[@]}") ;;
+        o_vm_reboot) given=(reboot "${given[@]}") ;;
         o_vm_pause) given=(pause "${given[@]}") ;;
         o_vm_unpause) given=(unpause "${given[@]}") ;;
         o_vm_destroy) given=(destroy "${given[@]}") ;;
@@ -225,4 +230,4 @@ _o_vm() {
     fi
 }
 
-complete -F _o_vm o_vm o_vm_create o_vm_start o_vm_stop o_vm_pause o_vm_unpause o_vm_destroy o_vm_list o_vm_status o_vm_validate_node o_vm_validate_node_quiet o_vm_get_healthy_nodes o_vm_get_nodes_by_tag o_task_create o_task_run o_task_delete o_task_list o_log
+complete -F _o_vm o_vm o_vm_create o_vm_start o_vm_stop o_vm_reboot o_vm_pause o_vm_unpause o_vm_destroy o_vm_list o_vm_status o_vm_validate_node o_vm_validate_node_quiet o_vm_get_healthy_nodes o_vm_get_nodes_by_tag o_task_create o_task_run o_task_delete o_task_list o_log

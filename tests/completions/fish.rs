@@ -67,7 +67,7 @@ pub(crate) fn file(program: &Program) -> String {
     if let Some((word, other)) = program.other {
         let _ = writeln!(
             text,
-            "complete -c {name} -n '__{0}_at \"\" 0' -a {word} -d 'What {other} does'",
+            "complete -c {name} -n '__{0}_at \"\" 0' -a {word} -d 'Run a verb of {other}'",
             program.word()
         );
         let _ = writeln!(

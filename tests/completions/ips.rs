@@ -1,5 +1,5 @@
-//! Completions of `o_vm` and `ips-server`: the files are what the programs' help makes of
-//! them, and real shells complete with them, over a registry of the test's own.
+//! Completions of `o_vm` and `ips-server`: the files are generated from the help of the
+//! programs, and real shells complete with them, on a registry of the test's own.
 
 #![expect(
     clippy::unwrap_used,
@@ -18,7 +18,7 @@ mod zsh;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use ips_server::links::LINKS;
+use ips_server::links::links;
 
 use model::Program;
 use shell::Place;
@@ -28,7 +28,7 @@ const ASK: &str = "command o_vm __complete KIND PREFIX 2>/dev/null";
 
 fn o_vm(place: &Place) -> Program {
     let mut program = Program::new(&place.link("o_vm", PROGRAM), "o_vm", ASK);
-    let links = LINKS.iter().filter(|link| link.name != "o_vm");
+    let links = links().into_iter().filter(|link| link.name != "o_vm");
     program.links = links
         .map(|link| (link.name, link.words.join(" ")))
         .collect();
@@ -41,7 +41,7 @@ fn ips_server() -> Program {
     program
 }
 
-/// A place with two VMs, one of them on tch-001, and an operation that has not ended.
+/// A place with two VMs, one of them on tch-001, and an open operation.
 fn place(test: &str) -> Place {
     let mut place = Place::new(test);
     let registry = place.path("registry.db").display().to_string();
@@ -55,7 +55,7 @@ fn place(test: &str) -> Place {
         place.set(key, value);
     }
     place.link("ips-server", PROGRAM);
-    for name in LINKS.iter().map(|link| link.name) {
+    for name in links().iter().map(|link| link.name) {
         place.link(name, PROGRAM);
     }
     for (id, name) in [("vm-1", "web"), ("vm-2", "Worker.2")] {
@@ -79,14 +79,16 @@ fn place(test: &str) -> Place {
 }
 
 #[test]
-fn the_files_are_what_the_help_makes_of_them() {
+fn the_files_are_generated_from_the_help() {
     let place = Place::new("o-vm-files");
     shell::files_are_up_to_date(&[o_vm(&place), ips_server()]);
 }
 
-/// What every shell must offer, in whatever order.
-const WANTED: [(&str, &[&str]); 20] = [
+/// What every shell must offer, in any order.
+const WANTED: [(&str, &[&str]); 22] = [
     ("o_vm st", &["start", "status", "stop"]),
+    ("o_vm reboot w", &["web"]),
+    ("o_vm_reboot web ", &["force"]),
     ("o_vm --config /dev/null st", &["start", "status", "stop"]),
     ("o_vm task ", &["create", "delete", "list", "run"]),
     ("o_vm show ", &["vm-1", "vm-2", "web", "Worker.2"]),
@@ -136,7 +138,7 @@ fn zsh_completes() {
     for (line, wanted) in WANTED {
         assert_eq!(place.zsh(line), sorted(wanted), "{line}");
     }
-    // Where no word is left, zsh offers the options.
+    // After the last argument zsh offers the options.
     let rest = place.zsh("o_vm create web tch-001 ");
     assert!(rest.iter().all(|word| word.starts_with("--")), "{rest:?}");
 }
@@ -148,7 +150,7 @@ fn sorted(words: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn the_hidden_verb_tells_the_other_name_and_knows_its_prefix() {
+fn the_hidden_verb_prints_both_names_by_prefix() {
     let place = place("hidden");
     assert_eq!(
         place.run("o_vm", &["__complete", "vms", "v"]),
@@ -160,9 +162,9 @@ fn the_hidden_verb_tells_the_other_name_and_knows_its_prefix() {
     );
 }
 
-/// Whoever presses TAB is never told an error, and never waits.
+/// A message or a wait would disturb the line that the user is typing.
 #[test]
-fn the_hidden_verb_is_quiet_whatever_is_wrong() {
+fn the_hidden_verb_is_quiet_on_every_error() {
     let mut place = place("quiet");
     for words in [
         &["__complete"][..],
@@ -180,7 +182,7 @@ fn the_hidden_verb_is_quiet_whatever_is_wrong() {
 }
 
 #[test]
-fn what_a_strange_hand_wrote_into_the_registry_reaches_no_shell() {
+fn invalid_names_in_the_registry_reach_no_shell() {
     let place = place("strange");
     let registry = rusqlite::Connection::open(place.path("registry.db")).unwrap();
     let sql = "UPDATE vm SET name = '$(reboot)' WHERE vm_id = 'vm-1';
@@ -197,7 +199,7 @@ fn what_a_strange_hand_wrote_into_the_registry_reaches_no_shell() {
 }
 
 #[test]
-fn it_leaves_no_file_behind_and_waits_for_no_lock() {
+fn it_writes_no_file_and_waits_for_no_lock() {
     let place = place("locks");
     let files = || std::fs::read_dir(place.path("")).unwrap().count();
     let before = files();
@@ -207,14 +209,14 @@ fn it_leaves_no_file_behind_and_waits_for_no_lock() {
     writer
         .execute_batch("BEGIN IMMEDIATE; DELETE FROM operation;")
         .unwrap();
-    let (began, told) = (Instant::now(), place.run("o_vm", &["__complete", "vms"]));
-    assert_eq!(told.lines().count(), 4);
+    let (began, printed) = (Instant::now(), place.run("o_vm", &["__complete", "vms"]));
+    assert_eq!(printed.lines().count(), 4);
     assert!(
         began.elapsed() < Duration::from_secs(1),
         "{:?}",
         began.elapsed()
     );
-    // Nobody at all can read now: still no word, and no waiting.
+    // Now no process can read: no output, and no wait.
     writer
         .execute_batch(
             "ROLLBACK; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; DELETE FROM operation;",
@@ -229,9 +231,9 @@ fn it_leaves_no_file_behind_and_waits_for_no_lock() {
     );
 }
 
-/// An `om` that hangs is asked only where the registry knows no node, and not for long.
+/// `om` is called only if the registry has no node, and for a short time.
 #[test]
-fn an_om_that_hangs_holds_nobody_up() {
+fn an_om_that_hangs_is_not_waited_for() {
     let mut place = place("hang");
     place.script("om", "#!/bin/sh\necho called >>\"$CALLS\"\nexec sleep 60\n");
     let calls = place.path("calls").display().to_string();
@@ -241,7 +243,7 @@ fn an_om_that_hangs_holds_nobody_up() {
         place.run("o_vm", &["__complete", "nodes"]),
         "tch-001\tnode\ntch-002\tnode\n"
     );
-    assert!(!place.path("calls").exists(), "om was asked");
+    assert!(!place.path("calls").exists(), "om was called");
     let nowhere = place.path("none.db").display().to_string();
     place.set("IPS_REGISTRY", &nowhere);
     let began = Instant::now();
@@ -251,11 +253,11 @@ fn an_om_that_hangs_holds_nobody_up() {
         "{:?}",
         began.elapsed()
     );
-    assert!(place.path("calls").exists(), "om was not asked");
+    assert!(place.path("calls").exists(), "om was not called");
 }
 
 #[test]
-fn ten_thousand_vms_take_20_milliseconds_at_most() {
+fn ten_thousand_vms_take_at_most_20_milliseconds() {
     let place = place("many");
     let registry = rusqlite::Connection::open(place.path("registry.db")).unwrap();
     let sql = "WITH RECURSIVE n(i) AS (SELECT 10 UNION ALL SELECT i + 1 FROM n WHERE i < 10009)
@@ -266,11 +268,11 @@ fn ten_thousand_vms_take_20_milliseconds_at_most() {
         place.run("o_vm", &["__complete", "vms"]).lines().count(),
         20_004
     );
-    // The processor's time: the clock would measure whatever else runs here.
+    // CPU time: the clock would measure other processes, too.
     let time = "TIMEFORMAT='%3U %3S'; { time o_vm __complete vms >/dev/null; } 2>&1";
     let best = (0..5).map(|_| {
-        let told = place.run("bash", &["-c", time]);
-        let parts = told.split_whitespace();
+        let printed = place.run("bash", &["-c", time]);
+        let parts = printed.split_whitespace();
         parts.map(|part| part.parse::<f64>().unwrap()).sum::<f64>()
     });
     let limit = if cfg!(debug_assertions) { 0.1 } else { 0.02 };

@@ -172,7 +172,7 @@ pub(crate) fn is_up_to_date(name: &str, text: &str) {
     let found = std::fs::read_to_string(&file).unwrap_or_default();
     assert!(
         found == text,
-        "{} is not what the help makes of it: run `UPDATE=yes cargo test --test '*_completions' the_files`",
+        "{} differs from the help: run `UPDATE=yes cargo test --test '*_completions' the_files`",
         file.display()
     );
 }

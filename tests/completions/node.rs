@@ -37,7 +37,7 @@ fn n_vm() -> Program {
 }
 
 #[test]
-fn the_files_are_what_the_help_makes_of_them() {
+fn the_files_are_generated_from_the_help() {
     shell::files_are_up_to_date(&[n_vm()]);
 }
 

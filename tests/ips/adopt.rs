@@ -70,7 +70,8 @@ fn a_lost_registry_is_rebuilt_from_a_node_of_the_cluster() {
     assert_eq!(
         (
             done.code,
-            done.out.starts_with("2 VMs taken, 0 owned already")
+            done.out
+                .starts_with("2 VMs registered, 0 registered already")
         ),
         (0, true),
         "{done:?}"
@@ -85,7 +86,12 @@ fn a_lost_registry_is_rebuilt_from_a_node_of_the_cluster() {
 
     let again = take(&ips, &stream);
     assert_eq!(
-        (again.code, again.out.starts_with("0 VMs taken, 2 owned")),
+        (
+            again.code,
+            again
+                .out
+                .starts_with("0 VMs registered, 2 registered already")
+        ),
         (0, true),
         "{again:?}"
     );
@@ -190,7 +196,7 @@ fn a_node_that_does_not_answer_has_nothing_to_adopt_and_nobody_says_so() {
     let ips = Ips::in_cluster();
     let done = ips.o_vm(&["adopt", "tch-001"]);
     assert_eq!((done.code, done.out.as_str()), (11, ""), "{done:?}");
-    assert!(!done.err.contains("nothing to take"), "{done:?}");
+    assert!(!done.err.contains("no domain to register"), "{done:?}");
     // An older n_vm reports without saying what the domains are made of.
     let old: String = two()
         .lines()
@@ -207,7 +213,7 @@ fn a_node_that_does_not_answer_has_nothing_to_adopt_and_nobody_says_so() {
     ips.fake("definitions", HEAD);
     let done = ips.o_vm(&["adopt", "tch-001"]);
     assert_eq!(
-        (done.code, done.err.contains("nothing to take")),
+        (done.code, done.err.contains("no domain to register")),
         (0, true),
         "{done:?}"
     );

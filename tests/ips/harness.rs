@@ -59,7 +59,7 @@ impl Ips {
         };
         let binary = Path::new(env!("CARGO_BIN_EXE_ips-server"));
         link(binary, "ips-server");
-        for found in ips_server::links::LINKS {
+        for found in ips_server::links::links() {
             link(binary, found.name);
         }
         link(

@@ -440,7 +440,7 @@ fn engine_local_says_that_it_needs_a_tcp_listen() {
     let done = ips.o_vm(&["create", "a", "box"]);
     assert_eq!(done.code, 1, "{done:?}");
     assert!(
-        done.err.contains("engine local fetches over TCP"),
+        done.err.contains("engine local needs a TCP address"),
         "{}",
         done.err
     );

@@ -36,10 +36,7 @@ fn what_is_wrong_is_named_and_nothing_is_defined() {
             &SPEC.replace("cpu_count=4", "cpu_count=0"),
             "line 2: cpu_count: CPU count \"0\"",
         ),
-        (
-            &format!("{SPEC}colour=red\n"),
-            "colour is no key of a VM config",
-        ),
+        (&format!("{SPEC}colour=red\n"), "unknown key colour"),
         (
             &format!("{SPEC}name=b\n"),
             "line 13: name was given on line 1 already",
@@ -84,7 +81,10 @@ fn set_changes_keys_says_when_and_is_audited() {
         "--reason",
         "growth",
     ]);
-    assert_eq!(said, "a changed; takes effect when it is created\n");
+    assert_eq!(
+        said,
+        "a changed; the change takes effect when the VM is created\n"
+    );
     assert!(ips.ok(&["config", "a"]).contains("ram_mb=128\n"));
     assert!(ips.ok(&["show", "a"]).contains("set by "), "audit");
     assert!(ips.ok(&["show", "a"]).contains("(growth)"), "reason");
@@ -119,7 +119,7 @@ fn what_a_node_owns_is_not_undefined_and_keeps_its_name_and_disks() {
     }
     assert!(
         ips.ok(&["set", "a", "ram_mb=65"])
-            .contains("takes effect when it is destroyed on box")
+            .contains("takes effect when the VM is destroyed on box")
     );
     ips.ok(&["destroy", "a"]);
     ips.ok(&["undefine", "a"]);
@@ -189,7 +189,7 @@ fn list_filters_and_picks_columns() {
     assert!(
         ips.o_vm(&["list", "--columns", "colour"])
             .err
-            .contains("want some of vm_id,name,")
+            .contains("unknown column; the columns are vm_id,name,")
     );
 }
 
@@ -241,13 +241,13 @@ fn a_bad_setting_names_its_key_and_where_it_stands() {
     let done = ips.o_vm(&["--config", "ips.toml", "list"]);
     assert_eq!(
         (done.code, done.err.as_str()),
-        (1, "o_vm: ips.toml: listen_on is no setting\n")
+        (1, "o_vm: ips.toml: unknown setting listen_on\n")
     );
     ips.set("IPS_VERB_TIMEOUT", "soon");
     assert!(
         ips.o_vm(&["list"])
             .err
-            .starts_with("o_vm: IPS_VERB_TIMEOUT: verb_timeout: \"soon\": want seconds")
+            .starts_with("o_vm: IPS_VERB_TIMEOUT: verb_timeout: want a time as 90")
     );
 }
 

@@ -36,7 +36,7 @@ pub(crate) struct Opt {
 
 /// The program and every verb, verbs of verbs too.
 pub(crate) fn tree(program: &Path, name: &str) -> Vec<Verb> {
-    let mut all = vec![verb(program, name, &[])];
+    let mut all: Vec<_> = verb(program, name, &[]).into_iter().collect();
     let mut next = 0;
     while next < all.len() {
         let below: Vec<_> = all[next]
@@ -50,10 +50,21 @@ pub(crate) fn tree(program: &Path, name: &str) -> Vec<Verb> {
                 .concat()
             })
             .collect();
-        all.extend(below.iter().map(|words| verb(program, name, words)));
+        let found: Vec<_> = below
+            .iter()
+            .filter_map(|words| verb(program, name, words))
+            .collect();
+        // A verb that is another program is not in the tree.
+        let is_ours = |entry: &Entry| {
+            found
+                .iter()
+                .any(|verb| verb.words.last() == Some(&entry.name))
+        };
+        all[next].verbs.retain(is_ours);
+        all.extend(found);
         next += 1;
     }
-    assert!(all.len() > 1, "{name} --help names no verb");
+    assert!(all.len() > 1, "{name} --help lists no verb");
     all
 }
 
@@ -65,17 +76,18 @@ impl Verb {
     }
 }
 
-fn verb(program: &Path, name: &str, words: &[String]) -> Verb {
+/// One verb; `None` where its help is that of another program, as of `ips-server vm`.
+fn verb(program: &Path, name: &str, words: &[String]) -> Option<Verb> {
     let text = help(program, words);
     let usage = text.lines().next().unwrap();
     let called = [&[name.to_owned()], words].concat().join(" ");
     let usage = usage.strip_prefix("Usage: ").unwrap();
-    let rest = usage.strip_prefix(&called).unwrap_or_else(|| {
-        // A verb's own usage text stands behind the program and the verb all the same.
-        unreachable!("{called}: {usage}")
-    });
+    if !usage.starts_with(&format!("{name} ")) {
+        return None;
+    }
+    let rest = usage.strip_prefix(&called).unwrap();
     let options = section(&text, "Options:").into_iter();
-    Verb {
+    Some(Verb {
         words: words.to_vec(),
         usage: rest
             .replace("[--] ", "")
@@ -86,9 +98,9 @@ fn verb(program: &Path, name: &str, words: &[String]) -> Verb {
             .filter(|entry| !entry.name.starts_with("--help"))
             .map(|entry| option(entry, rest))
             .collect(),
-        verbs: section(&text, "Commands:"),
+        verbs: commands(&text),
         text,
-    }
+    })
 }
 
 #[expect(
@@ -111,6 +123,14 @@ fn option(entry: Entry, usage: &str) -> Opt {
         head: entry.name,
         text: entry.text,
     }
+}
+
+/// The verbs below all headings that end in `ommands:`; `o_vm` has them in groups.
+fn commands(text: &str) -> Vec<Entry> {
+    let headings = text.lines().filter(|line| line.ends_with("ommands:"));
+    headings
+        .flat_map(|heading| section(text, heading))
+        .collect()
 }
 
 /// The entries below a heading of a help text: two spaces, the name, and the text further right, on

@@ -118,7 +118,7 @@ fn the_kind_of_each_value_is_what_a_bad_one_is_told() {
         let told = load(&setting.key, &line(&setting, "\" /no/ /9 \"")).err();
         let told = told.unwrap_or_default();
         assert_eq!(
-            told.contains("want seconds"),
+            told.contains("want a time as"),
             setting.takes == "seconds",
             "{told}"
         );

@@ -263,7 +263,7 @@ fn the_check_says_which_line_is_missing() {
     fs::write(&other, "server {").unwrap();
     let done = check(other.to_str().unwrap());
     assert!(
-        done.code == 2 && done.err.contains("nginx: cannot tell: "),
+        done.code == 2 && done.err.contains("nginx: cannot read its configuration: "),
         "{done:?}"
     );
     let advice = site.ips.run("ips-server", &["nginx"]);

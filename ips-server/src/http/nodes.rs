@@ -2,10 +2,10 @@
 
 use super::reply::{Answer, Reply};
 use super::routes::Call;
-use crate::json::ShownNode;
+use crate::json::NodeJson;
 
 pub(super) fn list(call: &mut Call<'_>) -> Answer {
     let nodes = call.registry.nodes()?;
-    let shown: Vec<_> = nodes.iter().map(ShownNode::reported).collect();
+    let shown: Vec<_> = nodes.iter().map(NodeJson::reported).collect();
     Ok(Reply::json(&shown))
 }

@@ -4,7 +4,7 @@ use hps_core::names::{VmId, VmName};
 
 use super::reply::{Answer, Failure, Reply};
 use super::routes::Call;
-use crate::json::{self, ShownVm};
+use crate::json::{self, VmJson};
 
 pub(super) fn list(call: &mut Call<'_>) -> Answer {
     let stale_after = call.server.settings.stale_after;
@@ -21,7 +21,7 @@ pub(super) fn get(call: &mut Call<'_>) -> Answer {
     }
     let stale_after = call.server.settings.stale_after;
     match call.registry.find(name)? {
-        Some(vm) => Ok(Reply::json(&ShownVm::of(&vm, stale_after))),
+        Some(vm) => Ok(Reply::json(&VmJson::of(&vm, stale_after))),
         None => Err(Failure::refused(404, format!("no VM {name} is defined"))),
     }
 }

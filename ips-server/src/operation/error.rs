@@ -1,6 +1,7 @@
 //! Why a command was not carried out, each kind with its exit code. An operation that was
-//! carried out and failed is no error here but a [`super::CommandResult`].
+//! carried out and failed is not an error here but a [`super::CommandResult`].
 
+use hps_core::exec::ExecError;
 use hps_core::names::{NodeName, VmId};
 use hps_core::verb::VerbName;
 use uuid::Uuid;
@@ -14,6 +15,15 @@ use crate::registry::RegistryError;
 /// Why a command was not carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The command line, or a file that it names, cannot be used.
+    #[error("{0}")]
+    Usage(String),
+    /// `om` failed, outside of any operation.
+    #[error("{}", crate::error::chain(.0))]
+    Om(#[from] ExecError),
+    /// `o_vm task` failed.
+    #[error("{0}")]
+    Task(String),
     /// The registry could not be read or written.
     #[error("{}", crate::error::chain(.0))]
     Registry(RegistryError),
@@ -119,6 +129,9 @@ pub enum Error {
         /// Why.
         source: NoAnswer,
     },
+    /// The state of VMs cannot be determined.
+    #[error("{0}")]
+    Unknown(String),
     /// No random bytes.
     #[error("{}", crate::error::chain(.0))]
     Token(TokenError),
@@ -135,7 +148,10 @@ impl Error {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Registry(_)
+            Self::Usage(_)
+            | Self::Om(_)
+            | Self::Task(_)
+            | Self::Registry(_)
             | Self::Journal(_)
             | Self::NoEngine(_)
             | Self::NotDefined(_)
@@ -154,7 +170,8 @@ impl Error {
             Self::JournalLost { .. }
             | Self::Unrecorded { .. }
             | Self::NotJournaled(_)
-            | Self::StateUnknown { .. } => Exit::Unknown,
+            | Self::StateUnknown { .. }
+            | Self::Unknown(_) => Exit::Unknown,
             Self::StoppedWaiting | Self::Interrupted => Exit::StoppedWaiting,
         }
     }

@@ -88,17 +88,3 @@ pub fn task_ref(operation: &Operation, step: &Step) -> TaskRef {
         node: plan.node.clone(),
     }
 }
-
-/// TRANSITION: until the registry verbs have an error enum.
-pub type Conclusion = CommandResult;
-impl CommandResult {
-    /// An end before any operation was journaled.
-    #[must_use]
-    pub fn refused(code: Exit, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            operation: None,
-        }
-    }
-}

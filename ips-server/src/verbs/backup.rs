@@ -1,19 +1,20 @@
-//! `o_vm backup` and `o_vm restore`: the registry as one file, there and back.
+//! `o_vm backup` and `o_vm restore`: the registry as one file.
 
 use std::path::PathBuf;
 
 use argh::FromArgs;
 
-use super::{Env, registry_failed};
+use super::finish;
+use crate::cli::output::print;
+use crate::cli::{Env, Error};
 use crate::model::exit::Exit;
-use crate::operation::Conclusion;
 use crate::registry::backup;
 
-/// Write a copy of the registry, as of one moment, while everything goes on.
+/// Write a consistent copy of the registry; the server and operations go on meanwhile.
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "backup")]
+#[argh(subcommand, name = "backup", help_triggers("--help", "-h"))]
 pub struct Backup {
-    /// the copy; one that stands there is replaced once the new one is whole
+    /// the copy; an existing file is replaced once the new copy is complete
     #[argh(positional)]
     file: PathBuf,
 }
@@ -22,43 +23,41 @@ impl Backup {
     /// Writes it.
     #[must_use]
     pub fn run(&self, env: &Env) -> Exit {
-        let made = env.registry().and_then(|registry| {
-            registry
-                .back_up(&self.file)
-                .map_err(|error| registry_failed(&error))
-        });
-        super::done("backup", made)
+        finish("backup", self.back_up(env))
+    }
+
+    fn back_up(&self, env: &Env) -> Result<(), Error> {
+        Ok(env.registry()?.back_up(&self.file)?)
     }
 }
 
-/// Put a backup in the registry's place; the old registry is kept beside it.
+/// Replace the registry with a backup; the old registry is kept beside it.
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "restore")]
+#[argh(subcommand, name = "restore", help_triggers("--help", "-h"))]
 pub struct Restore {
-    /// a copy that `o_vm backup` made
+    /// a file that `o_vm backup` wrote
     #[argh(positional)]
     file: PathBuf,
 }
 
 impl Restore {
-    /// Does it, and says what has to follow.
+    /// Replaces it, and prints what has to follow.
     #[must_use]
     pub fn run(&self, env: &Env) -> Exit {
-        super::done("restore", self.restore(env))
+        finish("restore", self.restore(env))
     }
 
-    fn restore(&self, env: &Env) -> Result<(), Conclusion> {
+    fn restore(&self, env: &Env) -> Result<(), Error> {
         let registry = &env.settings.registry;
-        let kept =
-            backup::restore(&self.file, registry).map_err(|error| registry_failed(&error))?;
+        let kept = backup::restore(&self.file, registry)?;
         let kept = kept.map_or_else(
-            || "there was none before".to_owned(),
-            |kept| format!("the one before is {}", kept.display()),
+            || "there was no registry before".to_owned(),
+            |kept| format!("the old registry is {}", kept.display()),
         );
-        super::say(&format!(
-            "{} is the registry now; {kept}\n\
-             What was done since that backup is not in it. Before anything is created: `o_vm sweep`\n\
-             with every node up, and mind what it says of domains that no node should have.",
+        print(&format!(
+            "Restored {}; {kept}\n\
+             The backup does not contain later changes. Before any create, run `o_vm sweep` with\n\
+             every node up and resolve the conflicts that it reports.",
             self.file.display()
         ));
         Ok(())

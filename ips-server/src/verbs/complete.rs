@@ -1,26 +1,26 @@
-//! `o_vm __complete KIND [PREFIX]`: what a shell offers at TAB, a line each, as `word` or
-//! `word TAB about`. Hidden, for the files in packaging/completions. Whoever pressed TAB is
-//! in the middle of a line: nothing is ever said on stderr, and nothing waited for.
+//! `o_vm __complete KIND [PREFIX]`: the candidates of a shell completion, a line each:
+//! `word TAB description`. Hidden; the files in packaging/completions call it. A message on
+//! stderr would end up in the user's half-typed line, so there is none, and no wait.
 
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::Env;
+use crate::cli::Env;
 use crate::registry::read_only::ReadOnlyRegistry;
 use crate::settings::Settings;
 
 /// The hidden verb.
 pub const VERB: &str = "__complete";
-/// What it can be asked for.
+/// The kinds of candidates.
 pub const KINDS: [&str; 3] = ["vms", "nodes", "operations"];
-/// How long `om` may take where the registry knows no node yet; it may hang.
+/// How long `om` may take, which is asked if the registry has no node yet. It may hang.
 const OM_LIMIT: Duration = Duration::from_secs(1);
 
-/// A word and what it is.
+/// A word and its description.
 type Candidate = (String, String);
 
-/// Prints the words of a kind that begin with the prefix; always 0.
+/// Prints the words of a kind that begin with the prefix; the exit code is always 0.
 #[must_use]
 pub fn run(words: &[&str]) -> ExitCode {
     let (kind, prefix) = match words {
@@ -40,18 +40,18 @@ pub fn run(words: &[&str]) -> ExitCode {
 
 fn candidates(kind: &str) -> Option<Vec<Candidate>> {
     let settings = Settings::load(None).ok()?;
-    let peek = ReadOnlyRegistry::open(&settings.registry).ok();
+    let registry = ReadOnlyRegistry::open(&settings.registry).ok();
     match kind {
-        "vms" => Some(vms(&peek?)),
-        "nodes" => Some(nodes(peek.as_ref(), settings)),
-        "operations" => Some(operations(&peek?)),
+        "vms" => Some(vms(&registry?)),
+        "nodes" => Some(nodes(registry.as_ref(), settings)),
+        "operations" => Some(operations(&registry?)),
         _ => None,
     }
 }
 
-/// Both names of each VM, each telling the other.
-fn vms(peek: &ReadOnlyRegistry) -> Vec<Candidate> {
-    let vms = peek.vms().unwrap_or_default();
+/// Name and vm_id of each VM, each described by the other.
+fn vms(registry: &ReadOnlyRegistry) -> Vec<Candidate> {
+    let vms = registry.vms().unwrap_or_default();
     vms.into_iter()
         .flat_map(|(id, name)| {
             let (id, name) = (id.to_string(), name.to_string());
@@ -61,20 +61,22 @@ fn vms(peek: &ReadOnlyRegistry) -> Vec<Candidate> {
         .collect()
 }
 
-fn nodes(peek: Option<&ReadOnlyRegistry>, mut settings: Settings) -> Vec<Candidate> {
-    let known = peek.and_then(|peek| peek.nodes().ok()).unwrap_or_default();
+fn nodes(registry: Option<&ReadOnlyRegistry>, mut settings: Settings) -> Vec<Candidate> {
+    let known = registry
+        .and_then(|registry| registry.nodes().ok())
+        .unwrap_or_default();
     let mut names: Vec<_> = known.iter().map(ToString::to_string).collect();
     if names.is_empty() {
         settings.om_timeout = settings.om_timeout.min(OM_LIMIT);
-        let told = super::all_nodes(&Env { settings }).unwrap_or_default();
-        names.extend(told.into_iter().map(|node| node.name.to_string()));
+        let found = Env { settings }.nodes().unwrap_or_default();
+        names.extend(found.into_iter().map(|node| node.name.to_string()));
     }
     let about = |name| (name, "node".to_owned());
     names.into_iter().map(about).collect()
 }
 
-fn operations(peek: &ReadOnlyRegistry) -> Vec<Candidate> {
-    let open = peek.open_operations().unwrap_or_default();
+fn operations(registry: &ReadOnlyRegistry) -> Vec<Candidate> {
+    let open = registry.open_operations().unwrap_or_default();
     open.into_iter()
         .map(|(operation, vm)| (operation.to_string(), vm.to_string()))
         .collect()

@@ -1,16 +1,18 @@
-//! `o_vm console`: where a VM's screen is, and the ssh line that brings it here. The
-//! screen itself listens on the node's loopback only.
+//! `o_vm console`: the address of a VM's VNC console, and the ssh command that forwards it.
+//! The console listens on the node's loopback only.
 
 use argh::FromArgs;
 
-use super::Env;
+use super::finish;
+use crate::cli::output::print;
+use crate::cli::signals::interruptible;
+use crate::cli::{Env, Error, usage_error};
 use crate::model::exit::Exit;
-use crate::operation::Conclusion;
 use crate::operation::inventory;
 
-/// Tell where a VM's screen is.
+/// Show how to reach a VM's VNC console.
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "console")]
+#[argh(subcommand, name = "console", help_triggers("--help", "-h"))]
 pub struct Console {
     /// vm_id or name of the VM
     #[argh(positional)]
@@ -18,51 +20,42 @@ pub struct Console {
 }
 
 impl Console {
-    /// Asks the node, and tells.
+    /// Asks the node, and prints the address.
     #[must_use]
     pub fn run(&self, env: &Env) -> Exit {
-        match self.look(env) {
-            Ok(text) => {
-                super::say(&text);
-                Exit::Success
-            }
-            Err(conclusion) => {
-                super::print_error(&format!("console {}: {}", self.vm, conclusion.message));
-                conclusion.code
-            }
-        }
+        finish(&format!("console {}", self.vm), self.console(env))
     }
 
-    fn look(&self, env: &Env) -> Result<String, Conclusion> {
+    fn console(&self, env: &Env) -> Result<(), Error> {
         let vm = env.find(&self.vm)?;
-        let no = |why: String| Conclusion::refused(Exit::Parameters, why);
-        let node = vm
-            .owner
-            .clone()
-            .ok_or_else(|| no("no node has it".to_owned()))?;
-        let stop = super::interruptible();
-        let engine = env.engine(&stop).map_err(no)?;
-        inventory::refresh(&mut env.registry()?, engine.as_ref(), &node)
-            .map_err(|why| Conclusion::refused(Exit::Unknown, format!("{node}: {why}")))?;
+        let no_owner = || usage_error("no node owns the VM");
+        let node = vm.owner.ok_or_else(no_owner)?;
+        let stop = interruptible();
+        let engine = env.engine(&stop)?;
+        inventory::refresh(&mut env.registry()?, engine.as_ref(), &node)?;
         let vm = env.find(&self.vm)?;
-        let screen = vm
-            .vnc
-            .ok_or_else(|| no(format!("it has no VNC screen now; it is {}", vm.state)))?;
-        Ok(tunnel(node.as_str(), &screen))
+        let no_console = || {
+            usage_error(format!(
+                "the VM has no VNC console now; its state is {}",
+                vm.state
+            ))
+        };
+        print(&tunnel(node.as_str(), &vm.vnc.ok_or_else(no_console)?));
+        Ok(())
     }
 }
 
-fn tunnel(node: &str, screen: &str) -> String {
-    let (address, port) = screen.rsplit_once(':').unwrap_or((screen, "5900"));
+fn tunnel(node: &str, vnc: &str) -> String {
+    let (address, port) = vnc.rsplit_once(':').unwrap_or((vnc, "5900"));
     format!(
-        "node {node}, VNC {screen}\nssh -N -L {port}:{address}:{port} root@{node}\nthen point a VNC viewer at localhost:{port}"
+        "node {node}, VNC {vnc}\nssh -N -L {port}:{address}:{port} root@{node}\nthen connect a VNC viewer to localhost:{port}"
     )
 }
 
 #[cfg(test)]
 mod tests {
     #[test]
-    fn the_ssh_line_tunnels_to_the_screen() {
+    fn the_ssh_command_forwards_the_console() {
         assert!(
             super::tunnel("tch-001", "127.0.0.1:5901")
                 .contains("ssh -N -L 5901:127.0.0.1:5901 root@tch-001\n")

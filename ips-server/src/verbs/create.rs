@@ -4,8 +4,8 @@ use hps_core::names::NodeName;
 use hps_core::state::VmState;
 use hps_core::verb::VerbName;
 
-use super::Env;
 use super::operate::{self, verb_args};
+use crate::cli::Env;
 use crate::model::exit::Exit;
 use crate::model::options::Options;
 use crate::model::verb::{Address, ClaimEffect, Spec, Target, one_step};
@@ -32,7 +32,7 @@ pub static SPEC: Spec = Spec {
 verb_args! {
     /// Create and start a VM on a node.
     Create, "create" {
-        /// node to create it on
+        /// name of the node
         #[argh(positional)]
         node: NodeName,
     }

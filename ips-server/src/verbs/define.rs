@@ -1,4 +1,4 @@
-//! `o_vm define`: puts a VM into the registry, from a VM config or from flags. It makes
+//! `o_vm define`: adds a VM to the registry, from a VM config or from options. It creates
 //! nothing on any node.
 
 use std::fmt::Write as _;
@@ -8,14 +8,15 @@ use argh::FromArgs;
 use hps_core::config::VmConfig;
 use hps_core::names::VmId;
 
-use super::{Env, done, registry_failed, say, wrong};
+use super::finish;
+use crate::cli::output::print;
+use crate::cli::{Env, Error, usage_error};
 use crate::error::chain;
 use crate::model::exit::Exit;
-use crate::operation::Conclusion;
 
 /// Define a VM; prints its vm_id.
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "define")]
+#[argh(subcommand, name = "define", help_triggers("--help", "-h"))]
 pub struct Define {
     /// a VM config (key=value lines); `-` is standard input
     #[argh(positional)]
@@ -23,7 +24,7 @@ pub struct Define {
     /// vm_id (default: a new UUID)
     #[argh(option)]
     id: Option<VmId>,
-    /// name
+    /// name of the VM
     #[argh(option)]
     name: Option<String>,
     /// number of CPUs
@@ -32,10 +33,10 @@ pub struct Define {
     /// memory in MiB
     #[argh(option)]
     ram: Option<String>,
-    /// path, or two paths parted by a comma; again for each disk
+    /// PATH or PATH,SECOND_PATH; repeat for each disk
     #[argh(option, arg_name = "a[,b]")]
     disk: Vec<String>,
-    /// network; again for each
+    /// VXLAN network and its bridge; repeat for each network
     #[argh(option, arg_name = "vni=bridge")]
     net: Vec<String>,
     /// title
@@ -44,7 +45,7 @@ pub struct Define {
     /// description
     #[argh(option)]
     description: Option<String>,
-    /// why, for the audit
+    /// reason, for the audit log
     #[argh(option, arg_name = "text")]
     reason: Option<String>,
 }
@@ -53,42 +54,42 @@ impl Define {
     /// Defines it.
     #[must_use]
     pub fn run(&self, env: &Env) -> Exit {
-        done("define", self.define(env))
+        finish("define", self.define(env))
     }
 
-    fn define(&self, env: &Env) -> Result<(), Conclusion> {
+    fn define(&self, env: &Env) -> Result<(), Error> {
         let (origin, text) = self.text()?;
         let parsed = VmConfig::parse(&text)
-            .map_err(|error| wrong(format!("{origin}: {}", chain(&error))))?;
+            .map_err(|error| usage_error(format!("{origin}: {}", chain(&error))))?;
         if let Some(key) = parsed.unknown_keys.first() {
-            return Err(wrong(format!("{origin}: {key} is no key of a VM config")));
+            return Err(usage_error(format!("{origin}: unknown key {key}")));
         }
         let new = || uuid::Uuid::new_v4().to_string().parse();
         let id = match &self.id {
             Some(id) => id.clone(),
-            None => new().map_err(|error: hps_core::names::NameError| wrong(error.to_string()))?,
+            None => {
+                new().map_err(|error: hps_core::names::NameError| usage_error(error.to_string()))?
+            }
         };
         let author = env.author(self.reason.as_deref());
         let vms = [(id.clone(), parsed.config)];
-        env.registry()?
-            .define(&author, &vms)
-            .map_err(|error| registry_failed(&error))?;
-        say(id.as_str());
+        env.registry()?.define(&author, &vms)?;
+        print(id.as_str());
         Ok(())
     }
 
     /// The config's text and where it came from.
-    fn text(&self) -> Result<(String, Vec<u8>), Conclusion> {
-        let flags = self.flags_text()?;
-        match (&self.file, flags) {
-            (Some(_), Some(_)) => Err(wrong("want a file or flags, not both")),
-            (None, None) => Err(wrong("want a file, `-`, or --name, --cpus and --ram")),
-            (None, Some(text)) => Ok(("flags".to_owned(), text.into_bytes())),
+    fn text(&self) -> Result<(String, Vec<u8>), Error> {
+        let options = self.options_text()?;
+        match (&self.file, options) {
+            (Some(_), Some(_)) => Err(usage_error("give a file or options, not both")),
+            (None, None) => Err(usage_error("give a file, '-', or --name, --cpus and --ram")),
+            (None, Some(text)) => Ok(("options".to_owned(), text.into_bytes())),
             (Some(file), None) => Ok((file.clone(), read(file)?)),
         }
     }
 
-    fn flags_text(&self) -> Result<Option<String>, Conclusion> {
+    fn options_text(&self) -> Result<Option<String>, Error> {
         let mut text = String::new();
         let single = [
             ("name", &self.name),
@@ -114,7 +115,7 @@ impl Define {
         for net in &self.net {
             let (vni, bridge) = net
                 .split_once('=')
-                .ok_or_else(|| wrong(format!("--net {net:?}: want VNI=BRIDGE")))?;
+                .ok_or_else(|| usage_error(format!("--net {net:?}: not VNI=BRIDGE")))?;
             put(&mut text, &format!("vxlan_{vni}"), bridge)?;
         }
         if text.is_empty() {
@@ -125,10 +126,12 @@ impl Define {
     }
 }
 
-/// Adds a line; a value that would be two lines is refused, not altered.
-fn put(text: &mut String, key: &str, value: &str) -> Result<(), Conclusion> {
+/// Adds a line. A value with a line end is refused, not altered.
+fn put(text: &mut String, key: &str, value: &str) -> Result<(), Error> {
     if value.contains(char::is_control) {
-        return Err(wrong(format!("{key}: a control character in {value:?}")));
+        return Err(usage_error(format!(
+            "{key}: control character in {value:?}"
+        )));
     }
     // Writing to a String cannot fail.
     let _ = writeln!(text, "{key}={value}");
@@ -136,15 +139,15 @@ fn put(text: &mut String, key: &str, value: &str) -> Result<(), Conclusion> {
 }
 
 /// Reads a file; at most one byte more than a config may have.
-pub(super) fn read(file: &str) -> Result<Vec<u8>, Conclusion> {
+pub(super) fn read(file: &str) -> Result<Vec<u8>, Error> {
     let most = u64::try_from(hps_core::kv::MAX_BYTES).unwrap_or(u64::MAX) + 1;
     read_at_most(file, most)
 }
 
 /// Reads a file.
-pub(super) fn read_at_most(file: &str, most: u64) -> Result<Vec<u8>, Conclusion> {
+pub(super) fn read_at_most(file: &str, most: u64) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     let read = std::fs::File::open(file).and_then(|open| open.take(most).read_to_end(&mut bytes));
-    read.map_err(|error| wrong(format!("read {file}: {error}")))?;
+    read.map_err(|error| usage_error(format!("read {file}: {error}")))?;
     Ok(bytes)
 }

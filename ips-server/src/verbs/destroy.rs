@@ -3,8 +3,8 @@
 use hps_core::state::VmState;
 use hps_core::verb::VerbName;
 
-use super::Env;
 use super::operate::{self, verb_args};
+use crate::cli::Env;
 use crate::model::exit::Exit;
 use crate::model::options::Options;
 use crate::model::verb::{Address, ClaimEffect, Spec, Target, one_step};
@@ -30,7 +30,7 @@ pub static SPEC: Spec = Spec {
 verb_args! {
     /// Remove a VM from its node; its definition stays.
     Destroy, "destroy" {
-        /// remove no file
+        /// keep all files of the VM
         #[argh(switch)]
         keep_storage: bool,
     }

@@ -1,31 +1,28 @@
-//! `o_vm export`: all definitions as the stream that `o_vm import` reads.
+//! `o_vm export`: all definitions, in the form that `o_vm import` reads.
 
 use std::io::Write;
 
 use argh::FromArgs;
 
-use super::{Env, done, registry_failed, wrong};
+use super::finish;
+use crate::cli::{Env, Error, usage_error};
 use crate::model::exit::Exit;
-use crate::operation::Conclusion;
 
 /// Print all definitions, for `o_vm import`.
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "export")]
+#[argh(subcommand, name = "export", help_triggers("--help", "-h"))]
 pub struct Export {}
 
 impl Export {
     /// Prints them.
     #[must_use]
     pub fn run(&self, env: &Env) -> Exit {
-        done("export", export(env))
+        finish("export", export(env))
     }
 }
 
-fn export(env: &Env) -> Result<(), Conclusion> {
-    let vms = env
-        .registry()?
-        .vms()
-        .map_err(|error| registry_failed(&error))?;
+fn export(env: &Env) -> Result<(), Error> {
+    let vms = env.registry()?.vms()?;
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let mut write = || {
         for vm in &vms {
@@ -33,6 +30,6 @@ fn export(env: &Env) -> Result<(), Conclusion> {
         }
         out.flush()
     };
-    // A half-written export must not look like a whole one.
-    write().map_err(|error: std::io::Error| wrong(format!("write: {error}")))
+    // An incomplete export must not look like a complete one.
+    write().map_err(|error: std::io::Error| usage_error(format!("write: {error}")))
 }

@@ -1,17 +1,19 @@
-//! `o_vm healthy-nodes`: of a list of nodes, those that verbs may be sent to. One
-//! question to the cluster for any number of nodes.
+//! `o_vm healthy-nodes`: the healthy nodes of a list, in the order of the list. It asks the
+//! cluster once for any number of nodes.
 
 use argh::FromArgs;
 
-use super::Env;
+use super::finish;
+use crate::cli::output::{print, print_error};
+use crate::cli::{Env, Error, usage_error};
 use crate::model::exit::Exit;
 use crate::model::node::{Health, Node};
 
 /// Filter a list of nodes to the healthy ones.
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "healthy-nodes")]
+#[argh(subcommand, name = "healthy-nodes", help_triggers("--help", "-h"))]
 pub struct HealthyNodes {
-    /// node names, parted by spaces
+    /// node names, separated by spaces
     #[argh(positional)]
     nodes: String,
 }
@@ -20,37 +22,25 @@ impl HealthyNodes {
     /// The names on stdout, the count on stderr; 1 for an empty list.
     #[must_use]
     pub fn run(&self, env: &Env) -> Exit {
-        let asked: Vec<_> = self.nodes.split_whitespace().collect();
-        if asked.is_empty() {
-            super::print_error("healthy-nodes: a list of nodes is required");
-            return Exit::Parameters;
+        finish("healthy-nodes", self.filter(env))
+    }
+
+    fn filter(&self, env: &Env) -> Result<(), Error> {
+        let wanted: Vec<_> = self.nodes.split_whitespace().collect();
+        if wanted.is_empty() {
+            return Err(usage_error("a list of nodes is required"));
         }
-        match super::all_nodes(env) {
-            Ok(nodes) => tell(&asked, &nodes),
-            Err(conclusion) => {
-                super::print_error(&format!("healthy-nodes: {}", conclusion.message));
-                conclusion.code
-            }
-        }
+        let nodes = env.nodes()?;
+        let is_healthy = |name: &&&str| is_healthy(&nodes, name);
+        let healthy: Vec<_> = wanted.iter().filter(is_healthy).copied().collect();
+        let (count, all) = (healthy.len(), wanted.len());
+        print_error(&format!("{count} of {all} nodes healthy"));
+        print(&healthy.join(" "));
+        Ok(())
     }
 }
 
-fn tell(asked: &[&str], nodes: &[Node]) -> Exit {
-    let is_healthy = |name: &str| {
-        nodes
-            .iter()
-            .any(|node| node.name.as_str() == name && node.health == Health::Healthy)
-    };
-    let healthy: Vec<_> = asked
-        .iter()
-        .filter(|name| is_healthy(name))
-        .copied()
-        .collect();
-    super::print_error(&format!(
-        "{} of {} nodes healthy",
-        healthy.len(),
-        asked.len()
-    ));
-    super::say(&healthy.join(" "));
-    Exit::Success
+fn is_healthy(nodes: &[Node], name: &str) -> bool {
+    let mut found = nodes.iter().filter(|node| node.name.as_str() == name);
+    found.any(|node| node.health == Health::Healthy)
 }

@@ -1,14 +1,15 @@
 //! `o_vm import`: a stream of definitions, all or none. Each is a block: `vm_id=ID`, then
-//! the keys of a VM config; blocks are parted by blank lines. `o_vm export` writes it.
+//! the keys of a VM config; blank lines separate the blocks. `o_vm export` writes it.
 
 use argh::FromArgs;
 use hps_core::config::{ConfigError, VmConfig};
 use hps_core::kv;
 use hps_core::names::VmId;
 
-use super::{Env, done, registry_failed, say, wrong};
+use super::finish;
+use crate::cli::output::print;
+use crate::cli::{Env, Error, usage_error};
 use crate::model::exit::Exit;
-use crate::operation::Conclusion;
 use crate::registry::RegistryError;
 
 /// Largest stream, in bytes: some 100,000 VMs.
@@ -16,12 +17,12 @@ const MAX_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Define many VMs at once, all or none.
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "import")]
+#[argh(subcommand, name = "import", help_triggers("--help", "-h"))]
 pub struct Import {
-    /// the stream that `o_vm export` wrote; `-` is standard input
+    /// the output of `o_vm export`; `-` is standard input
     #[argh(positional)]
     file: String,
-    /// why, for the audit
+    /// reason, for the audit log
     #[argh(option, arg_name = "text")]
     reason: Option<String>,
 }
@@ -30,20 +31,20 @@ impl Import {
     /// Defines them.
     #[must_use]
     pub fn run(&self, env: &Env) -> Exit {
-        done("import", self.import(env))
+        finish("import", self.import(env))
     }
 
-    fn import(&self, env: &Env) -> Result<(), Conclusion> {
+    fn import(&self, env: &Env) -> Result<(), Error> {
         let stream = Stream::read(&self.file)?;
         let author = env.author(self.reason.as_deref());
         let defined = env.registry()?.define(&author, &stream.vms);
-        defined.map_err(|error| stream.failed(&error))?;
-        say(&format!("{} VMs defined", stream.vms.len()));
+        defined.map_err(|error| stream.failed(error))?;
+        print(&format!("{} VMs defined", stream.vms.len()));
         Ok(())
     }
 }
 
-/// A stream of definitions, and where each begins.
+/// A stream of definitions, and the line on which each begins.
 pub(super) struct Stream {
     file: String,
     text: String,
@@ -53,13 +54,14 @@ pub(super) struct Stream {
 
 impl Stream {
     /// Reads it from a file.
-    pub(super) fn read(file: &str) -> Result<Self, Conclusion> {
+    pub(super) fn read(file: &str) -> Result<Self, Error> {
         let bytes = super::define::read_at_most(file, MAX_BYTES + 1)?;
         if u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_BYTES) {
-            return Err(wrong(format!("{file}: more than {MAX_BYTES} bytes")));
+            return Err(usage_error(format!("{file}: more than {MAX_BYTES} bytes")));
         }
-        let text = String::from_utf8(bytes).map_err(|_| wrong(format!("{file}: not UTF-8")))?;
-        let blocks = parse(&text).map_err(|why| wrong(format!("{file}: {why}")))?;
+        let text =
+            String::from_utf8(bytes).map_err(|_| usage_error(format!("{file}: not UTF-8")))?;
+        let blocks = parse(&text).map_err(|why| usage_error(format!("{file}: {why}")))?;
         let (lines, vms) = blocks
             .into_iter()
             .map(|(line, id, config)| (line, (id, config)))
@@ -73,18 +75,18 @@ impl Stream {
         })
     }
 
-    /// What was refused, at its line.
-    pub(super) fn refused(&self, at: usize, key: &str, reason: &str) -> Conclusion {
+    /// A refused definition, with the line of the key.
+    pub(super) fn refused(&self, at: usize, key: &str, reason: &str) -> Error {
         let line = line_of(&self.text, self.lines.get(at).copied().unwrap_or(1), key);
-        wrong(format!("{}: line {line}: {reason}", self.file))
+        usage_error(format!("{}: line {line}: {reason}", self.file))
     }
 
-    /// As [`registry_failed`], with the line where it was one of the definitions.
-    pub(super) fn failed(&self, error: &RegistryError) -> Conclusion {
-        if let RegistryError::InUse { at, key, reason } = error {
+    /// An error of the registry, with its line if one of the definitions caused it.
+    pub(super) fn failed(&self, error: RegistryError) -> Error {
+        if let RegistryError::InUse { at, key, reason } = &error {
             return self.refused(*at, key, reason);
         }
-        registry_failed(error)
+        error.into()
     }
 }
 
@@ -120,7 +122,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<(usize, VmId, VmConfig)>, String> 
 /// The `vm_id` line is made a comment, so that the config's own line numbers stay right.
 fn definition(block: &str, first_line: usize) -> Result<(VmId, VmConfig), String> {
     let at = block.lines().position(|line| line.starts_with("vm_id="));
-    let at = at.ok_or_else(|| format!("line {first_line}: a block without vm_id"))?;
+    let at = at.ok_or_else(|| format!("line {first_line}: the block has no vm_id"))?;
     let id = block
         .lines()
         .nth(at)
@@ -148,10 +150,7 @@ fn definition(block: &str, first_line: usize) -> Result<(VmId, VmConfig), String
                 .lines()
                 .position(|line| line.starts_with(&format!("{key}=")))
                 .unwrap_or(0);
-            Err(format!(
-                "line {}: {key} is no key of a VM config",
-                first_line + inside
-            ))
+            Err(format!("line {}: unknown key {key}", first_line + inside))
         }
     }
 }
@@ -195,12 +194,12 @@ mod tests {
                 "line 11: cpu_count: CPU count \"x\"",
             ),
             ("vm_id=b", "vm_id=b b", "line 9: vm_id: vm_id \"b b\""),
-            ("vm_id=b\n", "", "line 8: a block without vm_id"),
+            ("vm_id=b\n", "", "line 8: the block has no vm_id"),
             ("name=b", "colour=b", "line 8: name is missing"),
             (
                 "ram_mb=64\nprovision_method=virt-install\n",
                 "ram_mb=64\nprovision_method=virt-install\ncolour=red\n",
-                "line 6: colour is no key",
+                "line 6: unknown key colour",
             ),
         ] {
             let error = parse(&TWO.replace(from, to)).unwrap_err();

@@ -1,4 +1,4 @@
-//! `o_vm list`: the registry alone, with each state and its age.
+//! `o_vm list`: the VMs of the registry, with each state and its age. It asks no node.
 
 use std::io::IsTerminal;
 
@@ -6,16 +6,17 @@ use argh::FromArgs;
 use hps_core::names::NodeName;
 use hps_core::state::VmState;
 
-use super::{Env, done, registry_failed, say_bytes, say_json, say_table, wrong};
-use crate::json::{ShownVm, vms_json};
+use super::finish;
+use crate::cli::output::{print_bytes, print_json, print_table};
+use crate::cli::{Env, Error, usage_error};
+use crate::json::{VmJson, vms_json};
 use crate::model::exit::Exit;
 use crate::model::time::short;
 use crate::model::vm::Vm;
-use crate::operation::Conclusion;
 
-/// List VMs, as the registry knows them.
+/// List the VMs of the registry.
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "list")]
+#[argh(subcommand, name = "list", help_triggers("--help", "-h"))]
 pub struct List {
     /// only on this node
     #[argh(option)]
@@ -23,18 +24,18 @@ pub struct List {
     /// only in this state
     #[argh(option)]
     state: Option<VmState>,
-    /// only names that match, with * and ?
+    /// only names that match this pattern of * and ?
     #[argh(option, arg_name = "glob")]
     name: Option<String>,
     /// print JSON
     #[argh(switch)]
     json: bool,
-    /// columns of the table, parted by commas: vm_id,name,node,state,seen,desired,cpus,memory,title,uuid
+    /// columns of the table, separated by commas: vm_id,name,node,state,seen,desired,cpus,memory,title,uuid
     #[argh(option, arg_name = "list")]
     columns: Option<String>,
 }
 
-/// The columns there are: name, title, cell.
+/// A column: its name for `--columns`, its title, and its cell.
 type Column = (&'static str, &'static str, fn(&Env, &Vm) -> String);
 
 const COLUMNS: [Column; 10] = [
@@ -74,23 +75,22 @@ impl List {
     /// Lists them.
     #[must_use]
     pub fn run(&self, env: &Env) -> Exit {
-        done("list", self.list(env))
+        finish("list", self.list(env))
     }
 
-    fn list(&self, env: &Env) -> Result<(), Conclusion> {
+    fn list(&self, env: &Env) -> Result<(), Error> {
         let columns = columns(self.columns.as_deref().unwrap_or(USUAL))?;
         let registry = env.registry()?;
-        let failed = |error| registry_failed(&error);
         if self.json && !std::io::stdout().is_terminal() {
             let wants = |vm: &Vm| self.wants(env, vm);
             let json = vms_json(&registry, env.settings.stale_after, wants);
-            say_bytes(json.map_err(failed)?);
+            print_bytes(json?);
             return Ok(());
         }
-        let mut vms = registry.vms().map_err(failed)?;
+        let mut vms = registry.vms()?;
         vms.retain(|vm| self.wants(env, vm));
         if self.json {
-            print_json(env, &vms);
+            print_json_array(env, &vms);
         } else {
             table(env, &columns, &vms);
         }
@@ -110,12 +110,12 @@ impl List {
     }
 }
 
-fn columns(names: &str) -> Result<Vec<&'static Column>, Conclusion> {
+fn columns(names: &str) -> Result<Vec<&'static Column>, Error> {
     let find = |name: &str| {
         let all: Vec<_> = COLUMNS.iter().map(|(name, ..)| *name).collect();
         let unknown = || {
-            wrong(format!(
-                "--columns {name:?}: want some of {}",
+            usage_error(format!(
+                "--columns {name:?}: unknown column; the columns are {}",
                 all.join(",")
             ))
         };
@@ -129,7 +129,7 @@ fn columns(names: &str) -> Result<Vec<&'static Column>, Conclusion> {
 
 fn table(env: &Env, columns: &[&Column], vms: &[Vm]) {
     let head: Vec<_> = columns.iter().map(|(_, title, _)| *title).collect();
-    say_table(
+    print_table(
         &head,
         vms.iter()
             .map(|vm| columns.iter().map(|(.., cell)| cell(env, vm)).collect()),
@@ -137,17 +137,17 @@ fn table(env: &Env, columns: &[&Column], vms: &[Vm]) {
 }
 
 /// The usual table.
-pub(super) fn print_table(env: &Env, vms: &[Vm]) {
-    // The usual columns are all there are.
+pub(super) fn print_usual(env: &Env, vms: &[Vm]) {
+    // The usual columns exist.
     let columns = columns(USUAL).unwrap_or_default();
     table(env, &columns, vms);
 }
 
 /// One top-level array.
-pub(super) fn print_json(env: &Env, vms: &[Vm]) {
-    say_json(
+pub(super) fn print_json_array(env: &Env, vms: &[Vm]) {
+    print_json(
         &vms.iter()
-            .map(|vm| ShownVm::of(vm, env.settings.stale_after))
+            .map(|vm| VmJson::of(vm, env.settings.stale_after))
             .collect::<Vec<_>>(),
     );
 }
@@ -155,7 +155,7 @@ pub(super) fn print_json(env: &Env, vms: &[Vm]) {
 /// One object.
 pub(super) fn print_json_one(env: &Env, vms: &[Vm]) {
     for vm in vms {
-        say_json(&ShownVm::of(vm, env.settings.stale_after));
+        print_json(&VmJson::of(vm, env.settings.stale_after));
     }
 }
 

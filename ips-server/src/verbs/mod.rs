@@ -1,4 +1,5 @@
-//! One file per verb of `o_vm`, and what they share: settings, registry, engine, output.
+//! The verbs of `o_vm`, a file each: its command line and what it does. A new verb is a
+//! module here and a row in [`verbs!`] below; there is no other list of them.
 
 pub mod adopt;
 pub mod backup;
@@ -33,252 +34,100 @@ pub mod undefine;
 pub mod unpause;
 pub mod validate_node;
 
-use std::io::{IsTerminal, Write};
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, OnceLock};
+use std::process::ExitCode;
 
-use hps_core::names::NodeName;
-use serde::Serialize;
+use argh::{FromArgs, SubCommand};
 
-use crate::engine::Engine;
-use crate::engine::local::Local;
-use crate::engine::opensvc::{Limits, OpenSvc};
+use crate::cli::help::Group;
+use crate::cli::output::print_error;
+use crate::cli::{Env, Error};
 use crate::error::chain;
 use crate::model::exit::Exit;
-use crate::model::node::Node;
 use crate::model::verb::Catalog;
-use crate::model::vm::Vm;
-use crate::om::Om;
-use crate::operation::Conclusion;
-use crate::registry::{Author, Registry, RegistryError};
-use crate::settings::{EngineKind, Settings};
 
-/// The rows of the verbs that run on nodes.
-pub const CATALOG: Catalog = Catalog(&[
-    &create::SPEC,
-    &start::SPEC,
-    &stop::SPEC,
-    &reboot::SPEC,
-    &pause::SPEC,
-    &unpause::SPEC,
-    &destroy::SPEC,
-]);
-
-/// What every verb works in.
-#[derive(Debug)]
-pub struct Env {
-    /// The settings.
-    pub settings: Settings,
-}
-
-impl Env {
-    /// Opens the registry.
-    ///
-    /// # Errors
-    /// As [`Registry::open`].
-    pub fn registry(&self) -> Result<Registry, Conclusion> {
-        Registry::open(&self.settings.registry).map_err(|error| registry_failed(&error))
-    }
-
-    /// The VM of that id or name.
-    ///
-    /// # Errors
-    /// There is none, or the registry cannot be read.
-    pub fn find(&self, text: &str) -> Result<Vm, Conclusion> {
-        let found = self
-            .registry()?
-            .find(text)
-            .map_err(|error| registry_failed(&error))?;
-        found.ok_or_else(|| {
-            let text = hps_core::kv::one_line(text);
-            Conclusion::refused(
-                Exit::Parameters,
-                format!("no VM {text} is defined; `o_vm list` names those that are"),
-            )
-        })
-    }
-
-    /// What carries verbs to nodes here.
-    ///
-    /// # Errors
-    /// This host has no usable name.
-    pub fn engine<'a>(&'a self, stop: &'a AtomicBool) -> Result<Box<dyn Engine + 'a>, String> {
-        let settings = &self.settings;
-        match settings.engine {
-            EngineKind::Local => Ok(Box::new(Local {
-                node: self.local_node()?,
-                ips: base_url(&settings.listen)?,
-                verb_timeout: settings.verb_timeout,
-                margin: settings.task_margin,
-                stop,
-            })),
-            EngineKind::OpenSvc => Ok(Box::new(OpenSvc {
-                om: Om {
-                    timeout: settings.om_timeout,
-                    interrupt: Some(stop),
-                },
-                limits: Limits {
-                    instance: settings.instance_timeout,
-                    verb: settings.verb_timeout,
-                    delete: settings.delete_timeout,
-                    task_margin: settings.task_margin,
-                    wait_margin: settings.wait_margin,
-                    poll: settings.poll_interval,
-                },
-                advertise: settings.advertise.clone(),
-                bind_address: settings.bind_address,
-                stop,
-                own: settings
-                    .node_name
-                    .clone()
-                    .map_or_else(OnceLock::new, OnceLock::from),
-                checked: OnceLock::new(),
-            })),
+/// Makes the enum of all verbs, the groups in which help lists them, and the catalog of the
+/// verbs that run on nodes: those that name their row in brackets.
+macro_rules! verbs {
+    ($($about:literal: $($module:ident :: $name:ident $(($spec:ident))?),+;)+) => {
+        /// A verb with its arguments.
+        #[derive(FromArgs, Debug)]
+        #[argh(subcommand)]
+        pub enum Verb {
+            $($(
+                #[doc = concat!("`", stringify!($module), "`")]
+                $name($module::$name),
+            )+)+
         }
-    }
 
-    fn local_node(&self) -> Result<NodeName, String> {
-        if let Some(name) = &self.settings.node_name {
-            return Ok(name.clone());
-        }
-        let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        let parsed = name.trim().parse();
-        parsed
-            .map_err(|error| format!("this host's name is no node name ({error}); set `node_name`"))
-    }
-
-    /// Who runs this command, for the audit.
-    #[must_use]
-    pub fn author(&self, reason: Option<&str>) -> Author {
-        let uid = nix::unistd::getuid();
-        let login = ["SUDO_USER", "LOGNAME", "USER"]
-            .iter()
-            .find_map(|key| std::env::var(key).ok())
-            .or_else(|| Some(nix::unistd::User::from_uid(uid).ok()??.name));
-        let terminal = std::fs::read_link("/proc/self/fd/0").map(|path| path.display().to_string());
-        let source = match (std::env::var("SSH_CLIENT"), terminal) {
-            (Ok(client), _) => client.split(' ').next().unwrap_or_default().to_owned(),
-            (Err(_), Ok(path)) if path.starts_with("/dev/pts/") || path.starts_with("/dev/tty") => {
-                path
+        impl Verb {
+            /// Runs it.
+            #[must_use]
+            pub fn run(&self, env: &Env) -> ExitCode {
+                match self {
+                    $($(Self::$name(verb) => verb.run(env).into(),)+)+
+                }
             }
-            (Err(_), Ok(_) | Err(_)) => "no terminal".to_owned(),
-        };
-        Author {
-            who: format!("{} (uid {uid})", login.as_deref().unwrap_or("unknown")),
-            source,
-            reason: reason.map(str::to_owned),
         }
-    }
-}
 
-/// `N_VM_IPS` of the local engine: the server's own address.
-fn base_url(listen: &str) -> Result<String, String> {
-    if listen.starts_with("unix:") {
-        return Err(format!(
-            "engine local fetches over TCP, and `listen` is {listen}; set it to 127.0.0.1:8068"
-        ));
-    }
-    let reachable = listen
-        .replace("0.0.0.0:", "127.0.0.1:")
-        .replace("[::]:", "[::1]:");
-    Ok(format!("http://{reachable}"))
-}
+        /// The verbs in groups, as help lists them.
+        pub const GROUPS: &[Group] = &[
+            $(Group {
+                about: $about,
+                verbs: &[$(<$module::$name as SubCommand>::COMMAND.name),+],
+            }),+
+        ];
 
-/// Every node of the cluster.
-fn all_nodes(env: &Env) -> Result<Vec<Node>, Conclusion> {
-    let stop = AtomicBool::new(false);
-    let engine = env
-        .engine(&stop)
-        .map_err(|why| Conclusion::refused(Exit::Parameters, why))?;
-    let nodes = engine.nodes();
-    nodes.map_err(|error| Conclusion::refused(Exit::NodeNotReachable, chain(&error)))
-}
-
-/// The registry could not do it: 1, with the whole reason.
-fn registry_failed(error: &RegistryError) -> Conclusion {
-    Conclusion::refused(Exit::Parameters, chain(error))
-}
-
-/// One line on stdout. A reader that has gone away is no error.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "{line}");
-}
-
-/// One line on stderr, as this program's.
-fn print_error(line: &str) {
-    let line = hps_core::kv::one_line(line);
-    let _ = writeln!(std::io::stderr().lock(), "o_vm: {line}");
-}
-
-fn say_json(value: &impl Serialize) {
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    // Our own types always serialize; a reader that has gone away is no error.
-    let written = if std::io::stdout().is_terminal() {
-        serde_json::to_writer_pretty(&mut out, value)
-    } else {
-        serde_json::to_writer(&mut out, value)
+        /// The rows of the verbs that run on nodes.
+        pub const CATALOG: Catalog = Catalog(&[$($($(&$module::$spec,)?)+)+]);
     };
-    let _ = written.map(|()| writeln!(out));
 }
 
-/// A whole text as one write and its line end.
-fn say_bytes(mut bytes: Vec<u8>) {
-    bytes.push(b'\n');
-    let _ = std::io::stdout().lock().write_all(&bytes);
+// Groups and verbs in the order of use.
+verbs! {
+    "VM":
+        define::Define,
+        create::Create(SPEC),
+        start::Start(SPEC),
+        stop::Stop(SPEC),
+        reboot::Reboot(SPEC),
+        pause::Pause(SPEC),
+        unpause::Unpause(SPEC),
+        destroy::Destroy(SPEC),
+        undefine::Undefine,
+        list::List,
+        show::Show,
+        status::Status,
+        console::Console,
+        set::Set,
+        config::Config;
+    "Node":
+        nodes::Nodes,
+        validate_node::ValidateNode,
+        healthy_nodes::HealthyNodes,
+        release::Release;
+    "Operation":
+        operations::Operations,
+        sweep::Sweep;
+    "Registry":
+        export::Export,
+        import::Import,
+        backup::Backup,
+        backup::Restore,
+        adopt::Adopt;
+    "Service":
+        task::Task,
+        log::Log;
 }
 
-/// A table with aligned columns; the last is not padded.
-fn say_table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
-    let head: Vec<String> = head.iter().map(|&cell| cell.to_owned()).collect();
-    let rows: Vec<_> = std::iter::once(head).chain(rows).collect();
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| {
-        rows.iter()
-            .filter_map(|row| row.get(column))
-            .map(|cell| cell.chars().count())
-            .max()
-    };
-    let widths: Vec<_> = (0..columns)
-        .map(|column| width(column).unwrap_or(0))
-        .collect();
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    for row in &rows {
-        let cells: Vec<_> = row
-            .iter()
-            .zip(&widths)
-            .map(|(cell, width)| format!("{cell:<width$}"))
-            .collect();
-        let _ = writeln!(out, "{}", cells.join("  ").trim_end());
-    }
+/// The exit code of a verb that is no operation; an error is printed.
+fn finish(verb: &str, result: Result<(), Error>) -> Exit {
+    finish_with(verb, result.map(|()| Exit::Success))
 }
 
-/// Ends a verb that only reads or edits the registry: 0, or the refusal's code.
-fn done(verb: &str, result: Result<(), Conclusion>) -> Exit {
-    match result {
-        Ok(()) => Exit::Success,
-        Err(conclusion) => {
-            print_error(&format!("{verb}: {}", conclusion.message));
-            conclusion.code
-        }
-    }
-}
-
-/// What somebody gave cannot be used.
-fn wrong(why: impl Into<String>) -> Conclusion {
-    Conclusion::refused(Exit::Parameters, why)
-}
-
-/// Raised by the first Ctrl-C or TERM; the second ends this process at once.
-fn interruptible() -> Arc<AtomicBool> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        // Only a signal number that may not be handled is refused; these may.
-        let _ = signal_hook::flag::register_conditional_shutdown(
-            signal,
-            i32::from(Exit::StoppedWaiting.code()),
-            Arc::clone(&stop),
-        );
-        let _ = signal_hook::flag::register(signal, Arc::clone(&stop));
-    }
-    stop
+/// As [`finish`], for a verb that has more than one good end.
+fn finish_with(verb: &str, result: Result<Exit, Error>) -> Exit {
+    result.unwrap_or_else(|error| {
+        print_error(&format!("{verb}: {}", chain(&error)));
+        error.exit()
+    })
 }

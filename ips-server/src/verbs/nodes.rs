@@ -1,21 +1,22 @@
-//! `o_vm nodes`: every configured node with its health and the reason.
+//! `o_vm nodes`: every node of the cluster, with its health and the reason for it.
 
 use argh::FromArgs;
 
-use super::Env;
-use crate::json::ShownNode;
+use super::finish;
+use crate::cli::output::{print, print_json, print_table};
+use crate::cli::{Env, Error};
+use crate::json::NodeJson;
 use crate::model::exit::Exit;
 use crate::model::node::Node;
-use crate::operation::Conclusion;
 
-/// List the nodes and whether they can take VMs.
+/// List the nodes with their health.
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "nodes")]
+#[argh(subcommand, name = "nodes", help_triggers("--help", "-h"))]
 pub struct Nodes {
     /// only nodes with this label: TAG or key=value
     #[argh(option, arg_name = "label")]
     tag: Option<String>,
-    /// print the names only, parted by spaces
+    /// print only the names, separated by spaces
     #[argh(switch)]
     names: bool,
     /// print JSON
@@ -27,38 +28,28 @@ impl Nodes {
     /// Lists them.
     #[must_use]
     pub fn run(&self, env: &Env) -> Exit {
-        let listed = self.list(env);
-        listed.map_or_else(
-            |conclusion| {
-                super::print_error(&format!("nodes: {}", conclusion.message));
-                conclusion.code
-            },
-            |()| Exit::Success,
-        )
+        finish("nodes", self.list(env))
     }
 
-    fn list(&self, env: &Env) -> Result<(), Conclusion> {
-        let mut nodes = super::all_nodes(env)?;
+    fn list(&self, env: &Env) -> Result<(), Error> {
+        let mut nodes = env.nodes()?;
         if let Some(tag) = &self.tag {
             nodes.retain(|node| has_label(node, tag));
         }
         if self.names {
             let names: Vec<_> = nodes.iter().map(|node| node.name.as_str()).collect();
-            super::say(&names.join(" "));
+            print(&names.join(" "));
             return Ok(());
         }
-        let records = env
-            .registry()?
-            .nodes()
-            .map_err(|error| super::registry_failed(&error))?;
+        let records = env.registry()?.nodes()?;
         let shown: Vec<_> = nodes
             .iter()
-            .map(|node| ShownNode::of(node, &records))
+            .map(|node| NodeJson::of(node, &records))
             .collect();
         if self.json {
-            super::say_json(&shown);
+            print_json(&shown);
         } else {
-            super::say_table(
+            print_table(
                 &["NODE", "HEALTH", "LOAD", "MEMORY", "LABELS", "REASON"],
                 shown.iter().map(row),
             );
@@ -67,7 +58,7 @@ impl Nodes {
     }
 }
 
-fn row(node: &ShownNode<'_>) -> Vec<String> {
+fn row(node: &NodeJson<'_>) -> Vec<String> {
     let labels: Vec<_> = node
         .labels
         .iter()
@@ -85,7 +76,7 @@ fn row(node: &ShownNode<'_>) -> Vec<String> {
     ]
 }
 
-/// `TAG`: a label of that name; `key=value`: that very label.
+/// `TAG` is a label of that name with any value, `key=value` that label with that value.
 fn has_label(node: &Node, tag: &str) -> bool {
     match tag.split_once('=') {
         Some((key, value)) => node.labels.iter().any(|(k, v)| k == key && v == value),

@@ -5,7 +5,10 @@ use std::sync::atomic::AtomicBool;
 
 use hps_core::names::NodeName;
 
-use super::{CATALOG, Env};
+use super::CATALOG;
+use crate::cli::Env;
+use crate::cli::output::print_error;
+use crate::cli::signals::interruptible;
 use crate::engine::Engine;
 use crate::model::claim::Precondition;
 use crate::model::exit::Exit;
@@ -40,7 +43,7 @@ macro_rules! verb_args {
     ($(#[$doc:meta])* $name:ident, $word:tt { $($fields:tt)* }) => {
         $(#[$doc])*
         #[derive(argh::FromArgs, Debug)]
-        #[argh(subcommand, name = $word, help_triggers("-h", "--help"))]
+        #[argh(subcommand, name = $word, help_triggers("--help", "-h"))]
         pub struct $name {
             /// vm_id or name of the VM
             #[argh(positional)]
@@ -49,7 +52,7 @@ macro_rules! verb_args {
             /// print the operation record as JSON
             #[argh(switch)]
             json: bool,
-            /// reason for the audit
+            /// reason, for the audit log
             #[argh(option, arg_name = "text")]
             reason: Option<String>,
         }
@@ -77,7 +80,7 @@ pub(crate) use verb_args;
 /// Executes an order, prints the outcome, and returns the exit code.
 pub fn run(env: &Env, order: &Order<'_>) -> Exit {
     let result = execute(env, order).unwrap_or_else(CommandResult::from);
-    super::print_error(&format!(
+    print_error(&format!(
         "{} {}: {}",
         order.spec.name, order.vm, result.message
     ));
@@ -90,8 +93,8 @@ pub fn run(env: &Env, order: &Order<'_>) -> Exit {
 }
 
 fn execute(env: &Env, order: &Order<'_>) -> Result<CommandResult, Error> {
-    let stop = super::interruptible();
-    let engine = env.engine(&stop).map_err(Error::NoEngine)?;
+    let stop = interruptible();
+    let engine = env.engine(&stop)?;
     // A node that is given is checked before the VM is looked up: contract 3's order.
     if let Some(node) = &order.node {
         check_node(engine.as_ref(), node, &stop)?;

@@ -5,23 +5,25 @@ use std::time::Duration;
 use argh::FromArgs;
 use uuid::Uuid;
 
-use super::{Env, done, registry_failed, say, say_json, say_table, wrong};
-use crate::json::ShownOperation;
+use super::{finish, finish_with};
+use crate::cli::output::{print, print_error, print_json, print_table};
+use crate::cli::{Env, Error, usage_error};
+use crate::error::chain;
+use crate::json::OperationJson;
 use crate::model::exit::Exit;
 use crate::model::operation::Operation;
-use crate::operation::Conclusion;
 
-/// How many are shown.
+/// How many operations are listed at most.
 const MOST: u32 = 1000;
 
 /// List operations, newest first.
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "operations")]
+#[argh(subcommand, name = "operations", help_triggers("--help", "-h"))]
 pub struct Operations {
-    /// only of this VM: vm_id or name
+    /// only operations of this VM: vm_id or name
     #[argh(option)]
     vm: Option<String>,
-    /// wait for this operation, and exit as it did
+    /// wait for this operation and exit with its code
     #[argh(option, arg_name = "operation")]
     follow: Option<Uuid>,
     /// print JSON
@@ -34,30 +36,20 @@ impl Operations {
     #[must_use]
     pub fn run(&self, env: &Env) -> Exit {
         match self.follow {
-            None => done("operations", self.list(env)),
-            Some(operation) => self.follow(env, operation).unwrap_or_else(|conclusion| {
-                super::print_error(&format!("operations: {}", conclusion.message));
-                conclusion.code
-            }),
+            None => finish("operations", self.list(env)),
+            Some(operation) => finish_with("operations", self.follow(env, operation)),
         }
     }
 
-    fn list(&self, env: &Env) -> Result<(), Conclusion> {
+    fn list(&self, env: &Env) -> Result<(), Error> {
         let registry = env.registry()?;
         let vm = self.vm.as_deref().map(|vm| id_of(env, vm)).transpose()?;
-        let operations = registry
-            .operations(vm.as_ref(), MOST)
-            .map_err(|error| registry_failed(&error))?;
+        let operations = registry.operations(vm.as_ref(), MOST)?;
         if self.json {
-            say_json(
-                &operations
-                    .iter()
-                    .map(ShownOperation::of)
-                    .collect::<Vec<_>>(),
-            );
+            print_json(&operations.iter().map(OperationJson::of).collect::<Vec<_>>());
             return Ok(());
         }
-        say_table(
+        print_table(
             &[
                 "OPERATION",
                 "VM_ID",
@@ -73,23 +65,21 @@ impl Operations {
     }
 
     /// Shows steps as they are journaled, until the operation has ended.
-    fn follow(&self, env: &Env, operation: Uuid) -> Result<Exit, Conclusion> {
+    fn follow(&self, env: &Env, operation: Uuid) -> Result<Exit, Error> {
         let registry = env.registry()?;
         let mut shown = 0;
         loop {
-            let found = registry
-                .operation(operation)
-                .map_err(|error| registry_failed(&error))?;
-            let found = found.ok_or_else(|| wrong(format!("there is no operation {operation}")))?;
+            let found = registry.operation(operation)?;
+            let found = found.ok_or_else(|| unknown(operation))?;
             for step in found.log.iter().skip(shown) {
-                super::print_error(&format!("{} {} {}", step.at, step.step, step.result));
+                print_error(&format!("{} {} {}", step.at, step.step, step.result));
             }
             shown = found.log.len();
             if let Some(end) = &found.ended {
                 if self.json {
-                    say_json(&ShownOperation::of(&found));
+                    print_json(&OperationJson::of(&found));
                 } else {
-                    say(&end.reason);
+                    print(&end.reason);
                 }
                 return Ok(Exit::from_code(end.exit_code).unwrap_or(Exit::Unknown));
             }
@@ -98,8 +88,8 @@ impl Operations {
     }
 }
 
-/// The id of a VM that may be undefined by now: its history stays.
-fn id_of(env: &Env, text: &str) -> Result<hps_core::names::VmId, Conclusion> {
+/// The id of a VM. It may be undefined by now: its operations stay.
+fn id_of(env: &Env, text: &str) -> Result<hps_core::names::VmId, Error> {
     match env.find(text) {
         Ok(vm) => Ok(vm.id),
         Err(unknown) => text.parse().map_err(|_| unknown),
@@ -138,10 +128,17 @@ fn row(operation: &Operation) -> Vec<String> {
 
 /// The record of one operation, for `--json` of a verb.
 pub(super) fn print_one(env: &Env, operation: Uuid) {
-    match env.registry().map(|registry| registry.operation(operation)) {
-        Ok(Ok(Some(found))) => say_json(&ShownOperation::of(&found)),
-        Ok(Ok(None)) => super::print_error(&format!("operation {operation} is not in the journal")),
-        Ok(Err(error)) => super::print_error(&registry_failed(&error).message),
-        Err(conclusion) => super::print_error(&conclusion.message),
+    match find(env, operation) {
+        Ok(found) => print_json(&OperationJson::of(&found)),
+        Err(error) => print_error(&chain(&error)),
     }
+}
+
+fn find(env: &Env, operation: Uuid) -> Result<Operation, Error> {
+    let found = env.registry()?.operation(operation)?;
+    found.ok_or_else(|| unknown(operation))
+}
+
+fn unknown(operation: Uuid) -> Error {
+    usage_error(format!("unknown operation {operation}"))
 }

@@ -1,13 +1,12 @@
 //! `o_vm reboot`: asks a VM to reboot, or resets it.
 
-use std::time::Duration;
-
+use hps_core::duration::TimeSpan;
 use hps_core::state::VmState;
 use hps_core::verb::VerbName;
 
-use super::Env;
-use super::force::{Force, duration};
+use super::force::Force;
 use super::operate::{self, verb_args};
+use crate::cli::Env;
 use crate::model::exit::Exit;
 use crate::model::options::Options;
 use crate::model::verb::{Address, ClaimEffect, Spec, Target, one_step};
@@ -31,10 +30,10 @@ pub static SPEC: Spec = Spec {
 };
 
 /// The default of `--timeout`.
-const WAIT: Duration = Duration::from_secs(90);
+const WAIT: TimeSpan = TimeSpan::seconds(90);
 
 verb_args! {
-    /// Reboot a VM; force resets it.
+    /// Reboot a VM; `force` resets it at once.
     Reboot, "reboot" {
         /// force: reset it at once
         #[argh(positional)]
@@ -43,8 +42,8 @@ verb_args! {
         #[argh(switch)]
         wait: bool,
         /// how long to wait: 90, 90s or 2m (default 90s)
-        #[argh(option, arg_name = "duration", from_str_fn(duration), default = "WAIT")]
-        timeout: Duration,
+        #[argh(option, arg_name = "duration", default = "WAIT")]
+        timeout: TimeSpan,
     }
 }
 
@@ -54,7 +53,7 @@ impl Reboot {
     pub fn run(&self, env: &Env) -> Exit {
         let options = Options {
             force: self.force.is_some(),
-            wait: self.wait.then_some(self.timeout),
+            wait: self.wait.then_some(self.timeout.get()),
             ..Options::default()
         };
         operate::run(env, &self.order(None, options))

@@ -4,16 +4,17 @@
 use argh::FromArgs;
 use hps_core::names::NodeName;
 
-use super::Env;
+use super::finish;
+use crate::cli::output::print;
+use crate::cli::{Env, Error, usage_error};
 use crate::model::exit::Exit;
 use crate::model::node::Health;
 use crate::model::operation::BeginOutcome;
-use crate::operation::Conclusion;
-use crate::operation::lock::{Attempt, try_lock};
+use crate::model::vm::Vm;
 
 /// End a VM's claim on a node that is off for good.
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "release", help_triggers("-h", "--help"))]
+#[argh(subcommand, name = "release", help_triggers("--help", "-h"))]
 pub struct Release {
     /// vm_id or name of the VM
     #[argh(positional)]
@@ -21,67 +22,47 @@ pub struct Release {
     /// the node, which you confirm is powered off
     #[argh(option, arg_name = "node")]
     node_is_off: NodeName,
-    /// reason for the audit
+    /// reason, for the audit log
     #[argh(option, arg_name = "text")]
     reason: String,
 }
 
 impl Release {
-    /// Ends the claim; 10 where that is refused.
+    /// Ends the claim; 10 if that is refused.
     #[must_use]
     pub fn run(&self, env: &Env) -> Exit {
-        match self.release(env) {
-            Ok(line) => {
-                super::say(&line);
-                Exit::Success
-            }
-            Err(conclusion) => {
-                super::print_error(&format!("release {}: {}", self.vm, conclusion.message));
-                conclusion.code
-            }
-        }
+        finish(&format!("release {}", self.vm), self.release(env))
     }
 
-    fn release(&self, env: &Env) -> Result<String, Conclusion> {
-        let node = &self.node_is_off;
+    fn release(&self, env: &Env) -> Result<(), Error> {
         if self.reason.trim().is_empty() {
-            return Err(Conclusion::refused(Exit::Parameters, "--reason is empty"));
+            return Err(usage_error("--reason is empty"));
         }
         let vm = env.find(&self.vm)?;
-        let health = super::all_nodes(env)?
-            .into_iter()
-            .find(|known| known.name == *node)
-            .map(|known| known.health);
-        if let Some(Health::Healthy | Health::Frozen(_)) = health {
-            let why = format!(
-                "{node} answers: it is not off; `o_vm destroy {}` removes the VM there",
-                vm.id
-            );
-            return Err(Conclusion::refused(Exit::Refused, why));
-        }
-        let _lock = match try_lock(&env.settings.lock_dir, &vm.id) {
-            Ok(Attempt::Locked(lock)) => lock,
-            Ok(Attempt::Held(_)) => {
-                return Err(Conclusion::refused(
-                    Exit::Refused,
-                    "an operation on it is under way",
-                ));
-            }
-            Err(error) => {
-                return Err(Conclusion::refused(
-                    Exit::Parameters,
-                    crate::error::chain(&error),
-                ));
-            }
-        };
-        let author = env.author(Some(&self.reason));
-        match env.registry()?.release(&author, &vm.id, node) {
-            Ok(BeginOutcome::Journaled) => Ok(format!(
-                "{} released from {node}; when that node comes back, `o_vm sweep` reports what it still has",
+        self.is_off(env, &vm)?;
+        let _lock = env.lock(&vm.id)?;
+        let (author, node) = (env.author(Some(&self.reason)), &self.node_is_off);
+        match env.registry()?.release(&author, &vm.id, node)? {
+            BeginOutcome::Journaled => print(&format!(
+                "{} released from {node}; when that node is back, `o_vm sweep` reports what it \
+                 still has",
                 vm.id
             )),
-            Ok(BeginOutcome::Refused(why)) => Err(Conclusion::refused(Exit::Refused, why)),
-            Err(error) => Err(super::registry_failed(&error)),
+            BeginOutcome::Refused(why) => return Err(Error::Refused(why)),
+        }
+        Ok(())
+    }
+
+    /// A node that answers is not off.
+    fn is_off(&self, env: &Env, vm: &Vm) -> Result<(), Error> {
+        let mut nodes = env.nodes()?.into_iter();
+        let found = nodes.find(|known| known.name == self.node_is_off);
+        match found.map(|known| known.health) {
+            Some(Health::Healthy | Health::Frozen(_)) => Err(Error::Refused(format!(
+                "{} answers, so it is not off; `o_vm destroy {}` removes the VM there",
+                self.node_is_off, vm.id
+            ))),
+            Some(Health::NotReachable(_) | Health::NotInCluster) | None => Ok(()),
         }
     }
 }

@@ -1,19 +1,19 @@
-//! `o_vm set`: changes keys of a VM's config. What a node would have to change under a
-//! running domain (name, disks, networks, uuid) is refused while a node owns the VM.
+//! `o_vm set`: changes keys of a VM's config. Name, uuid, disks and networks of a domain
+//! cannot change under it, so they are refused while a node owns the VM.
 
 use argh::FromArgs;
 use hps_core::config::VmConfig;
 use hps_core::kv;
 
-use super::{Env, done, registry_failed, say, wrong};
+use super::finish;
+use crate::cli::output::print;
+use crate::cli::{Env, Error, usage_error};
 use crate::error::chain;
 use crate::model::exit::Exit;
-use crate::operation::Conclusion;
-use crate::operation::lock::{Attempt, try_lock};
 
 /// Change keys of a VM's config; an empty value removes an optional key.
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "set")]
+#[argh(subcommand, name = "set", help_triggers("--help", "-h"))]
 pub struct Set {
     /// vm_id or name of the VM
     #[argh(positional)]
@@ -21,7 +21,7 @@ pub struct Set {
     /// key=value
     #[argh(positional, arg_name = "key=value")]
     pairs: Vec<String>,
-    /// why, for the audit
+    /// reason, for the audit log
     #[argh(option, arg_name = "text")]
     reason: Option<String>,
 }
@@ -30,28 +30,19 @@ impl Set {
     /// Changes them, all or none.
     #[must_use]
     pub fn run(&self, env: &Env) -> Exit {
-        done("set", self.set(env))
+        finish("set", self.set(env))
     }
 
-    fn set(&self, env: &Env) -> Result<(), Conclusion> {
+    fn set(&self, env: &Env) -> Result<(), Error> {
         let found = env.find(&self.vm)?;
-        let _lock = match try_lock(&env.settings.lock_dir, &found.id) {
-            Ok(Attempt::Locked(lock)) => lock,
-            Ok(Attempt::Held(_)) => {
-                return Err(Conclusion::refused(
-                    Exit::Refused,
-                    "an operation on it is under way",
-                ));
-            }
-            Err(error) => return Err(wrong(chain(&error))),
-        };
+        let _lock = env.lock(&found.id)?;
         let vm = env.find(found.id.as_str())?;
         let changes = self.changes()?;
         if vm.owner.is_some()
             && let Some((key, _)) = changes.iter().find(|(key, _)| is_fixed(key))
         {
-            return Err(wrong(format!(
-                "{key} cannot be changed while a node owns {}; `o_vm destroy` first",
+            return Err(usage_error(format!(
+                "{key} cannot be changed while a node owns {}; run `o_vm destroy` first",
                 vm.id
             )));
         }
@@ -60,34 +51,33 @@ impl Set {
         let detail = self.pairs.join(" ");
         let owner = env
             .registry()?
-            .redefine(&author, &vm.id, &config, &detail)
-            .map_err(|error| registry_failed(&error))?;
+            .redefine(&author, &vm.id, &config, &detail)?;
         match owner {
-            Some(node) => say(&format!(
-                "{} changed; takes effect when it is destroyed on {node} and created again",
+            Some(node) => print(&format!(
+                "{} changed; the change takes effect when the VM is destroyed on {node} and created again",
                 vm.id
             )),
-            None => say(&format!(
-                "{} changed; takes effect when it is created",
+            None => print(&format!(
+                "{} changed; the change takes effect when the VM is created",
                 vm.id
             )),
         }
         Ok(())
     }
 
-    fn changes(&self) -> Result<Vec<(&str, &str)>, Conclusion> {
+    fn changes(&self) -> Result<Vec<(&str, &str)>, Error> {
         if self.pairs.is_empty() {
-            return Err(wrong("want at least one key=value"));
+            return Err(usage_error("give at least one key=value"));
         }
         let mut keys: Vec<_> = self.pairs.iter().map(|pair| key_of(pair)).collect();
         keys.sort_unstable();
         if let Some(twice) = keys.windows(2).find(|two| two[0] == two[1]) {
-            return Err(wrong(format!("{} is given twice", twice[0])));
+            return Err(usage_error(format!("{} is given twice", twice[0])));
         }
-        let split = |pair: &'_ String| -> Result<(usize, usize), Conclusion> {
+        let split = |pair: &'_ String| -> Result<(usize, usize), Error> {
             let at = pair
                 .find('=')
-                .ok_or_else(|| wrong(format!("{pair:?}: want key=value")))?;
+                .ok_or_else(|| usage_error(format!("{pair:?}: not key=value")))?;
             Ok((at, at + 1))
         };
         self.pairs
@@ -105,14 +95,16 @@ fn is_fixed(key: &str) -> bool {
     matches!(key, "name" | "uuid") || key.starts_with("disk_") || key.starts_with("vxlan_")
 }
 
-/// The config with the changes: its text, key by key, parsed again as a whole.
-fn changed(config: &VmConfig, changes: &[(&str, &str)]) -> Result<VmConfig, Conclusion> {
+/// The config with the changes, parsed again from its text.
+fn changed(config: &VmConfig, changes: &[(&str, &str)]) -> Result<VmConfig, Error> {
     let old = config.to_text();
-    let old = kv::parse(old.as_bytes()).map_err(|error| wrong(error.to_string()))?;
+    let old = kv::parse(old.as_bytes()).map_err(|error| usage_error(error.to_string()))?;
     let mut pairs: Vec<(&str, &str)> = old.iter().map(|pair| (pair.key, pair.value)).collect();
     for &(key, value) in changes {
         if value.contains(char::is_control) {
-            return Err(wrong(format!("{key}: a control character in {value:?}")));
+            return Err(usage_error(format!(
+                "{key}: control character in {value:?}"
+            )));
         }
         match pairs.iter_mut().find(|(known, _)| *known == key) {
             Some(pair) => pair.1 = value,
@@ -123,15 +115,15 @@ fn changed(config: &VmConfig, changes: &[(&str, &str)]) -> Result<VmConfig, Conc
     let text: String = kept
         .map(|(key, value)| format!("{key}={value}\n"))
         .collect();
-    let parsed =
-        VmConfig::parse(text.as_bytes()).map_err(|error| wrong(without_line(&chain(&error))))?;
+    let parsed = VmConfig::parse(text.as_bytes())
+        .map_err(|error| usage_error(without_line(&chain(&error))))?;
     match parsed.unknown_keys.first() {
-        Some(key) => Err(wrong(format!("{key} is no key of a VM config"))),
+        Some(key) => Err(usage_error(format!("unknown key {key}"))),
         None => Ok(parsed.config),
     }
 }
 
-/// Line numbers of a text that the user never saw say nothing to him.
+/// Without the line number, which is that of a text that the user has not seen.
 fn without_line(message: &str) -> String {
     let stripped = message
         .strip_prefix("line ")
@@ -167,10 +159,10 @@ mod tests {
         for (change, want) in [
             (("cpu_count", "many"), "cpu_count: CPU count \"many\""),
             (("cpu_count", ""), "cpu_count is missing"),
-            (("colour", "red"), "colour is no key"),
+            (("colour", "red"), "unknown key colour"),
             (("disk_1_b", "/b"), "disk_1_b without disk_1_a"),
         ] {
-            let message = changed(&config(), &[change]).unwrap_err().message;
+            let message = changed(&config(), &[change]).unwrap_err().to_string();
             assert!(message.starts_with(want), "{message}");
         }
     }

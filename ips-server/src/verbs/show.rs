@@ -1,17 +1,18 @@
-//! `o_vm show`: all that the registry knows of a VM, the why included.
+//! `o_vm show`: what the registry holds of a VM, and its history.
 
 use argh::FromArgs;
 
-use super::{Env, done, registry_failed, say, say_json};
-use crate::json::ShownVm;
+use super::finish;
+use crate::cli::output::{print, print_json};
+use crate::cli::{Env, Error};
+use crate::json::VmJson;
 use crate::model::exit::Exit;
 use crate::model::time::short;
 use crate::model::vm::Vm;
-use crate::operation::Conclusion;
 
-/// Show a VM: definition, place, state, and who changed it.
+/// Show a VM: definition, node, state and history.
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "show")]
+#[argh(subcommand, name = "show", help_triggers("--help", "-h"))]
 pub struct Show {
     /// vm_id or name of the VM
     #[argh(positional)]
@@ -25,26 +26,23 @@ impl Show {
     /// Shows it.
     #[must_use]
     pub fn run(&self, env: &Env) -> Exit {
-        done("show", self.show(env))
+        finish("show", self.show(env))
     }
 
-    fn show(&self, env: &Env) -> Result<(), Conclusion> {
+    fn show(&self, env: &Env) -> Result<(), Error> {
         let vm = env.find(&self.vm)?;
         if self.json {
-            say_json(&ShownVm::of(&vm, env.settings.stale_after));
+            print_json(&VmJson::of(&vm, env.settings.stale_after));
             return Ok(());
         }
-        tell(env, &vm);
-        let audit = env
-            .registry()?
-            .audit(&vm.id)
-            .map_err(|error| registry_failed(&error))?;
+        print_vm(env, &vm);
+        let audit = env.registry()?.audit(&vm.id)?;
         for entry in audit {
             let reason = entry
                 .reason
                 .map(|reason| format!(" ({reason})"))
                 .unwrap_or_default();
-            say(&format!(
+            print(&format!(
                 "{}  {} by {} from {}: {}{reason}",
                 entry.at, entry.what, entry.who, entry.source, entry.detail
             ));
@@ -53,7 +51,7 @@ impl Show {
     }
 }
 
-fn tell(env: &Env, vm: &Vm) {
+fn print_vm(env: &Env, vm: &Vm) {
     let seen = vm.seen_at.map_or_else(
         || "never seen".to_owned(),
         |at| format!("seen {} ago", short(at.age())),
@@ -62,10 +60,10 @@ fn tell(env: &Env, vm: &Vm) {
         .owner
         .as_ref()
         .map_or_else(|| "no node".to_owned(), ToString::to_string);
-    say(&format!("vm_id={}", vm.id));
-    say(vm.config.to_text().trim_end());
-    say(&format!("# uuid {}", vm.uuid));
-    say(&format!(
+    print(&format!("vm_id={}", vm.id));
+    print(vm.config.to_text().trim_end());
+    print(&format!("# uuid {}", vm.uuid));
+    print(&format!(
         "# on {owner}, {}, {seen}, should be {}",
         vm.shown_state(env.settings.stale_after),
         vm.desired.as_str()

@@ -3,8 +3,8 @@
 use hps_core::state::VmState;
 use hps_core::verb::VerbName;
 
-use super::Env;
 use super::operate::{self, verb_args};
+use crate::cli::Env;
 use crate::model::exit::Exit;
 use crate::model::options::Options;
 use crate::model::verb::{Address, ClaimEffect, Spec, Target, one_step};

@@ -1,27 +1,30 @@
-//! `o_vm status`: the state of a VM, asked of its node now; `--cached` asks the registry
-//! alone. Reads take no lock and are no operations.
+//! `o_vm status`: the state of a VM, by its node now, or by the registry with `--cached`.
+//! Reads take no lock and are not operations.
 
 use argh::FromArgs;
 use hps_core::names::NodeName;
 
-use super::Env;
+use super::finish_with;
+use crate::cli::output::print_error;
+use crate::cli::signals::interruptible;
+use crate::cli::{Env, Error, usage_error};
 use crate::engine::Engine;
 use crate::model::exit::Exit;
 use crate::model::node::Node;
 use crate::model::vm::Vm;
-use crate::operation::{Conclusion, Error, inventory};
+use crate::operation::inventory;
 
-/// Tell the state of a VM, or of all.
+/// Show the state of a VM, or of all VMs.
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "status")]
+#[argh(subcommand, name = "status", help_triggers("--help", "-h"))]
 pub struct Status {
     /// vm_id or name of the VM
     #[argh(positional)]
     vm: Option<String>,
-    /// every VM: asks every node, all at once
+    /// every VM; asks all nodes at once
     #[argh(switch)]
     all: bool,
-    /// what the registry knows, without asking a node
+    /// the last state in the registry; asks no node
     #[argh(switch)]
     cached: bool,
     /// print JSON
@@ -30,23 +33,18 @@ pub struct Status {
 }
 
 impl Status {
-    /// Tells it. A node that does not answer is 11: unknown, not off.
+    /// Shows it. A node that does not answer is 11: its VMs are unknown, not off.
     #[must_use]
     pub fn run(&self, env: &Env) -> Exit {
-        let told = match (&self.vm, self.all) {
+        let result = match (&self.vm, self.all) {
             (Some(vm), false) => self.one(env, vm),
             (None, true) => self.every(env),
-            (Some(_), true) | (None, false) => {
-                Err(Conclusion::refused(Exit::Parameters, "want a VM or --all"))
-            }
+            (Some(_), true) | (None, false) => Err(usage_error("give a VM or --all")),
         };
-        told.unwrap_or_else(|conclusion| {
-            super::print_error(&format!("status: {}", conclusion.message));
-            conclusion.code
-        })
+        finish_with("status", result)
     }
 
-    fn one(&self, env: &Env, name: &str) -> Result<Exit, Conclusion> {
+    fn one(&self, env: &Env, name: &str) -> Result<Exit, Error> {
         let vm = env.find(name)?;
         let asked = match &vm.owner {
             Some(owner) if !self.cached => ask(env, owner),
@@ -61,26 +59,16 @@ impl Status {
         asked.map(|()| Exit::Success)
     }
 
-    fn every(&self, env: &Env) -> Result<Exit, Conclusion> {
+    fn every(&self, env: &Env) -> Result<Exit, Error> {
         let failures = if self.cached {
             Vec::new()
         } else {
             ask_all(env)?
         };
-        let vms = env
-            .registry()?
-            .vms()
-            .map_err(|error| super::registry_failed(&error))?;
-        let doubted = |vm: Vm| {
-            if vm
-                .owner
-                .as_ref()
-                .is_some_and(|owner| failures.contains(owner))
-            {
-                vm.doubted()
-            } else {
-                vm
-            }
+        let vms = env.registry()?.vms()?;
+        let doubted = |vm: Vm| match &vm.owner {
+            Some(owner) if failures.contains(owner) => vm.doubted(),
+            Some(_) | None => vm,
         };
         self.show(env, &vms.into_iter().map(doubted).collect::<Vec<_>>());
         Ok(if failures.is_empty() {
@@ -92,31 +80,27 @@ impl Status {
 
     fn show(&self, env: &Env, vms: &[Vm]) {
         match (self.json, self.all) {
-            (true, true) => super::list::print_json(env, vms),
+            (true, true) => super::list::print_json_array(env, vms),
             (true, false) => super::list::print_json_one(env, vms),
-            (false, _) => super::list::print_table(env, vms),
+            (false, _) => super::list::print_usual(env, vms),
         }
     }
 }
 
 /// Asks one node; the registry has its answer afterwards.
-fn ask(env: &Env, node: &NodeName) -> Result<(), Conclusion> {
-    let stop = super::interruptible();
-    let engine = env
-        .engine(&stop)
-        .map_err(|error| Conclusion::from(Error::NoEngine(error)))?;
-    inventory::refresh(&mut env.registry()?, engine.as_ref(), node).map_err(Conclusion::from)
+fn ask(env: &Env, node: &NodeName) -> Result<(), Error> {
+    let stop = interruptible();
+    let engine = env.engine(&stop)?;
+    inventory::refresh(&mut env.registry()?, engine.as_ref(), node)
 }
 
 /// Asks every node that answers, side by side; the names of those that gave no answer.
-fn ask_all(env: &Env) -> Result<Vec<NodeName>, Conclusion> {
-    let stop = super::interruptible();
-    let engine = env
-        .engine(&stop)
-        .map_err(|error| Conclusion::from(Error::NoEngine(error)))?;
+fn ask_all(env: &Env) -> Result<Vec<NodeName>, Error> {
+    let stop = interruptible();
+    let engine = env.engine(&stop)?;
     let engine = engine.as_ref();
     let nodes = inventory::hosts(&env.registry()?, engine)
-        .map_err(|error| Conclusion::refused(Exit::Unknown, error.without_node()))?;
+        .map_err(|error| Error::Unknown(error.without_node()))?;
     Ok(std::thread::scope(|scope| {
         let asked: Vec<_> = nodes
             .into_iter()
@@ -137,7 +121,7 @@ fn ask_alive(env: &Env, engine: &dyn Engine, node: &Node) -> Result<(), String> 
         let reason = node.health.reason();
         return Err(reason.unwrap_or("not in the cluster").to_owned());
     }
-    let mut registry = env.registry().map_err(|result| result.message)?;
+    let mut registry = env.registry().map_err(|error| error.without_node())?;
     inventory::refresh(&mut registry, engine, &node.name).map_err(|error| error.without_node())
 }
 
@@ -150,6 +134,6 @@ fn answer(
         Ok(Err(why)) => why,
         Err(_) => "the asking thread ended early".to_owned(),
     };
-    super::print_error(&format!("status: {name}: {why}"));
+    print_error(&format!("status: {name}: {why}"));
     Some(name)
 }

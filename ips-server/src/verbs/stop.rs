@@ -1,13 +1,12 @@
 //! `o_vm stop`: asks a VM to shut down, or powers it off.
 
-use std::time::Duration;
-
+use hps_core::duration::TimeSpan;
 use hps_core::state::VmState;
 use hps_core::verb::VerbName;
 
-use super::Env;
-use super::force::{Force, duration};
+use super::force::Force;
 use super::operate::{self, verb_args};
+use crate::cli::Env;
 use crate::model::exit::Exit;
 use crate::model::options::Options;
 use crate::model::verb::{Address, ClaimEffect, Spec, Target, one_step};
@@ -36,10 +35,10 @@ fn off_if_waited(options: &Options) -> Option<VmState> {
 }
 
 /// The default of `--timeout`.
-const WAIT: Duration = Duration::from_secs(90);
+const WAIT: TimeSpan = TimeSpan::seconds(90);
 
 verb_args! {
-    /// Shut a VM down; force powers it off.
+    /// Shut a VM down; `force` powers it off at once.
     Stop, "stop" {
         /// force: power it off at once
         #[argh(positional)]
@@ -48,9 +47,9 @@ verb_args! {
         #[argh(switch)]
         wait: bool,
         /// how long to wait: 90, 90s or 2m (default 90s)
-        #[argh(option, arg_name = "duration", from_str_fn(duration), default = "WAIT")]
-        timeout: Duration,
-        /// power it off when the time is over
+        #[argh(option, arg_name = "duration", default = "WAIT")]
+        timeout: TimeSpan,
+        /// power the VM off when the time is over
         #[argh(switch)]
         force_after: bool,
     }
@@ -62,7 +61,7 @@ impl Stop {
     pub fn run(&self, env: &Env) -> Exit {
         let options = Options {
             force: self.force.is_some(),
-            wait: (self.wait || self.force_after).then_some(self.timeout),
+            wait: (self.wait || self.force_after).then_some(self.timeout.get()),
             force_after: self.force_after,
             ..Options::default()
         };

@@ -4,22 +4,25 @@ use argh::FromArgs;
 use hps_core::names::NodeName;
 use hps_core::state::VmState;
 
-use super::{Env, create, operate};
+use super::{create, finish_with, operate};
+use crate::cli::output::print;
+use crate::cli::signals::interruptible;
+use crate::cli::{Env, Error};
 use crate::model::claim::Precondition;
 use crate::model::exit::Exit;
 use crate::model::options::Options;
 use crate::model::verb::Spec;
 use crate::model::vm::{Desired, Vm};
+use crate::operation::CommandRequest;
 use crate::operation::execute::Executor;
 use crate::operation::sweep::{Finding, Sweep as Sweeper};
-use crate::operation::{CommandRequest, CommandResult, Error};
 
 /// Recover: settle interrupted operations, delete leftover task services, refresh the
 /// inventory.
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "sweep", help_triggers("-h", "--help"))]
+#[argh(subcommand, name = "sweep", help_triggers("--help", "-h"))]
 pub struct Sweep {
-    /// only print what would be done
+    /// print what would be done; change nothing
     #[argh(switch, short = 'n')]
     dry_run: bool,
 }
@@ -28,19 +31,12 @@ impl Sweep {
     /// Sweeps; 0 also where something needs attention: it is printed.
     #[must_use]
     pub fn run(&self, env: &Env) -> Exit {
-        match self.sweep(env) {
-            Ok(findings) => show(&findings),
-            Err(error) => {
-                let result = CommandResult::from(error);
-                super::print_error(&format!("sweep: {}", result.message));
-                result.code
-            }
-        }
+        finish_with("sweep", self.sweep(env).map(|findings| show(&findings)))
     }
 
     fn sweep(&self, env: &Env) -> Result<Vec<Finding>, Error> {
-        let stop = super::interruptible();
-        let engine = env.engine(&stop).map_err(Error::NoEngine)?;
+        let stop = interruptible();
+        let engine = env.engine(&stop)?;
         let mut executor = operate::executor(env, engine.as_ref(), &stop, Some("sweep"))?;
         let mut sweep = Sweeper {
             executor: &mut executor,
@@ -121,10 +117,10 @@ fn show(findings: &[Finding]) -> Exit {
     } in findings
     {
         let mark = if *needs_attention { "attention: " } else { "" };
-        super::say(&format!("{mark}{subject}: {outcome}"));
+        print(&format!("{mark}{subject}: {outcome}"));
     }
     if findings.is_empty() {
-        super::say("nothing to do");
+        print("nothing to do");
     }
     Exit::Success
 }

@@ -1,25 +1,29 @@
-//! `o_vm task create|run|delete|list`: the old `o_task_*` functions, with honest exit
-//! codes. Works on OpenSVC directly, without the registry.
+//! `o_vm task create|run|delete|list`, also `o_task_*`: task services of OpenSVC, without
+//! the registry.
 
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use argh::FromArgs;
 use hps_core::names::NodeName;
 use uuid::Uuid;
 
-use super::Env;
+use crate::cli::output::{print, print_error};
+use crate::cli::signals::interruptible;
+use crate::cli::{Env, Error, usage_error};
 use crate::error::chain;
-use crate::model::exit::Exit;
 use crate::om::Om;
 use crate::om::service::{ServiceConfig, ServiceName};
 use crate::om::task::{Run as Ran, RunRequest};
 
-/// By how much a recorded result may lag behind the end of its run.
+/// How long after the end of a run OpenSVC may take to record its result.
 const RECORD_LAG: Duration = Duration::from_secs(3);
+/// How often it is read meanwhile.
+const RECORD_POLL: Duration = Duration::from_millis(50);
 
-/// Make, run, delete and list task services.
+/// Create, run, delete and list task services.
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "task")]
+#[argh(subcommand, name = "task", help_triggers("--help", "-h"))]
 pub struct Task {
     #[argh(subcommand)]
     command: TaskCommand,
@@ -34,9 +38,9 @@ enum TaskCommand {
     List(List),
 }
 
-/// Make a service with one task (o_task_create).
+/// Create a service with one task (o_task_create).
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "create")]
+#[argh(subcommand, name = "create", help_triggers("--help", "-h"))]
 struct Create {
     /// name of the service
     #[argh(positional)]
@@ -44,17 +48,17 @@ struct Create {
     /// name of the task
     #[argh(positional)]
     task: String,
-    /// what it runs; no shell
+    /// command to run, without a shell
     #[argh(positional)]
     command: String,
-    /// its nodes, parted by spaces
+    /// names of its nodes, separated by spaces
     #[argh(positional)]
     nodes: String,
 }
 
 /// Run a task on a node and wait for it (o_task_run).
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "run")]
+#[argh(subcommand, name = "run", help_triggers("--help", "-h"))]
 struct Run {
     /// name of the service
     #[argh(positional)]
@@ -62,17 +66,17 @@ struct Run {
     /// name of the task
     #[argh(positional)]
     task: String,
-    /// where
+    /// name of the node
     #[argh(positional)]
     node: NodeName,
-    /// exit with the task's own exit code
+    /// exit with the exit code of the task
     #[argh(switch)]
     exit_code: bool,
 }
 
 /// Delete a service and verify that it is gone (o_task_delete).
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "delete")]
+#[argh(subcommand, name = "delete", help_triggers("--help", "-h"))]
 struct Delete {
     /// name of the service
     #[argh(positional)]
@@ -81,172 +85,153 @@ struct Delete {
 
 /// List all services (o_task_list).
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "list")]
+#[argh(subcommand, name = "list", help_triggers("--help", "-h"))]
 struct List {}
 
 impl Task {
-    /// Does it: 0, or 1 with the reason; `run --exit-code` hands the task's own code through.
+    /// Runs it: 0, or 1 with the reason; `run --exit-code` passes the task's own code on.
     #[must_use]
     pub fn run(&self, env: &Env) -> u8 {
-        let stop = super::interruptible();
+        let stop = interruptible();
         let om = Om {
             timeout: env.settings.om_timeout,
             interrupt: Some(&stop),
         };
-        let done = match &self.command {
+        let result = match &self.command {
             TaskCommand::Create(args) => args.run(env, &om).map(|()| 0),
-            TaskCommand::Run(args) => args.run(env, &om),
+            TaskCommand::Run(args) => args.run(env, &om, &stop),
             TaskCommand::Delete(args) => args.run(env, &om).map(|()| 0),
             TaskCommand::List(_) => list(&om).map(|()| 0),
         };
-        done.unwrap_or_else(|why| {
-            super::print_error(&format!("task: {why}"));
-            Exit::Parameters.code()
+        result.unwrap_or_else(|error| {
+            print_error(&format!("task: {}", chain(&error)));
+            error.exit().code()
         })
     }
 }
 
 impl Create {
-    fn run(&self, env: &Env, om: &Om<'_>) -> Result<(), String> {
-        let name = ServiceName::new(&self.service)?;
+    fn run(&self, env: &Env, om: &Om<'_>) -> Result<(), Error> {
+        let name = service_name(&self.service)?;
         task_name(&self.task)?;
-        let parse = |node: &str| node.parse::<NodeName>().map_err(|error| error.to_string());
-        let nodes = self
-            .nodes
-            .split_whitespace()
-            .map(parse)
-            .collect::<Result<Vec<_>, _>>()?;
-        let known = om.cluster().map_err(|error| chain(&error))?.nodes;
-        // om drops names it does not know, and puts the service on this node instead.
-        if let Some(stranger) = nodes
-            .iter()
-            .find(|node| !known.iter().any(|one| one.name == **node))
-        {
-            return Err(format!(
-                "create {name}: node {stranger} is not in the cluster"
-            ));
-        }
+        let failed = |why: &str| Error::Task(format!("create {name}: {why}"));
+        let nodes = self.nodes(om)?;
         if nodes.is_empty() {
-            return Err(format!("create {name}: no nodes are given"));
+            return Err(failed("no nodes are given"));
         }
-        // From outside a scope om replaces another's configuration without a word.
-        if om.has_service(&name).map_err(|error| chain(&error))? {
-            return Err(format!("create {name}: it exists already"));
+        // From outside a scope om replaces another's configuration without a message.
+        if om.has_service(&name)? {
+            return Err(failed("it exists already"));
         }
-        let (task, command) = (self.task.as_str(), self.command.as_str());
-        let timeout = env.settings.verb_timeout + env.settings.task_margin;
         let service = ServiceConfig {
             name: &name,
             nodes: &nodes,
-            task,
-            command,
+            task: self.task.as_str(),
+            command: self.command.as_str(),
             environment: &[],
-            timeout,
+            timeout: env.settings.verb_timeout + env.settings.task_margin,
         };
-        let ini = service
-            .ini()
-            .map_err(|why| format!("create {name}: {why}"))?;
-        om.create_service(&name, &ini, env.settings.instance_timeout)
-            .map_err(|error| chain(&error))
+        let ini = service.ini().map_err(|why| failed(&why))?;
+        Ok(om.create_service(&name, &ini, env.settings.instance_timeout)?)
+    }
+
+    /// The nodes that are given. om drops names that it does not know and puts the service
+    /// on this node instead, so they are refused here.
+    fn nodes(&self, om: &Om<'_>) -> Result<Vec<NodeName>, Error> {
+        let words = self.nodes.split_whitespace();
+        let nodes: Result<Vec<NodeName>, _> = words.map(str::parse).collect();
+        let nodes = nodes.map_err(|error| usage_error(error.to_string()))?;
+        let known = om.cluster()?.nodes;
+        let is_known = |node: &NodeName| known.iter().any(|one| one.name == *node);
+        match nodes.iter().find(|node| !is_known(node)) {
+            None => Ok(nodes),
+            Some(node) => Err(Error::Task(format!(
+                "create {}: node {node} is not in the cluster",
+                self.service
+            ))),
+        }
     }
 }
 
 impl Run {
-    fn run(&self, env: &Env, om: &Om<'_>) -> Result<u8, String> {
-        let name = ServiceName::new(&self.service)?;
+    fn run(&self, env: &Env, om: &Om<'_>, leave: &AtomicBool) -> Result<u8, Error> {
+        let name = service_name(&self.service)?;
         task_name(&self.task)?;
         let (rid, session) = (format!("task#{}", self.task), Uuid::new_v4());
-        let wait = env.settings.verb_timeout + env.settings.task_margin + env.settings.wait_margin;
+        let settings = &env.settings;
         let request = RunRequest {
             service: &name,
             rid: &rid,
             node: &self.node,
             session,
-            wait,
+            wait: settings.verb_timeout + settings.task_margin + settings.wait_margin,
         };
-        match om
-            .run_task(
-                &request,
-                None,
-                om.interrupt
-                    .unwrap_or(&std::sync::atomic::AtomicBool::new(false)),
-            )
-            .map_err(|error| chain(&error))?
-        {
+        match om.run_task(&request, None, leave)? {
             Ran::Taken => {}
-            Ran::NotTaken(why) | Ran::Unknown(why) => {
-                return Err(format!("run {name} on {}: {why}", self.node));
-            }
+            Ran::NotTaken(why) | Ran::Unknown(why) => return Err(self.failed(&why)),
         }
-        let code = self.recorded(om, &name, &rid, session)?;
-        if self.exit_code {
-            return Ok(u8::try_from(code).unwrap_or(u8::MAX));
-        }
-        if code == 0 {
-            Ok(0)
-        } else {
-            Err(format!(
-                "run {name} on {}: the task exited {code}",
-                self.node
-            ))
+        match self.recorded(om, &request)? {
+            code if self.exit_code => Ok(u8::try_from(code).unwrap_or(u8::MAX)),
+            0 => Ok(0),
+            code => Err(self.failed(&format!("the task exited {code}"))),
         }
     }
 
-    fn recorded(
-        &self,
-        om: &Om<'_>,
-        name: &ServiceName,
-        rid: &str,
-        session: Uuid,
-    ) -> Result<i32, String> {
+    fn recorded(&self, om: &Om<'_>, request: &RunRequest<'_>) -> Result<i32, Error> {
+        let session = request.session;
         let until = Instant::now() + RECORD_LAG;
         loop {
-            let found = om
-                .recorded_exit(name, &self.node, rid, session)
-                .map_err(|error| chain(&error))?;
+            let found = om.recorded_exit(request.service, &self.node, request.rid, session)?;
             if let Some(code) = found {
                 return Ok(code);
             }
             if Instant::now() >= until {
-                return Err(format!(
-                    "run {name} on {}: no result of session {session} is recorded",
-                    self.node
-                ));
+                let why = format!("no result of session {session} is recorded");
+                return Err(self.failed(&why));
             }
-            std::thread::sleep(Duration::from_millis(50));
+            std::thread::sleep(RECORD_POLL);
         }
+    }
+
+    fn failed(&self, why: &str) -> Error {
+        Error::Task(format!("run {} on {}: {why}", self.service, self.node))
     }
 }
 
 impl Delete {
-    fn run(&self, env: &Env, om: &Om<'_>) -> Result<(), String> {
-        let name = ServiceName::new(&self.service)?;
+    fn run(&self, env: &Env, om: &Om<'_>) -> Result<(), Error> {
+        let name = service_name(&self.service)?;
         let wait = env.settings.delete_timeout;
         let until = Instant::now() + wait;
-        while om.has_service(&name).map_err(|error| chain(&error))? {
+        while om.has_service(&name)? {
             if Instant::now() >= until {
-                return Err(format!(
-                    "delete {name}: it is still there; remove it with `om {name} purge`"
-                ));
+                return Err(Error::Task(format!(
+                    "delete {name}: it still exists; run `om {name} purge`"
+                )));
             }
-            om.delete_service(&name, wait)
-                .map_err(|error| chain(&error))?;
+            om.delete_service(&name, wait)?;
         }
         Ok(())
     }
 }
 
-fn list(om: &Om<'_>) -> Result<(), String> {
-    for name in om.services("*").map_err(|error| chain(&error))? {
-        super::say(&name);
+fn list(om: &Om<'_>) -> Result<(), Error> {
+    for name in om.services("*")? {
+        print(&name);
     }
     Ok(())
 }
 
-fn task_name(name: &str) -> Result<(), String> {
-    let good = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    if !name.is_empty() && name.chars().all(good) {
+fn service_name(name: &str) -> Result<ServiceName, Error> {
+    ServiceName::new(name).map_err(usage_error)
+}
+
+fn task_name(name: &str) -> Result<(), Error> {
+    let is_valid = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if !name.is_empty() && name.chars().all(is_valid) {
         return Ok(());
     }
-    Err(format!("task name {name:?}: want A-Z a-z 0-9 '-' '_'"))
+    Err(usage_error(format!(
+        "{name:?} is not a valid task name; use A-Z a-z 0-9 '-' '_'"
+    )))
 }

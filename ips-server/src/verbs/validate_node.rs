@@ -1,22 +1,24 @@
-//! `o_vm validate-node`: whether verbs may be sent to a node; the specification's codes
-//! 0 to 4 and its log lines.
+//! `o_vm validate-node`: whether a node can take verbs. Exit codes 0 to 4 and log lines are
+//! the specification's.
 
 use argh::FromArgs;
 use hps_core::names::NodeName;
 
-use super::Env;
+use crate::cli::Env;
+use crate::cli::output::print_error;
+use crate::error::chain;
 use crate::model::exit::Exit;
 use crate::model::node::Health;
 use crate::syslog::{Level, log};
 
 /// Check that a node is in the cluster, reachable and not frozen.
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "validate-node")]
+#[argh(subcommand, name = "validate-node", help_triggers("--help", "-h"))]
 pub struct ValidateNode {
-    /// the node
+    /// name of the node
     #[argh(positional)]
     node: String,
-    /// say nothing
+    /// print nothing
     #[argh(switch, short = 'q')]
     quiet: bool,
 }
@@ -27,8 +29,8 @@ impl ValidateNode {
     pub fn run(&self, env: &Env) -> Exit {
         let (exit, level, line) = self.validate(env);
         if !self.quiet {
-            super::print_error(&line);
-            // Without a syslog the line on stderr is all there is.
+            print_error(&line);
+            // Without a syslog the line on stderr is enough.
             let _ = log("o_vm", level, &line);
         }
         exit
@@ -46,7 +48,7 @@ impl ValidateNode {
             Ok(name) => name,
             Err(_) => return not_in_cluster(&self.node),
         };
-        match super::all_nodes(env) {
+        match env.nodes() {
             Ok(nodes) => verdict(
                 &name,
                 nodes
@@ -54,7 +56,7 @@ impl ValidateNode {
                     .find(|node| node.name == name)
                     .map(|node| node.health),
             ),
-            Err(conclusion) => (conclusion.code, Level::Err, conclusion.message),
+            Err(error) => (error.exit(), Level::Err, chain(&error)),
         }
     }
 }
