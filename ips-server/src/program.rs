@@ -11,10 +11,13 @@ use crate::cli::Env;
 use crate::cli::help::{grouped, help_last};
 use crate::cli::output::{print, print_error_of};
 use crate::error::chain;
+use crate::http;
+use crate::links;
+use crate::logging;
 use crate::model::exit::Exit;
+use crate::nginx;
 use crate::settings::{Settings, SettingsError, endpoint};
 use crate::verbs::{GROUPS, Verb, complete};
-use crate::{http, links, logging, nginx};
 
 /// Define VMs and run them on the nodes of a KVM cluster.
 #[derive(FromArgs, Debug)]
