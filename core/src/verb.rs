@@ -66,7 +66,7 @@ impl FromStr for Verb {
 /// The longest name of a verb, in bytes.
 const NAME_LIMIT: usize = 23;
 
-/// The name of a verb, as it stands on command lines, in reports and in the journal:
+/// The name of a verb on command lines, in reports and in the journal:
 /// `[a-z][a-z-]{0,22}`. Which verbs exist is each program's own table.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct VerbName {

@@ -1,7 +1,10 @@
-//! Why a verb failed. The variant decides the exit code of `create` in one match; every
-//! other verb knows 0, 1 and the signals only.
+//! Why a verb failed. The variant decides the exit code of `create` in one exhaustive match;
+//! the rule of each verb (`ExitRule`) maps that code to its own.
+
+use std::time::Duration;
 
 use hps_core::config::ConfigError;
+use hps_core::duration::seconds_text;
 use hps_core::exec::ExecError;
 use hps_core::names::NameError;
 use hps_core::state::VmState;
@@ -10,10 +13,11 @@ use uuid::Uuid;
 use crate::ips::IpsError;
 use crate::lock::LockError;
 use crate::settings::SettingsError;
+use crate::spec::ExitRule;
 use crate::task::TaskError;
 use crate::virt_install::CannotCarry;
 
-/// A verb that did not do what it was asked for.
+/// A verb that failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// The text for the terminal is complete already.
@@ -31,30 +35,30 @@ pub(crate) enum Error {
     Lock(#[from] LockError),
     #[error("the VM config could not be fetched")]
     Fetch(#[source] IpsError),
-    #[error("the IPS")]
+    #[error("asking the IPS")]
     Ips(#[from] IpsError),
     #[error("VM config")]
     Config(#[source] ConfigError),
     #[error("VM config")]
     CannotCarry(#[from] CannotCarry),
-    /// `seen` begins with what is plainly wrong, where something is.
-    #[error("{seen}the VM was not made")]
-    NotMade { seen: String, source: ExecError },
-    #[error("{doing}: nothing can be said about the domain")]
+    /// `seen` begins with the mistakes that were found, if any.
+    #[error("{seen}the VM was not created")]
+    NotCreated { seen: String, source: ExecError },
+    #[error("{doing}: the state of the domain is unknown")]
     NoAnswer {
         doing: &'static str,
         source: ExecError,
     },
-    #[error("{doing}: virsh answered what cannot be understood: {what}")]
+    #[error("{doing}: unexpected output from virsh: {what}")]
     Nonsense { doing: &'static str, what: String },
-    /// An act that virsh refused, or whose outcome nobody knows.
+    /// An act that virsh refused, or whose outcome is unknown.
     #[error("{doing}")]
     Act {
         doing: &'static str,
         source: ExecError,
     },
-    /// virsh said that it did it.
-    #[error("{doing}: virsh said 0, and the domain is {state}")]
+    /// The act succeeded, and the state of the domain disproves it.
+    #[error("{doing}: virsh reported success, but the domain is {state}")]
     NotDone { doing: &'static str, state: VmState },
     #[error("{0}")]
     Conflict(Conflict),
@@ -62,11 +66,15 @@ pub(crate) enum Error {
     NoSuchDomain(Hint),
     #[error("the domain is {state}: {hint}")]
     WrongState { state: VmState, hint: &'static str },
-    #[error("the domain still runs after {0} s; --force-after would have pulled the plug")]
-    StillRunning(f64),
-    #[error("told to end while waiting; {0}")]
+    #[error("the domain is still running after {} s; --force-after would force it off", seconds_text(*.0))]
+    StillRunning(Duration),
+    #[error("a reboot was requested, but no restart was seen within {} s", seconds_text(*.0))]
+    NotRestarted(Duration),
+    #[error("the guest restarted by itself before the reboot was requested; repeat the command")]
+    RestartedBefore,
+    #[error("interrupted while waiting; {0}")]
     Interrupted(&'static str),
-    #[error("this node has no name: set N_VM_NODE")]
+    #[error("the name of this node is unknown: set N_VM_NODE")]
     NoNodeName,
     #[error("{path}")]
     File {
@@ -75,18 +83,18 @@ pub(crate) enum Error {
     },
 }
 
-/// A domain that stands where the VM should be.
+/// A domain in the place of the VM.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Conflict {
     #[error("a domain of this name is another VM: it has UUID {found}, this VM has {wanted}")]
     NameTaken { found: Uuid, wanted: Uuid },
-    #[error("this VM is here already under another name: {name}")]
+    #[error("this VM exists already under another name: {name}")]
     Renamed { name: String },
-    #[error("the VM config leads to UUID {found}, this operation is for {wanted}")]
+    #[error("the VM config has UUID {found}, this operation is for {wanted}")]
     Reconfigured { found: Uuid, wanted: Uuid },
 }
 
-/// What to say about a domain that is not there.
+/// What the operator can do about an absent domain.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Hint {
     None,
@@ -101,8 +109,21 @@ fn hint(hint: Hint) -> &'static str {
 }
 
 impl Error {
-    /// The exit code of `create` (design: contract 3). `signal` is the one that was received.
-    pub(crate) fn create_code(&self, signal: Option<u8>) -> u8 {
+    /// The exit code by the rule of a verb. `signal` is the one that was received.
+    pub(crate) fn exit_code(&self, rule: ExitRule, signal: Option<u8>) -> u8 {
+        match (rule, self) {
+            (ExitRule::Kinds, _) => self.create_code(signal),
+            (ExitRule::One, _) => match self.create_code(signal) {
+                by_signal @ 128.. => by_signal,
+                _ => 1,
+            },
+            (ExitRule::Ips, Self::Ips(error)) => error.exit_code(),
+            (ExitRule::Ips, _) => 1,
+        }
+    }
+
+    /// The exit code of `create` (design: contract 3).
+    fn create_code(&self, signal: Option<u8>) -> u8 {
         match self {
             Self::Usage(_)
             | Self::Name(_)
@@ -129,10 +150,14 @@ impl Error {
             )
             | Self::CannotCarry(_) => 3,
             Self::Config(ConfigError::Method { .. }) => 4,
-            Self::NotMade { source, .. } | Self::Act { source, .. } => of_act(source),
+            Self::NotCreated { source, .. } | Self::Act { source, .. } => of_act(source),
             Self::NoSuchDomain(_) | Self::WrongState { .. } | Self::NotDone { .. } => 5,
             Self::NoAnswer { source, .. } => of_question(source, signal),
-            Self::Lock(LockError::Held { .. }) | Self::StillRunning(_) | Self::Nonsense { .. } => 6,
+            Self::Lock(LockError::Held { .. })
+            | Self::StillRunning(_)
+            | Self::NotRestarted(_)
+            | Self::RestartedBefore
+            | Self::Nonsense { .. } => 6,
             Self::Conflict(_) => 7,
             Self::Fetch(IpsError::Interrupted)
             | Self::Lock(LockError::Interrupted { .. })
@@ -143,12 +168,14 @@ impl Error {
     /// What this failure proves about the domain.
     pub(crate) fn state(&self) -> VmState {
         match self {
-            // Looked for afterwards, and not there.
-            Self::NotMade { source, .. } if of_act(source) == 5 => VmState::Absent,
+            // It was looked for afterwards.
+            Self::NotCreated { source, .. } if of_act(source) == 5 => VmState::Absent,
             Self::NoSuchDomain(_) => VmState::Absent,
             Self::WrongState { state, .. } | Self::NotDone { state, .. } => *state,
-            Self::StillRunning(_) => VmState::Running,
-            Self::NotMade { .. }
+            Self::StillRunning(_) | Self::NotRestarted(_) | Self::RestartedBefore => {
+                VmState::Running
+            }
+            Self::NotCreated { .. }
             | Self::Usage(_)
             | Self::Name(_)
             | Self::Settings(_)
@@ -181,12 +208,12 @@ impl Error {
     }
 }
 
-/// 128 + n; a waiting loop only ends early because a signal came.
+/// 128 + n. A waiting loop ends early only after a signal.
 fn of_signal(signal: Option<u8>) -> u8 {
     128 + signal.unwrap_or(15)
 }
 
-/// Whether an act failed, or nobody knows.
+/// 5 where an act failed, 6 where its outcome is unknown.
 fn of_act(source: &ExecError) -> u8 {
     match source {
         ExecError::NotStarted { .. } | ExecError::Exited { .. } => 5,
@@ -199,6 +226,7 @@ fn of_act(source: &ExecError) -> u8 {
     }
 }
 
+/// 6, unless the question was interrupted.
 fn of_question(source: &ExecError, signal: Option<u8>) -> u8 {
     match source {
         ExecError::Interrupted { .. } => of_signal(signal),

@@ -1,5 +1,5 @@
-//! The default gateway, from the kernel's own routing tables: on a node that was
-//! booted over the network it is the IPS.
+//! The default gateway, from the kernel's routing tables: on a node that was booted over the
+//! network it is the IPS.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 

@@ -1,6 +1,6 @@
-//! `virt-install`: the argv that makes a VM exactly as its config says. Its options
-//! have a comma syntax of their own, read by Python's shlex (virtinst/cli.py,
-//! `parse_optstr_tuples`): that is what `quoted` writes.
+//! `virt-install`: the argv that creates a VM exactly as its config says. Its options have a
+//! comma syntax of their own, read by Python's shlex (virtinst/cli.py,
+//! `parse_optstr_tuples`): `quoted` writes it.
 
 use std::fs::File;
 use std::net::IpAddr;
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 const PROGRAM: &str = "virt-install";
 
-/// Everything that decides the argv.
+/// All that determines the argv.
 #[derive(Debug)]
 pub(crate) struct Plan<'a> {
     pub connect: &'a str,
@@ -27,9 +27,9 @@ pub(crate) struct Plan<'a> {
     pub os_known: bool,
 }
 
-/// A value that virt-install would not hand on unchanged.
+/// A value that virt-install would change.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{key}: virt-install cannot carry {character:?} in it unchanged")]
+#[error("{key}: virt-install would change {character:?} in it")]
 pub(crate) struct CannotCarry {
     key: String,
     character: char,
@@ -129,7 +129,7 @@ impl Plan<'_> {
     }
 }
 
-/// Runs it; it is never ended by a signal of ours, and holds the locks until it ends.
+/// Runs it. It is never interrupted, and holds the locks until it ends.
 pub(crate) fn run(
     argv: &[String],
     deadline: Duration,
@@ -142,7 +142,7 @@ pub(crate) fn run(
     command.run()
 }
 
-/// Whether libosinfo on this host knows the OS variant; half a second, so only asked where there is one.
+/// Whether libosinfo on this host knows the OS variant. It takes half a second.
 pub(crate) fn knows_os(variant: &Word, deadline: Duration) -> Result<bool, ExecError> {
     let output = Command::new(PROGRAM, deadline)
         .args(["--osinfo", "list"])
@@ -202,7 +202,7 @@ mod tests {
     const LEAST: &str = "name=web\ncpu_count=2\nram_mb=512\nprovision_method=virt-install\n";
 
     #[test]
-    fn the_least_config_has_neither_disk_nor_network() {
+    fn the_smallest_config_has_neither_disk_nor_network() {
         assert_eq!(
             argv(LEAST, false).unwrap(),
             "virt-install --connect qemu:///system --name web --uuid 00000000-0000-0000-0000-000000000000 \
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn the_optional_keys_are_in_virt_installs_own_syntax() {
+    fn the_optional_keys_have_virt_installs_syntax() {
         let text = format!(
             "{LEAST}firmware=uefi\nboot=hd\ncpu_model=host-passthrough\nos_variant=debian12\n\
              title=a, \"b\"\ndescription=c\\\n"
@@ -247,15 +247,15 @@ mod tests {
     }
 
     #[test]
-    fn what_virt_install_would_alter_is_refused_by_key() {
+    fn values_that_virt_install_would_change_are_refused() {
         for (line, want) in [
             (
                 "disk_1_a=/a&b",
-                "disk_1_a: virt-install cannot carry '&' in it unchanged",
+                "disk_1_a: virt-install would change '&' in it",
             ),
             (
                 "vxlan_7=br\"0",
-                "vxlan_7: virt-install cannot carry '\"' in it unchanged",
+                "vxlan_7: virt-install would change '\"' in it",
             ),
         ] {
             let error = argv(&format!("{LEAST}{line}\n"), false).unwrap_err();
