@@ -11,10 +11,13 @@ use crate::cli::Env;
 use crate::cli::help::{grouped, help_last};
 use crate::cli::output::{print, print_error_of};
 use crate::error::chain;
+use crate::http;
+use crate::links;
+use crate::logging;
 use crate::model::exit::Exit;
+use crate::nginx;
 use crate::settings::{Settings, SettingsError, endpoint};
 use crate::verbs::{GROUPS, Verb, complete};
-use crate::{http, links, logging, nginx};
 
 /// Define VMs and run them on the nodes of a KVM cluster.
 #[derive(FromArgs, Debug)]
@@ -221,7 +224,7 @@ fn nginx(command: &Nginx) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let (report, complete) = nginx::report(&nginx::found(&configuration));
+    let (report, complete) = nginx::report(&nginx::includes(&configuration));
     print(report.trim_end());
     if let Some(hint) = nginx::few_connections(&configuration) {
         print(hint.trim_end());
