@@ -87,13 +87,13 @@ fn nanos(text: &str) -> Option<u64> {
     if !plain(whole) || !plain(decimals) {
         return None;
     }
-    let decimals: String = decimals
-        .chars()
-        .chain("000000000".chars())
-        .take(9)
-        .collect();
-    let nanos = whole.parse::<u64>().ok()?.checked_mul(NANOS)?;
-    nanos.checked_add(decimals.parse().ok()?)?.checked_mul(unit)
+    let mut nanos = whole.parse::<u64>().ok()?.checked_mul(NANOS)?;
+    let mut worth = NANOS / 10;
+    for digit in decimals.bytes() {
+        nanos = nanos.checked_add(u64::from(digit - b'0') * worth)?;
+        worth /= 10;
+    }
+    nanos.checked_mul(unit)
 }
 
 #[cfg(test)]
