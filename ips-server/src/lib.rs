@@ -1,11 +1,11 @@
 //! The IPS side: the registry of VMs, the server that answers nodes, and the operations
 //! that carry verbs to them. `ips-server` and `o_vm` are one program under two names.
 
-pub mod access;
 pub mod adoption;
 pub mod cli;
 pub mod engine;
 pub mod error;
+pub mod http;
 pub mod json;
 pub mod links;
 pub mod logging;
@@ -18,7 +18,7 @@ pub mod program;
 #[path = "../../tests/properties/ips.rs"]
 pub mod properties;
 pub mod registry;
-pub mod server;
+
 pub mod settings;
 pub mod syslog;
 pub mod verbs;

@@ -14,7 +14,7 @@ use crate::error::chain;
 use crate::model::exit::Exit;
 use crate::settings::{Settings, SettingsError, endpoint};
 use crate::verbs::{GROUPS, Verb, complete};
-use crate::{links, logging, nginx, server};
+use crate::{http, links, logging, nginx};
 
 /// Define VMs and run them on the nodes of a KVM cluster.
 #[derive(FromArgs, Debug)]
@@ -188,7 +188,7 @@ fn serve(args: &IpsServer, command: &Serve) -> ExitCode {
     if let Some(listen) = &command.listen {
         settings.listen.clone_from(listen);
     }
-    match server::serve(settings) {
+    match http::serve(settings) {
         Ok(()) => Exit::Success.into(),
         Err(error) => fail("ips-server", &chain(&error)),
     }

@@ -92,8 +92,8 @@ impl Door {
     /// All that a stranger might change.
     fn state(&self) -> String {
         let tables = self.ips().shell(
-            "sqlite3 registry.db 'select * from vm; select * from operation; select * from step; \
-             select hex(hash), operation from token; select * from node; select * from conflict; \
+            "sqlite3 registry.db 'select * from vm; select * from operation; select * from task; select * from step; \
+             select hex(hash), session from token; select * from node; select * from conflict; \
              select count(*) from audit'",
         );
         assert_eq!(tables.code, 0, "{tables:?}");
@@ -316,8 +316,7 @@ fn a_token_opens_its_own_operation_and_nothing_else() {
         let by_hand = door.ips().ok(&["config", "--token", "a"]);
         let bearer = format!("Authorization: Bearer {}", by_hand.trim());
         assert_eq!(fetch(&[&bearer]), 200);
-        let past =
-            "update token set expires_at = '2020-01-01T00:00:00.000Z' where operation is null";
+        let past = "update token set expires_at = '2020-01-01T00:00:00.000Z' where session is null";
         let done = door.ips().run_sh("sqlite3 registry.db \"$1\"", &[past]);
         assert_eq!(done.code, 0, "{done:?}");
         assert_eq!(fetch(&[&bearer]), 401, "expired");
@@ -470,7 +469,7 @@ fn a_token_that_is_nearly_right_takes_no_longer_than_one_that_is_all_wrong() {
         let began = Instant::now();
         stream.write_all(request.as_bytes()).unwrap();
         let (mut answer, mut part) = (Vec::new(), [0; 1024]);
-        while !answer.ends_with(b"open operation\n") {
+        while !answer.ends_with(b"its operation has ended\n") {
             let count = stream.read(&mut part).unwrap();
             assert!(count > 0);
             answer.extend_from_slice(&part[..count]);

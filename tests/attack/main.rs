@@ -14,6 +14,7 @@ mod flood;
 #[expect(dead_code, reason = "shared with the tests of o_vm")]
 mod harness;
 mod honest;
+mod listings;
 #[path = "../nginx/site.rs"]
 #[expect(dead_code, reason = "shared with the tests of nginx")]
 mod site;

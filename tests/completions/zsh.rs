@@ -86,7 +86,10 @@ fn of_verb(program: &Program, verb: &Verb) -> String {
     }
     let top = verb.path.is_empty();
     if let (Some((word, other)), true) = (program.other, top) {
-        let _ = writeln!(text, "                        '{word}:Run a verb of {other}'");
+        let _ = writeln!(
+            text,
+            "                        '{word}:Run a verb of {other}'"
+        );
     }
     text.push_str(
         "                    )\n                    _describe verb verbs\n                    ;;\n",

@@ -167,7 +167,7 @@ impl Site {
             let swept = self.nodes.iter().map(sweep).collect::<String>();
             let open = self.ask("select vm_id, verb from operation where ended_at is null");
             // With engine `local` each knows nothing of what the other has.
-            let care = swept.contains("care:") && self.engine == Engine::OpenSvc;
+            let care = swept.contains("attention:") && self.engine == Engine::OpenSvc;
             if open.is_empty() && !care {
                 break;
             }

@@ -169,7 +169,10 @@ impl World {
         wait_for(&format!("{when}: a sweep to find all well"), || {
             let swept = self.ips.o_vm(&["sweep"]);
             self.holds(when);
-            let care = swept.out.lines().find(|line| line.starts_with("care:"));
+            let care = swept
+                .out
+                .lines()
+                .find(|line| line.starts_with("attention:"));
             eprintln!("{when}: sweep {}: {}", swept.code, care.unwrap_or_default());
             (swept.code == 0 && care.is_none()).then_some(())
         });

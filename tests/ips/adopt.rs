@@ -70,7 +70,8 @@ fn a_lost_registry_is_rebuilt_from_a_node_of_the_cluster() {
     assert_eq!(
         (
             done.code,
-            done.out.starts_with("2 VMs registered, 0 registered already")
+            done.out
+                .starts_with("2 VMs registered, 0 registered already")
         ),
         (0, true),
         "{done:?}"
@@ -85,7 +86,12 @@ fn a_lost_registry_is_rebuilt_from_a_node_of_the_cluster() {
 
     let again = take(&ips, &stream);
     assert_eq!(
-        (again.code, again.out.starts_with("0 VMs registered, 2 registered already")),
+        (
+            again.code,
+            again
+                .out
+                .starts_with("0 VMs registered, 2 registered already")
+        ),
         (0, true),
         "{again:?}"
     );

@@ -4,9 +4,11 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ips_server::verbs::create;
+use nix::fcntl::{FcntlArg, fcntl};
 
 use crate::begun::begin;
 use crate::harness::{Ips, kill, wait_for};
@@ -254,5 +256,59 @@ fn as_many_reports_as_there_are_nodes_wait_for_another_writer() {
         }
         std::thread::sleep(Duration::from_secs(1));
         writer.execute_batch("ROLLBACK").unwrap();
+    });
+}
+
+/// Locks the places in the registry's index where SQLite notes its readers: they then try
+/// again for some ten seconds, and no time-out of SQLite's ends that.
+fn stall_readers(ips: &Ips) -> std::fs::File {
+    let index = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(ips.dir.join("registry.db-shm"))
+        .unwrap();
+    // https://sqlite.org/walformat.html: WAL_READ_LOCK(0) to (4).
+    let lock = nix::libc::flock {
+        l_type: nix::libc::F_WRLCK.try_into().unwrap(),
+        l_whence: nix::libc::SEEK_SET.try_into().unwrap(),
+        l_start: 123,
+        l_len: 5,
+        l_pid: 0,
+    };
+    wait_for("the lock", || fcntl(&index, FcntlArg::F_SETLK(&lock)).ok());
+    index
+}
+
+#[test]
+fn a_registry_that_does_not_answer_leaves_the_server_answering() {
+    let mut ips = Ips::new();
+    ips.set("IPS_NODES_AUTH", "off")
+        .set("IPS_NODES_ALLOW", "127.0.0.1");
+    ips.define("a");
+    ips.serve();
+    let config = "/cgi-bin/boot_manager.sh?cmd=vm&get_config=get_config&vm_id=a";
+    assert_eq!(ips.get(config).status, 200);
+    let stalled = stall_readers(&ips);
+    let is_answered = AtomicBool::new(false);
+    std::thread::scope(|threads| {
+        for _ in 0..20 {
+            threads.spawn(|| {
+                let answer = ips.get(config);
+                is_answered.store(true, Ordering::Relaxed);
+                assert_eq!(answer.status, 200, "{}", answer.body);
+            });
+        }
+        std::thread::sleep(Duration::from_millis(500));
+        for _ in 0..20 {
+            let began = Instant::now();
+            assert_eq!(ips.get("/nosuch").status, 404);
+            let took = began.elapsed();
+            assert!(took < Duration::from_secs(1), "{took:?}");
+        }
+        assert!(
+            !is_answered.load(Ordering::Relaxed),
+            "no reader was stalled"
+        );
+        drop(stalled);
     });
 }

@@ -103,7 +103,7 @@ fn a_newer_registry_is_left_as_it_is() {
     assert_eq!(done.code, 1);
     assert!(
         done.err
-            .contains("made by a newer version of this program (schema 99, this one knows 4)"),
+            .contains("made by a newer version of this program (schema 99, this one knows 5)"),
         "{}",
         done.err
     );

@@ -40,13 +40,15 @@ fn grant(ips: &Ips, token: &str, columns: &str, values: &str) -> String {
 fn operation(ips: &Ips) -> String {
     let id = "0193c0de-0000-4000-8000-000000000007";
     let text = format!(
-        "INSERT INTO operation (operation, vm_id, verb, node, started_at)
-         VALUES ('{id}', 'abc-1', 'create', 'tch-001', '2026-11-23T10:00:00.000Z');
+        "INSERT INTO operation (operation, vm_id, verb, started_at)
+         VALUES ('{id}', 'abc-1', 'create', '2026-11-23T10:00:00.000Z');
+         INSERT INTO task (operation, position, session, verb, node, recovery)
+         VALUES ('{id}', 1, '{id}', 'create', 'tch-001', 'observe');
          UPDATE vm SET owner = 'tch-001', owner_since = '2026-11-23T10:00:00.000Z'"
     );
     sql(ips).execute_batch(&text).unwrap();
     let values = format!("'abc-1', '{id}', 'create', 'tch-001'");
-    grant(ips, "t", "vm_id, operation, verb, node", &values)
+    grant(ips, "t", "vm_id, session, verb, node", &values)
 }
 
 #[test]

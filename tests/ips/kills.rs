@@ -126,7 +126,7 @@ fn a_sweep_leaves_what_still_runs_and_what_nobody_can_say() {
         (!ips.ok(&["sweep"]).contains("under way")).then_some(())
     });
     assert!(
-        ips.ok(&["sweep"]).contains("care: operation"),
+        ips.ok(&["sweep"]).contains("attention: operation"),
         "the node does not answer"
     );
     assert!(!all_ended(&ips));

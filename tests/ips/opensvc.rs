@@ -392,7 +392,7 @@ fn a_burnt_node_is_released_and_its_return_is_a_conflict() {
     });
     let said = ips.ok(&["sweep"]);
     assert!(
-        said.contains("care: VM a: node tch-001 has a domain of it")
+        said.contains("attention: VM a: node tch-001 has a domain of it")
             && said.contains("while tch-002 owns it"),
         "{said}"
     );
@@ -462,7 +462,7 @@ fn a_rebooted_node_has_lost_its_vm_and_the_sweep_makes_it_again_where_asked() {
     ips.fake("inventory", &inventory(None));
     let told = ips.ok(&["sweep"]);
     assert!(
-        told.contains("care: VM a: should run, and tch-001 has lost it"),
+        told.contains("attention: VM a: should run, and tch-001 has lost it"),
         "{told}"
     );
     assert_eq!(ips.vm("a")["state"], "absent");
@@ -470,7 +470,7 @@ fn a_rebooted_node_has_lost_its_vm_and_the_sweep_makes_it_again_where_asked() {
     ips.set("IPS_NODES_RESTART", "on");
     let made = ips.ok(&["sweep"]);
     assert!(
-        made.contains("VM a: made again on tch-001: create done (0)"),
+        made.contains("VM a: created again on tch-001: create done (0)"),
         "{made}"
     );
     assert_eq!(ips.vm("a")["state"], "running");
@@ -486,7 +486,7 @@ fn a_lost_vm_that_cannot_be_made_again_yet_stays_its_nodes_and_is_tried_again() 
     for _ in 0..2 {
         let tried = ips.ok(&["sweep"]);
         assert!(
-            tried.contains("care: VM a: made again on tch-001: ") && tried.contains("(7)"),
+            tried.contains("attention: VM a: created again on tch-001: ") && tried.contains("(7)"),
             "{tried}"
         );
         assert_eq!(ips.vm("a")["node"], "tch-001", "the claim stands");

@@ -202,6 +202,7 @@ fn furnished() -> Ips {
              INSERT INTO token (hash, vm_id, node, addresses, expires_at, inventory) \
                 VALUES (x'00', 'a', 'tch-001', '10.0.0.1', '2036-01-01T00:00:00.000Z', 'node=tch-001'); \
              UPDATE operation SET ended_at = NULL, exit_code = NULL; \
+             UPDATE task SET ended_at = NULL, exit_code = NULL; \
              UPDATE vm SET desired = 'running', state = 'absent', vnc = '127.0.0.1:5900' WHERE vm_id = 'a'; \
              PRAGMA wal_checkpoint(TRUNCATE);",
         )

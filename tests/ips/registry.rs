@@ -36,10 +36,7 @@ fn what_is_wrong_is_named_and_nothing_is_defined() {
             &SPEC.replace("cpu_count=4", "cpu_count=0"),
             "line 2: cpu_count: CPU count \"0\"",
         ),
-        (
-            &format!("{SPEC}colour=red\n"),
-            "unknown key colour",
-        ),
+        (&format!("{SPEC}colour=red\n"), "unknown key colour"),
         (
             &format!("{SPEC}name=b\n"),
             "line 13: name was given on line 1 already",
@@ -84,7 +81,10 @@ fn set_changes_keys_says_when_and_is_audited() {
         "--reason",
         "growth",
     ]);
-    assert_eq!(said, "a changed; the change takes effect when the VM is created\n");
+    assert_eq!(
+        said,
+        "a changed; the change takes effect when the VM is created\n"
+    );
     assert!(ips.ok(&["config", "a"]).contains("ram_mb=128\n"));
     assert!(ips.ok(&["show", "a"]).contains("set by "), "audit");
     assert!(ips.ok(&["show", "a"]).contains("(growth)"), "reason");

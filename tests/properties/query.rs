@@ -2,7 +2,7 @@
 //! by `$arg_cmd` which requests reach us.
 
 use super::common::said_well;
-use crate::server::query::Query;
+use crate::http::query::Query;
 
 /// What is taken has one reading: each parameter is decoded as it was written, none is made
 /// up, and nginx has seen the same command.

@@ -205,6 +205,15 @@ impl Registry {
         version.map_err(|error| RegistryError::from(error).at(&self.path))
     }
 
+    /// How long a call waits for a lock of another process; zero: it fails at once.
+    ///
+    /// # Errors
+    /// SQLite refuses.
+    pub fn set_lock_wait(&self, limit: Duration) -> Result<(), RegistryError> {
+        let set = self.connection.busy_timeout(limit);
+        set.map_err(|error| RegistryError::from(error).at(&self.path))
+    }
+
     /// Whether two have the same file open, not only one of the same name.
     #[must_use]
     pub fn is_same_file(&self, other: &Self) -> bool {

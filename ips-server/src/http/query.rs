@@ -1,6 +1,6 @@
-//! The query string, read strictly: `%XX` is decoded, `+` is a plus, a parameter stands
-//! once. nginx decides by the literal first `cmd` where a request goes, so whatever it
-//! might have read otherwise is refused.
+//! The query string, parsed strictly: `%XX` is decoded, `+` is a plus, a repeated parameter is
+//! an error. nginx routes a request by the literal first `cmd`, so a query that nginx might
+//! read differently is refused.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use hps_core::kv;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Query(BTreeMap<String, String>);
 
-/// A query string that is not understood.
+/// Why a query string is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum QueryError {
     #[error("a '%' without two hex digits")]
@@ -28,10 +28,10 @@ pub(crate) enum QueryError {
 }
 
 impl Query {
-    /// Parses what stands behind the `?`.
+    /// Parses what follows the `?`.
     ///
     /// # Errors
-    /// What is not understood.
+    /// It is not a valid query.
     pub(crate) fn parse(text: &str) -> Result<Self, QueryError> {
         if text.contains('#') {
             return Err(QueryError::Fragment);
@@ -51,7 +51,7 @@ impl Query {
         Ok(Self(parameters))
     }
 
-    /// The value of a parameter; empty where it stands without one.
+    /// The value of a parameter; empty where it has none.
     #[must_use]
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nginx_might_read_otherwise_is_refused() {
+    fn queries_that_nginx_reads_differently_are_refused() {
         for (text, want) in [
             ("cmd=vm&cmd=log", QueryError::Repeated("cmd".to_owned())),
             ("c%6dd=vm", QueryError::DisguisedCommand),

@@ -1,33 +1,34 @@
-//! What systemd (or whoever set NOTIFY_SOCKET) is told: ready only when requests are
-//! answered, alive only when a real request to ourselves and a fresh look at the registry
-//! both went well.
+//! Notifications to systemd, or to another program that set NOTIFY_SOCKET: ready when requests
+//! are answered, alive only while a real request to the server itself and a fresh look at the
+//! registry both succeed. A plain thread: it has to work when the runtime does not.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
 
-use super::Shared;
+use super::Server;
 use crate::error::chain;
 use crate::registry::Registry;
 
-/// How long a request to ourselves may take.
+/// How long a request to the server itself may take.
 const SELF_LIMIT: Duration = Duration::from_secs(5);
-/// How long the wait for the next check may go without looking for the end.
-const NAP: Duration = Duration::from_millis(100);
+/// How often the wait for the next check looks whether the server stops.
+const POLL: Duration = Duration::from_millis(100);
 
-/// Where we can be reached from this very machine.
+/// Where the server is reached from its own machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Reach {
+pub(super) enum OwnAddress {
     Tcp(SocketAddr),
     Unix(PathBuf),
 }
 
-impl Reach {
+impl OwnAddress {
     /// A listener on all addresses is reached over loopback.
     pub(super) fn tcp(mut listening: SocketAddr) -> Self {
         if listening.ip().is_unspecified() {
@@ -42,66 +43,80 @@ impl Reach {
 
 /// Requests are answered from now on.
 pub(super) fn ready(address: &str) {
-    tell(&[
+    notify(&[
         NotifyState::Ready,
         NotifyState::Status(&format!("serving {address}")),
     ]);
 }
 
-/// The end has come; requests under way are still answered.
+/// No new requests; those under way are still answered.
 pub(super) fn stopping() {
-    tell(&[NotifyState::Stopping, NotifyState::Status("ending")]);
+    notify(&[NotifyState::Stopping, NotifyState::Status("stopping")]);
 }
 
-/// Feeds the watchdog, where there is one, until the server ends.
-pub(super) fn feed_watchdog(shared: &Shared, reach: &Reach) {
-    let Some(limit) = sd_notify::watchdog_enabled() else {
-        return;
-    };
+/// Feeds the watchdog, where systemd asks for it, until the server stops.
+///
+/// # Errors
+/// No thread could be started.
+pub(super) fn start_watchdog(server: &Arc<Server>, address: OwnAddress) -> std::io::Result<()> {
+    if let Some(limit) = sd_notify::watchdog_enabled() {
+        let server = Arc::clone(server);
+        let feed = move || feed_watchdog(&server, &address, limit);
+        std::thread::Builder::new()
+            .name("watchdog".to_owned())
+            .spawn(feed)?;
+    }
+    Ok(())
+}
+
+fn feed_watchdog(server: &Server, address: &OwnAddress, limit: Duration) {
     // Twice within the limit, as sd_watchdog_enabled(3) advises.
     let pause = limit / 2;
-    while !shared.stop.load(Ordering::Relaxed) {
+    while !server.is_stopping.load(Ordering::Relaxed) {
         let began = Instant::now();
-        match check(shared, reach) {
-            Ok(()) => tell(&[NotifyState::Watchdog]),
+        match check(server, address) {
+            Ok(()) => notify(&[NotifyState::Watchdog]),
             Err(why) => {
                 tracing::error!(why, "self-check failed; the watchdog is not fed");
-                tell(&[NotifyState::Status(&format!("self-check failed: {why}"))]);
+                notify(&[NotifyState::Status(&format!("self-check failed: {why}"))]);
             }
         }
-        while began.elapsed() < pause && !shared.stop.load(Ordering::Relaxed) {
-            std::thread::sleep(NAP.min(pause));
+        while began.elapsed() < pause && !server.is_stopping.load(Ordering::Relaxed) {
+            std::thread::sleep(POLL.min(pause));
         }
     }
 }
 
-fn tell(states: &[NotifyState<'_>]) {
+fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        tracing::warn!(%error, "NOTIFY_SOCKET: the supervisor could not be told");
+        tracing::warn!(%error, "NOTIFY_SOCKET: notifying the service manager failed");
     }
 }
 
-fn check(shared: &Shared, reach: &Reach) -> Result<(), String> {
-    let status = ask(reach).map_err(|error| format!("GET /healthz of ourselves: {error}"))?;
-    // 403: we listen on an address that may not read it; the answer proves as much.
+fn check(server: &Server, address: &OwnAddress) -> Result<(), String> {
+    let status = request_health(address)
+        .map_err(|error| format!("GET /healthz of the server itself: {error}"))?;
+    // 403: the server's own address may not read it; the answer proves as much.
     if !matches!(status, 200 | 403) {
-        return Err(format!("GET /healthz of ourselves: status {status}"));
+        return Err(format!(
+            "GET /healthz of the server itself: status {status}"
+        ));
     }
-    let registry = Registry::open_existing(&shared.settings.registry);
+    let registry = Registry::open_existing(&server.settings.registry);
     registry
         .and_then(|registry| registry.ping())
         .map_err(|error| chain(&error))
 }
 
-fn ask(reach: &Reach) -> std::io::Result<u16> {
-    match reach {
-        Reach::Tcp(address) => {
+fn request_health(address: &OwnAddress) -> std::io::Result<u16> {
+    match address {
+        OwnAddress::Tcp(address) => {
             let stream = TcpStream::connect_timeout(address, SELF_LIMIT)?;
             stream.set_read_timeout(Some(SELF_LIMIT))?;
             stream.set_write_timeout(Some(SELF_LIMIT))?;
             exchange(stream)
         }
-        Reach::Unix(path) => {
+        OwnAddress::Unix(path) => {
             let stream = UnixStream::connect(path)?;
             stream.set_read_timeout(Some(SELF_LIMIT))?;
             stream.set_write_timeout(Some(SELF_LIMIT))?;
@@ -118,7 +133,7 @@ fn exchange(mut stream: impl Read + Write) -> std::io::Result<u16> {
     let status = std::str::from_utf8(&head)
         .ok()
         .and_then(|head| head.strip_prefix("HTTP/1.1 ")?.parse().ok());
-    status.ok_or_else(|| std::io::Error::other("no HTTP status came back"))
+    status.ok_or_else(|| std::io::Error::other("the answer has no HTTP status"))
 }
 
 #[cfg(test)]
@@ -132,8 +147,8 @@ mod tests {
             ("[::]:80", "[::1]:80"),
             ("10.0.0.1:80", "10.0.0.1:80"),
         ] {
-            let reach = Reach::tcp(listening.parse().unwrap());
-            assert_eq!(reach, Reach::Tcp(reached.parse().unwrap()));
+            let own = OwnAddress::tcp(listening.parse().unwrap());
+            assert_eq!(own, OwnAddress::Tcp(reached.parse().unwrap()));
         }
     }
 }

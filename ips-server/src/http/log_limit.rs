@@ -1,5 +1,5 @@
-//! At most so many lines a minute for each client, and for all of them together, so that
-//! strangers cannot flood the log. What is held back is counted and told once.
+//! Log limits: so many lines a minute for each client, and for all clients together, so that
+//! strangers cannot flood the log. Suppressed lines are counted, and logged once a minute.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -14,14 +14,14 @@ const WINDOW: Duration = Duration::from_secs(60);
 
 /// Counts lines by client.
 #[derive(Debug)]
-pub(super) struct Limiter(Mutex<Window>);
+pub(super) struct LogLimit(Mutex<Window>);
 
-/// The minute that runs.
+/// The current minute.
 #[derive(Debug)]
 struct Window {
     since: Instant,
     lines: u32,
-    held_back: u32,
+    suppressed: u32,
     by_client: HashMap<IpAddr, u32>,
 }
 
@@ -30,20 +30,20 @@ impl Window {
         Self {
             since,
             lines: 0,
-            held_back: 0,
+            suppressed: 0,
             by_client: HashMap::new(),
         }
     }
 }
 
-impl Default for Limiter {
+impl Default for LogLimit {
     fn default() -> Self {
         Self(Mutex::new(Window::new(Instant::now())))
     }
 }
 
-impl Limiter {
-    /// Whether one more line is in bounds.
+impl LogLimit {
+    /// Whether one more line is within the limits.
     pub(super) fn admits(&self, address: IpAddr) -> bool {
         self.admits_at(address, Instant::now())
     }
@@ -51,12 +51,15 @@ impl Limiter {
     fn admits_at(&self, address: IpAddr, now: Instant) -> bool {
         let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if now.duration_since(window.since) >= WINDOW {
-            if window.held_back > 0 {
-                tracing::warn!(lines = window.held_back, "held back in the last minute");
+            if window.suppressed > 0 {
+                tracing::warn!(
+                    lines = window.suppressed,
+                    "log lines of clients were suppressed in the last minute"
+                );
             }
             *window = Window::new(now);
         }
-        // No more clients than lines are remembered.
+        // The map has at most as many clients as lines.
         let in_all = window.lines < ALL_LINES;
         let count = window.by_client.get(&client(address)).copied().unwrap_or(0);
         let admitted = in_all && count < LINES;
@@ -64,13 +67,13 @@ impl Limiter {
             window.lines += 1;
             window.by_client.insert(client(address), count + 1);
         } else {
-            window.held_back += 1;
+            window.suppressed += 1;
         }
         admitted
     }
 }
 
-/// Whoever has one IPv6 address has the other 2^64 of its network, too.
+/// A client with one IPv6 address has all 2^64 of its network.
 fn client(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
@@ -84,9 +87,9 @@ fn client(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    fn admitted(limiter: &Limiter, addresses: impl Iterator<Item = IpAddr>, at: Instant) -> usize {
+    fn admitted(limit: &LogLimit, addresses: impl Iterator<Item = IpAddr>, at: Instant) -> usize {
         addresses
-            .filter(|address| limiter.admits_at(*address, at))
+            .filter(|address| limit.admits_at(*address, at))
             .count()
     }
 
@@ -95,24 +98,24 @@ mod tests {
     }
 
     #[test]
-    fn one_client_is_cut_off_and_another_is_not() {
-        let (limiter, now) = (Limiter::default(), Instant::now());
+    fn one_client_is_limited_and_another_is_not() {
+        let (limit, now) = (LogLimit::default(), Instant::now());
         let one = std::iter::repeat_n([10, 0, 0, 1].into(), 200);
-        assert_eq!(admitted(&limiter, one, now), LINES as usize);
+        assert_eq!(admitted(&limit, one, now), LINES as usize);
         assert_eq!(
-            admitted(&limiter, (0..200).map(|host| v6(1, host)), now),
+            admitted(&limit, (0..200).map(|host| v6(1, host)), now),
             LINES as usize,
             "an IPv6 network is one client"
         );
-        assert!(limiter.admits_at([10, 0, 0, 2].into(), now));
+        assert!(limit.admits_at([10, 0, 0, 2].into(), now));
     }
 
     #[test]
-    fn all_clients_together_are_bounded_and_the_next_minute_begins_anew() {
-        let (limiter, now) = (Limiter::default(), Instant::now());
+    fn all_clients_together_are_limited_for_a_minute() {
+        let (limit, now) = (LogLimit::default(), Instant::now());
         let many = || (0..100_000).map(|network| v6(network, 1));
-        assert_eq!(admitted(&limiter, many(), now), ALL_LINES as usize);
-        assert!(limiter.0.lock().unwrap().by_client.len() <= ALL_LINES as usize);
-        assert_eq!(admitted(&limiter, many(), now + WINDOW), ALL_LINES as usize);
+        assert_eq!(admitted(&limit, many(), now), ALL_LINES as usize);
+        assert!(limit.0.lock().unwrap().by_client.len() <= ALL_LINES as usize);
+        assert_eq!(admitted(&limit, many(), now + WINDOW), ALL_LINES as usize);
     }
 }

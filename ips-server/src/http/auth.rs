@@ -1,43 +1,40 @@
-//! Who may ask the server for what (design: contract 2, Who may ask). Decides; it neither
-//! reads requests nor logs.
+//! Which client may use which endpoint (design: contract 2, Who may ask). Decides only: it
+//! neither reads requests nor logs.
 
 use std::net::IpAddr;
-
-use hps_core::names::VmId;
 
 use crate::model::token;
 use crate::registry::tokens::Grant;
 use crate::registry::{Registry, RegistryError};
 use crate::settings::{Auth, Network, Settings};
 
-/// Who asks.
+/// The sender of a request.
 #[derive(Debug, Clone)]
-pub struct Client {
+pub(super) struct Client {
     /// Where the request comes from, past the trusted proxy.
-    pub address: IpAddr,
-    /// The bearer token it shows.
-    pub token: Option<String>,
+    pub(super) address: IpAddr,
+    /// Its bearer token.
+    pub(super) token: Option<String>,
 }
 
-/// Why somebody is turned away.
+/// Why a client is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Denied {
-    /// No token, or one that opens nothing: 401.
+pub(super) enum Denied {
+    /// No token, or an unknown one: 401.
     NoToken,
-    /// A good token for something else: 403.
+    /// A valid token for another VM, node or purpose: 403.
     OtherVm,
-    /// A good token from a wrong address: 403.
+    /// A valid token from another node's address: 403.
     OtherAddress,
-    /// Not from an allowed network: 403.
+    /// An address in no allowed network: 403.
     OtherNetwork,
 }
 
 impl Denied {
-    /// What the client is told.
-    #[must_use]
-    pub fn reason(self) -> &'static str {
+    /// For the client and the log.
+    pub(super) fn reason(self) -> &'static str {
         match self {
-            Self::NoToken => "no token, or none of an open operation",
+            Self::NoToken => "missing token, or its operation has ended",
             Self::OtherVm => "the token is for something else",
             Self::OtherAddress => "the token is for another node's address",
             Self::OtherNetwork => "this address is not allowed",
@@ -45,8 +42,7 @@ impl Denied {
     }
 
     /// The HTTP status.
-    #[must_use]
-    pub fn status(self) -> u16 {
+    pub(super) fn status(self) -> u16 {
         match self {
             Self::NoToken => 401,
             Self::OtherVm | Self::OtherAddress | Self::OtherNetwork => 403,
@@ -54,12 +50,9 @@ impl Denied {
     }
 }
 
-/// What a check came to: the grant, where a token was needed, or a denial.
-pub type Checked<T> = Result<Result<T, Denied>, RegistryError>;
-
-/// The address a request comes from: the last hop that our own proxy wrote down, or the peer.
-#[must_use]
-pub fn client_address(
+/// The address a request comes from: the last hop in a trusted proxy's X-Forwarded-For, else
+/// the peer.
+pub(super) fn client_address(
     peer: Option<IpAddr>,
     forwarded_for: Option<&str>,
     trusted: &[Network],
@@ -71,7 +64,7 @@ pub fn client_address(
         .and_then(|hops| hops.rsplit(',').next())
         .map(str::trim);
     let address = match (is_proxy, last_hop) {
-        // What the proxy wrote and we cannot read is nobody we know.
+        // An address that cannot be parsed matches no network.
         (true, Some(hop)) => hop
             .parse()
             .unwrap_or(IpAddr::V4(std::net::Ipv4Addr::BROADCAST)),
@@ -80,58 +73,53 @@ pub fn client_address(
     address.to_canonical()
 }
 
-/// May this client read what is for people and monitoring?
-///
-/// # Errors
-/// It may not.
-pub fn people(client: &Client, settings: &Settings) -> Result<(), Denied> {
-    let allowed = client.address.is_loopback() || in_allow(client, settings);
-    if allowed {
-        Ok(())
-    } else {
-        Err(Denied::OtherNetwork)
-    }
+/// Who may use an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// This machine, and allowed networks.
+    People,
+    /// A token; with `auth = off` allowed networks instead. The handler checks the VM.
+    Config,
+    /// A token; the handler checks the report against it.
+    Operation,
+    /// The token of an inventory; the handler checks the node.
+    Inventory,
+    /// Allowed networks, or any token.
+    Log,
 }
 
-/// May this client fetch the config of a VM?
+/// The grant of the client's token; none where its network suffices.
+pub(super) type Authorized = Result<Option<Grant>, Denied>;
+
+/// Whether a client may use an endpoint.
 ///
 /// # Errors
 /// The registry cannot be read.
-pub fn config(client: &Client, vm: &VmId, settings: &Settings, registry: &Registry) -> Checked<()> {
-    if settings.auth == Auth::Off && in_allow(client, settings) {
-        return Ok(Ok(()));
-    }
-    let grant = match token(client, registry)? {
-        Ok(grant) => grant,
+pub(super) fn authorize(
+    access: Access,
+    client: &Client,
+    settings: &Settings,
+    registry: &Registry,
+) -> Result<Authorized, RegistryError> {
+    let is_allowed = in_allow(client, settings);
+    Ok(match access {
+        Access::People if client.address.is_loopback() || is_allowed => Ok(None),
+        Access::People => Err(Denied::OtherNetwork),
+        Access::Config if settings.auth == Auth::Off && is_allowed => Ok(None),
         // Without tokens it is the network that was wrong.
-        Err(Denied::NoToken) if settings.auth == Auth::Off => {
-            return Ok(Err(Denied::OtherNetwork));
+        Access::Config if settings.auth == Auth::Off => match grant(client, registry)? {
+            Err(Denied::NoToken) => Err(Denied::OtherNetwork),
+            granted => granted.map(Some),
+        },
+        Access::Log if is_allowed => Ok(None),
+        Access::Config | Access::Operation | Access::Inventory | Access::Log => {
+            grant(client, registry)?.map(Some)
         }
-        Err(denied) => return Ok(Err(denied)),
-    };
-    Ok(if grant.vm.as_ref() == Some(vm) {
-        Ok(())
-    } else {
-        Err(Denied::OtherVm)
     })
 }
 
-/// May this client write into the log?
-///
-/// # Errors
-/// The registry cannot be read.
-pub fn log(client: &Client, settings: &Settings, registry: &Registry) -> Checked<Option<Grant>> {
-    if in_allow(client, settings) {
-        return Ok(Ok(None));
-    }
-    Ok(token(client, registry)?.map(Some))
-}
-
-/// What the client's token opens from where it is.
-///
-/// # Errors
-/// The registry cannot be read.
-pub fn token(client: &Client, registry: &Registry) -> Checked<Grant> {
+/// What the client's token grants from its address.
+fn grant(client: &Client, registry: &Registry) -> Result<Result<Grant, Denied>, RegistryError> {
     let Some(shown) = &client.token else {
         return Ok(Err(Denied::NoToken));
     };
@@ -163,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_trusted_proxy_is_believed_about_addresses_and_only_its_own_hop() {
+    fn only_a_trusted_proxys_last_hop_counts_as_the_address() {
         let trusted = ["127.0.0.1".parse().unwrap()];
         let ip = |text: &str| text.parse::<IpAddr>().unwrap();
         for (peer, forwarded, want) in [
