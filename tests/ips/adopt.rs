@@ -127,9 +127,9 @@ fn what_is_taken_is_what_the_node_has_now_and_all_or_none() {
         (
             "vm_id=vm-2",
             "vm_id=vm-3",
-            "tch-001 has no domain with the UUID",
+            "tch-001 has no domain with UUID",
         ),
-        ("name=db", "name=other", "is called \"db\" on tch-001"),
+        ("name=db", "name=other", "on tch-001 is \"db\""),
         ("cpu_count=2", "cpu_count=x", "CPU count"),
         (
             "",

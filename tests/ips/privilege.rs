@@ -365,8 +365,8 @@ fn a_schema_that_acts_by_itself_does_not_act_for_root() {
     let trial = sql.transaction().unwrap();
     trial
         .execute(
-            "INSERT INTO operation (operation, vm_id, verb, node, started_at) \
-             VALUES ('trial', 'a', 'create', 'box', '2026-01-01T00:00:00.000Z')",
+            "INSERT INTO operation (operation, vm_id, verb, started_at) \
+             VALUES ('trial', 'a', 'create', '2026-01-01T00:00:00.000Z')",
             [],
         )
         .unwrap();
