@@ -7,6 +7,8 @@ pub mod engine;
 pub mod error;
 pub mod http;
 pub mod json;
+#[cfg(test)]
+mod layers;
 pub mod links;
 pub mod logging;
 pub mod model;
