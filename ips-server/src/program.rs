@@ -11,10 +11,13 @@ use crate::cli::Env;
 use crate::cli::help::{grouped, help_last};
 use crate::cli::output::{print, print_error_of};
 use crate::error::chain;
+use crate::http;
+use crate::links;
+use crate::logging;
 use crate::model::exit::Exit;
+use crate::nginx;
 use crate::settings::{Settings, SettingsError, endpoint};
 use crate::verbs::{GROUPS, Verb, complete};
-use crate::{http, links, logging, nginx};
 
 /// Define VMs and run them on the nodes of a KVM cluster.
 #[derive(FromArgs, Debug)]
@@ -95,7 +98,7 @@ struct Nginx {
 }
 
 /// Run a verb of o_vm: `ips-server vm VERB` is `o_vm VERB`.
-// `links` takes a leading `vm`; this one stands behind options of `ips-server`.
+// `links` handles `vm` as the first argument; this is `vm` after options of `ips-server`.
 #[derive(FromArgs, Debug)]
 #[argh(subcommand, name = "vm", help_triggers("--help", "-h"))]
 struct Vm {

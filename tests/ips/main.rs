@@ -11,6 +11,7 @@ mod adopt;
 mod backup;
 #[expect(dead_code, reason = "shared with the tests under fault and attack")]
 mod begun;
+mod cli;
 mod connections;
 mod damage;
 mod edges;
