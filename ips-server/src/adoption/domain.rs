@@ -28,8 +28,8 @@ pub(super) struct Draft {
 /// # Errors
 /// No VM config describes the domain.
 pub(super) fn draft(domain: &DomainReport, id: &VmId, xml: &str) -> Result<Draft, String> {
-    let document =
-        Document::parse(xml).map_err(|error| kv::shown(&one_line(&format!("not valid XML: {error}"))))?;
+    let document = Document::parse(xml)
+        .map_err(|error| kv::shown(&one_line(&format!("not valid XML: {error}"))))?;
     let root = document.root_element();
     let mut lines = Lines::default();
     lines.put("name", &domain.name);
@@ -168,7 +168,9 @@ fn networks(lines: &mut Lines, devices: &[Node<'_, '_>]) {
         match digits.parse::<Vni>() {
             Ok(vni) if taken.insert(vni) => {
                 lines.put(&format!("vxlan_{vni}"), bridge);
-                lines.note(&format!("the VNI {vni} is guessed from the name of the bridge"));
+                lines.note(&format!(
+                    "the VNI {vni} is guessed from the name of the bridge"
+                ));
             }
             Ok(_) | Err(_) => lines.note(&format!(
                 "left out: an interface on {bridge:?}: add vxlan_VNI={bridge}"
