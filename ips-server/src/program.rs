@@ -224,7 +224,7 @@ fn nginx(command: &Nginx) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let (report, complete) = nginx::report(&nginx::found(&configuration));
+    let (report, complete) = nginx::report(&nginx::includes(&configuration));
     print(report.trim_end());
     if let Some(hint) = nginx::few_connections(&configuration) {
         print(hint.trim_end());

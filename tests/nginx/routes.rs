@@ -220,7 +220,7 @@ fn the_check_says_which_line_is_missing() {
     let done = check(path);
     assert_eq!(done.code, 0, "{done:?}");
     assert_eq!(
-        done.out.matches(&format!("; there: {path}:")).count(),
+        done.out.matches(&format!("; found: {path}:")).count(),
         3,
         "{done:?}"
     );

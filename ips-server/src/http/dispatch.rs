@@ -9,10 +9,11 @@ use std::time::Duration;
 use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use super::reply::{Answer, Failure};
+use super::standby::Standby;
 use crate::registry::{Registry, RegistryError};
 
 /// Registries for configs, and for reports.
-pub(super) const CONFIG_READERS: usize = 2;
+const CONFIG_READERS: usize = 2;
 const REPORT_WRITERS: usize = 2;
 /// And for people: they leave nodes half of the machine.
 const PEOPLE_READERS: usize = 1;
@@ -40,6 +41,9 @@ pub(super) enum Class {
 /// The queues.
 #[derive(Debug)]
 pub(super) struct Dispatcher {
+    /// One worker at a time reads a config itself.
+    reader_here: Semaphore,
+    standby: Standby,
     configs: Queue,
     reports: Queue,
     people: Queue,
@@ -75,15 +79,19 @@ impl Dispatcher {
             Queue::new(registries.split_off(rest), waiting)
         };
         Self {
+            reader_here: Semaphore::new(1),
+            standby: Standby::default(),
             configs: queue(CONFIG_READERS, NODE_QUEUE),
             reports: queue(REPORT_WRITERS, NODE_QUEUE),
             people: queue(PEOPLE_READERS, PEOPLE_QUEUE),
         }
     }
 
-    /// Runs a handler on this very thread; `None`: no registry is free, or it does not answer
-    /// at once. Only for a handler that reads a row or two.
-    pub(super) fn run_now(&self, handler: impl FnOnce(&mut Registry) -> Answer) -> Option<Answer> {
+    /// Runs a handler on the worker itself, which costs a fraction of the way through the pool.
+    /// `None`: another worker reads, or another process has a lock; use the pool. Only for a
+    /// handler that reads a row or two.
+    pub(super) fn run_here(&self, handler: impl FnOnce(&mut Registry) -> Answer) -> Option<Answer> {
+        let _reader = self.reader_here.try_acquire().ok()?;
         let _free = self.configs.free.try_acquire().ok()?;
         let mut registry = self
             .configs
@@ -91,10 +99,15 @@ impl Dispatcher {
             .iter()
             .find_map(|one| one.try_lock().ok())?;
         registry.set_lock_wait(Duration::ZERO).ok()?;
+        let _read = self.standby.begin_read();
         match catch_panic(|| handler(&mut registry)) {
             Err(Failure::Registry(RegistryError::Busy { .. })) => None,
             answer => Some(answer),
         }
+    }
+
+    pub(super) fn standby(&self) -> &Standby {
+        &self.standby
     }
 
     /// Runs a handler in the blocking pool, once a registry of its class is free.
@@ -160,4 +173,73 @@ fn catch_panic(handler: impl FnOnce() -> Answer) -> Answer {
         tracing::error!("a request handler panicked; please report this");
         Err(Failure::Panicked)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::super::reply::Reply;
+    use super::*;
+
+    /// With a registry in a folder of its own, and no more than two requests of people.
+    fn dispatcher(name: &str) -> (Dispatcher, std::path::PathBuf) {
+        let folder = std::env::temp_dir().join(format!("hps-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("registry.db");
+        let open = || Registry::open(&path).unwrap();
+        let registries = std::iter::repeat_with(open)
+            .take(registry_count())
+            .collect();
+        let mut dispatcher = Dispatcher::new(registries);
+        dispatcher.people.admitted = Arc::new(Semaphore::new(2));
+        (dispatcher, folder)
+    }
+
+    fn answer(registry: &mut Registry) -> Answer {
+        registry.ping()?;
+        Ok(Reply::text("fine"))
+    }
+
+    #[tokio::test]
+    async fn a_panic_costs_one_request() {
+        let (dispatcher, folder) = dispatcher("panic");
+        for class in [Class::Config, Class::Report, Class::People] {
+            for _ in 0..5 {
+                let panicked = dispatcher.run(class, |_| panic!("on purpose")).await;
+                assert!(matches!(panicked, Err(Failure::Panicked)), "{class:?}");
+            }
+            assert!(dispatcher.run(class, answer).await.is_ok(), "{class:?}");
+        }
+        let panicked = dispatcher.run_here(|_| panic!("on purpose"));
+        assert!(matches!(panicked, Some(Err(Failure::Panicked))));
+        assert!(matches!(dispatcher.run_here(answer), Some(Ok(_))));
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_full_queue_refuses_its_own_class_only() {
+        let (dispatcher, folder) = dispatcher("queue");
+        let dispatcher = Arc::new(dispatcher);
+        let (release, released) = channel::<()>();
+        let run = |handler: Box<dyn FnOnce(&mut Registry) -> Answer + Send>| {
+            let dispatcher = Arc::clone(&dispatcher);
+            tokio::spawn(async move { dispatcher.run(Class::People, handler).await })
+        };
+        let one = run(Box::new(move |registry| {
+            let _ = released.recv();
+            answer(registry)
+        }));
+        let two = run(Box::new(answer));
+        while dispatcher.people.admitted.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        let refused = dispatcher.run(Class::People, answer).await;
+        assert!(matches!(refused, Err(Failure::Busy)));
+        assert!(dispatcher.run(Class::Report, answer).await.is_ok());
+        assert!(dispatcher.run(Class::Config, answer).await.is_ok());
+        release.send(()).unwrap();
+        assert!(one.await.unwrap().is_ok() && two.await.unwrap().is_ok());
+        std::fs::remove_dir_all(folder).unwrap();
+    }
 }

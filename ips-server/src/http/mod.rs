@@ -19,6 +19,7 @@ mod reply;
 mod request;
 mod routes;
 mod slots;
+mod standby;
 mod systemd;
 mod vms;
 
@@ -40,9 +41,8 @@ use metrics::Metrics;
 use request::ApiRequest;
 use slots::Slots;
 
-/// One worker more than [`dispatch::CONFIG_READERS`]: a registry that does not answer must
-/// leave a worker that does.
-const WORKERS: usize = dispatch::CONFIG_READERS + 1;
+/// One that serves, and one that stands by.
+const WORKERS: usize = 2;
 
 /// The server could not start, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -120,6 +120,7 @@ fn run(runtime: &Runtime, settings: Settings, dispatcher: Dispatcher) -> Result<
         });
         let slots = Arc::new(Slots::new(accept::max_connections()));
         tokio::spawn(slots::enforce_deadlines(Arc::clone(&slots)));
+        tokio::spawn(standby::stand_by(Arc::clone(&server)));
         systemd::ready(&address);
         systemd::start_watchdog(&server, own_address).map_err(ServeError::Threads)?;
         tokio::select! {

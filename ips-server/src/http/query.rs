@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use hps_core::kv;
+use hps_core::{kv, percent};
 
 /// Decoded parameters.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -59,34 +59,12 @@ impl Query {
 }
 
 fn decode(text: &str) -> Result<String, QueryError> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        rest = tail;
-        if *first != b'%' {
-            bytes.push(*first);
-            continue;
-        }
-        let [high, low, tail @ ..] = rest else {
-            return Err(QueryError::Percent);
-        };
-        bytes.push(digit(*high)? * 16 + digit(*low)?);
-        rest = tail;
-    }
+    let bytes = percent::decode(text).ok_or(QueryError::Percent)?;
     let text = String::from_utf8(bytes).map_err(|_| QueryError::NotUtf8)?;
     if text.chars().any(char::is_control) {
         Err(QueryError::Control)
     } else {
         Ok(text)
-    }
-}
-
-fn digit(byte: u8) -> Result<u8, QueryError> {
-    match byte {
-        b'0'..=b'9' => Ok(byte - b'0'),
-        b'a'..=b'f' => Ok(byte - b'a' + 10),
-        b'A'..=b'F' => Ok(byte - b'A' + 10),
-        _ => Err(QueryError::Percent),
     }
 }
 

@@ -267,7 +267,7 @@ async fn run(
     if route.class == Class::Config
         && let Some(answer) = server
             .dispatcher
-            .run_now(|registry| handle(server, route, &request, registry))
+            .run_here(|registry| handle(server, route, &request, registry))
     {
         return answer;
     }
