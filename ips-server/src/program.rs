@@ -98,7 +98,7 @@ struct Nginx {
 }
 
 /// Run a verb of o_vm: `ips-server vm VERB` is `o_vm VERB`.
-// `links` takes a leading `vm`; this one stands behind options of `ips-server`.
+// `links` handles `vm` as the first argument; this is `vm` after options of `ips-server`.
 #[derive(FromArgs, Debug)]
 #[argh(subcommand, name = "vm", help_triggers("--help", "-h"))]
 struct Vm {
@@ -116,7 +116,11 @@ pub fn run(argv: impl Iterator<Item = OsString>) -> ExitCode {
             Some(words) => o_vm(words),
             None => ips_server(argv.iter().skip(1).map(String::as_str).collect()),
         },
-        Err(word) => fail("o_vm", &format!("{}: not UTF-8", word.display())),
+        // An argument that is not text is refused: altered, it could name another VM or file.
+        Err(word) => {
+            let word = hps_core::kv::one_line(&word.to_string_lossy());
+            fail("o_vm", &format!("{word}: not UTF-8"))
+        }
     }
 }
 
@@ -257,7 +261,7 @@ fn leave(program: &str, early: &EarlyExit, words: &[&str]) -> ExitCode {
             &format!("{output}\nRun `{program}{verb} --help` for usage."),
         );
     }
-    // Verbs below a verb are a short list, and its usage begins otherwise.
+    // Only the help of o_vm itself has a list of verbs that needs groups.
     if output.starts_with("Usage: o_vm [") {
         print(grouped(output, GROUPS).trim_end());
     } else {

@@ -10,6 +10,7 @@
 mod backup;
 #[expect(dead_code, reason = "shared with the tests under fault and attack")]
 mod begun;
+mod cli;
 mod connections;
 mod damage;
 mod edges;
