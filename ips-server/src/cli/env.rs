@@ -116,8 +116,8 @@ impl Env {
         if let Some(name) = &self.settings.node_name {
             return Ok(name.clone());
         }
-        let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        let parsed = name.trim().parse();
+        let name = hps_core::proc::hostname().unwrap_or_default();
+        let parsed = name.parse();
         parsed.map_err(|error| {
             Error::NoEngine(format!(
                 "the name of this host is not a valid node name ({error}); set node_name"
