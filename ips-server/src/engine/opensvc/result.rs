@@ -43,9 +43,9 @@ impl OpenSvc<'_> {
         };
         let until = Instant::now() + wait;
         match self.om.run_task(&request, Some(lock), self.stop) {
-            Ok(Run::Taken) => self.result(&reference, name, until),
-            Ok(Run::NotTaken(why)) => self.not_taken(&reference, name, until, why),
-            // Whether it started is unknown: the record, or the process list, may say.
+            Ok(Run::Accepted) => self.result(&reference, name, until),
+            Ok(Run::Rejected(why)) => self.rejected(&reference, name, until, why),
+            // Whether it started is unknown: the record, or the process list, may show it.
             Ok(Run::Unknown(why)) => with_cause(self.result(&reference, name, until), &why),
             Err(ExecError::LeftAlone { .. }) => RunOutcome::StoppedWaiting,
             Err(error) => with_cause(self.result(&reference, name, until), &chain(&error)),
@@ -105,7 +105,7 @@ impl OpenSvc<'_> {
 
     /// An empty answer means that `om` ran nothing, but an answer may also be lost: it counts
     /// once there is no record of our session, and no process of it.
-    fn not_taken(
+    fn rejected(
         &self,
         task: &TaskRef,
         name: &ServiceName,
