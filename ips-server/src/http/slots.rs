@@ -22,10 +22,13 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 const STALL_LIMIT: Duration = Duration::from_secs(5);
 /// A connection without a whole request by then is the first to go.
 const SUSPECT_AFTER: Duration = Duration::from_secs(1);
+/// A connection is not evicted before: the bytes that it waits for may be on their way. Short,
+/// because it bounds how many idle connections a second make room for others.
+const EVICT_AFTER: Duration = Duration::from_millis(30);
 /// How long a new connection waits for a slot.
 const SLOT_WAIT: Duration = Duration::from_secs(3);
 /// How often it looks whether another connection may be ended by now.
-const SLOT_POLL: Duration = Duration::from_millis(20);
+const SLOT_POLL: Duration = Duration::from_millis(5);
 /// How many evicted connections may still be closing while others have their slots.
 const MAX_CLOSING: usize = 8;
 /// How often the deadlines are checked. One look at all connections is cheaper than a timer
@@ -155,7 +158,9 @@ impl State {
     }
 
     fn is_evictable(&self) -> bool {
-        !matches!(self.phase, Phase::New | Phase::Working) && !self.is_ended
+        !matches!(self.phase, Phase::New | Phase::Working)
+            && !self.is_ended
+            && self.since.elapsed() > EVICT_AFTER
     }
 
     fn is_suspect(&self) -> bool {
@@ -365,6 +370,7 @@ mod tests {
         let mut guards = Vec::new();
         while let Some(guard) = slots.try_acquire() {
             guard.has_read(false);
+            back_date(&guard, EVICT_AFTER);
             guards.push(guard);
         }
         assert_eq!(guards.len(), 1 + MAX_CLOSING);
@@ -372,6 +378,17 @@ mod tests {
         assert!(slots.try_acquire().is_some());
         drop(guards);
         assert!(slots.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_not_evicted_at_once() {
+        let slots = Arc::new(Slots::new(1));
+        let one = slots.acquire().await.unwrap();
+        one.has_read(false);
+        assert!(slots.try_acquire().is_none());
+        back_date(&one, EVICT_AFTER);
+        assert!(slots.try_acquire().is_some());
+        assert!(is_ended(&one));
     }
 
     #[tokio::test]
