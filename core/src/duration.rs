@@ -50,6 +50,15 @@ pub fn seconds_text(time: Duration) -> String {
     text.trim_end_matches('0').to_owned()
 }
 
+/// As [`seconds_text`], with two decimals at most: more mean nothing in what is left of a
+/// deadline.
+#[must_use]
+pub fn rounded_text(time: Duration) -> String {
+    let step = Duration::from_millis(10);
+    let steps = (time + step / 2).as_millis() / step.as_millis();
+    seconds_text(u32::try_from(steps).map_or(time, |steps| step * steps))
+}
+
 /// A text that is not a time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("want a time as 90, 0.5, 90s, 2m or 1h, more than 0 and at most 24h, not {0:?}")]
@@ -78,13 +87,13 @@ fn nanos(text: &str) -> Option<u64> {
     if !plain(whole) || !plain(decimals) {
         return None;
     }
-    let decimals: String = decimals
-        .chars()
-        .chain("000000000".chars())
-        .take(9)
-        .collect();
-    let nanos = whole.parse::<u64>().ok()?.checked_mul(NANOS)?;
-    nanos.checked_add(decimals.parse().ok()?)?.checked_mul(unit)
+    let mut nanos = whole.parse::<u64>().ok()?.checked_mul(NANOS)?;
+    let mut worth = NANOS / 10;
+    for digit in decimals.bytes() {
+        nanos = nanos.checked_add(u64::from(digit - b'0') * worth)?;
+        worth /= 10;
+    }
+    nanos.checked_mul(unit)
 }
 
 #[cfg(test)]
@@ -141,6 +150,18 @@ mod tests {
             "1é",
         ] {
             assert!(bad.parse::<TimeSpan>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_of_a_deadline_is_rounded() {
+        for (nanos, want) in [
+            (119_994_999_999, "119.99"),
+            (119_999_999_999, "120"),
+            (100_000_000, "0.1"),
+            (4_999_999, "0"),
+        ] {
+            assert_eq!(rounded_text(Duration::from_nanos(nanos)), want);
         }
     }
 

@@ -51,7 +51,7 @@ impl LockFile {
     /// refused. The folder must exist ([`private_dir`]).
     ///
     /// # Errors
-    /// As the kernel says.
+    /// The kernel's.
     pub fn open(path: &Path) -> io::Result<Self> {
         let opened = OpenOptions::new()
             .read(true)
@@ -68,7 +68,7 @@ impl LockFile {
     /// held until the file, and every inherited copy of it, is closed.
     ///
     /// # Errors
-    /// As the kernel says.
+    /// The kernel's.
     pub fn try_lock(&self, mode: Mode) -> io::Result<bool> {
         let tried = match mode {
             Mode::Exclusive => self.0.try_lock(),
@@ -131,7 +131,7 @@ impl LockFile {
 /// Creates the folder, and those above it, for root alone where they are missing.
 ///
 /// # Errors
-/// As the kernel says.
+/// The kernel's.
 pub fn private_dir(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());

@@ -90,7 +90,7 @@ text_type!(
     |text| shaped(text, 80, "._+-"), str::to_owned
 );
 
-/// Starts with a letter or digit, goes on with those or `more`, at most `max` bytes.
+/// A letter or digit, then those or `more`; at most `max` bytes.
 fn shaped(text: &str, max: usize, more: &str) -> bool {
     let inner = |c: char| c.is_ascii_alphanumeric() || more.contains(c);
     text.len() <= max

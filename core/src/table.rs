@@ -36,42 +36,55 @@ impl<'a> Column<'a> {
     pub const fn at_least(self, width: usize) -> Self {
         Self { width, ..self }
     }
-
-    fn cell(&self, text: &str, width: usize) -> String {
-        if self.right {
-            format!("{text:>width$}")
-        } else {
-            format!("{text:<width$}")
-        }
-    }
 }
 
 /// The table as text. A row with fewer cells than columns ends early.
 #[must_use]
 pub fn table(columns: &[Column<'_>], rows: &[Vec<String>]) -> String {
-    let widths: Vec<_> = (0..columns.len())
-        .map(|at| width(columns, rows, at))
-        .collect();
-    let line = |cells: &mut dyn Iterator<Item = &str>| {
-        let cells = cells.zip(columns).zip(&widths);
-        let cells: Vec<_> = cells
-            .map(|((text, column), width)| column.cell(text, *width))
-            .collect();
-        cells.join("  ").trim_end().to_owned() + "\n"
-    };
-    let head = line(&mut columns.iter().map(|column| column.title));
-    let rows = rows
-        .iter()
-        .map(|row| line(&mut row.iter().map(String::as_str)));
-    head + &rows.collect::<String>()
+    let mut widths = Vec::with_capacity(columns.len());
+    for (at, column) in columns.iter().enumerate() {
+        let title = column.title.chars().count().max(column.width);
+        let cells = rows.iter().filter_map(|row| row.get(at));
+        let widest = cells.map(|cell| cell.chars().count()).max();
+        widths.push(widest.unwrap_or(0).max(title));
+    }
+    let mut text = String::new();
+    push_line(&mut text, columns, &widths, &|at| Some(columns[at].title));
+    for row in rows {
+        let cell = |at| row.get(at).map(String::as_str);
+        push_line(&mut text, columns, &widths, &cell);
+    }
+    text
 }
 
-fn width(columns: &[Column<'_>], rows: &[Vec<String>], at: usize) -> usize {
-    let cells = rows.iter().filter_map(|row| row.get(at));
-    let widest = cells.map(|cell| cell.chars().count()).max().unwrap_or(0);
-    widest
-        .max(columns[at].title.chars().count())
-        .max(columns[at].width)
+fn push_line<'c>(
+    text: &mut String,
+    columns: &[Column<'_>],
+    widths: &[usize],
+    cell: &dyn Fn(usize) -> Option<&'c str>,
+) {
+    let begin = text.len();
+    for (at, (column, width)) in columns.iter().zip(widths).enumerate() {
+        let Some(cell) = cell(at) else { break };
+        let padding = width.saturating_sub(cell.chars().count());
+        let (before, after) = if column.right {
+            (padding, 0)
+        } else {
+            (0, padding)
+        };
+        let gap = if at > 0 { 2 } else { 0 };
+        push_spaces(text, gap + before);
+        text.push_str(cell);
+        push_spaces(text, after);
+    }
+    text.truncate(begin + text[begin..].trim_end().len());
+    text.push('\n');
+}
+
+fn push_spaces(text: &mut String, count: usize) {
+    for _ in 0..count {
+        text.push(' ');
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! How an error is shown: the whole chain of causes, once, on one line.
+//! How an error is shown: its chain of causes, each once, on one line.
 
 use std::error::Error;
 

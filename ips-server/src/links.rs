@@ -3,7 +3,7 @@
 
 use crate::verbs::CATALOG;
 
-/// A link and what it stands for.
+/// A link and the arguments of `o_vm` that it means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
     /// The file's name.
@@ -42,7 +42,7 @@ pub fn links() -> Vec<Link> {
     verbs.chain(others).collect()
 }
 
-/// The arguments of `o_vm` that `argv` stands for; `None` if it is a call of `ips-server`.
+/// The arguments of `o_vm` that `argv` means; `None` if it is a call of `ips-server`.
 #[must_use]
 pub fn words(argv: &[String]) -> Option<Vec<&str>> {
     let (program, rest) = argv.split_first()?;

@@ -11,10 +11,13 @@ use crate::cli::Env;
 use crate::cli::help::{grouped, help_last};
 use crate::cli::output::{print, print_error_of};
 use crate::error::chain;
+use crate::http;
+use crate::links;
+use crate::logging;
 use crate::model::exit::Exit;
+use crate::nginx;
 use crate::settings::{Settings, SettingsError, endpoint};
 use crate::verbs::{GROUPS, Verb, complete};
-use crate::{http, links, logging, nginx};
 
 /// Define VMs and run them on the nodes of a KVM cluster.
 #[derive(FromArgs, Debug)]
@@ -95,7 +98,7 @@ struct Nginx {
 }
 
 /// Run a verb of o_vm: `ips-server vm VERB` is `o_vm VERB`.
-// `links` takes a leading `vm`; this one stands behind options of `ips-server`.
+// `links` handles `vm` as the first argument; this is `vm` after options of `ips-server`.
 #[derive(FromArgs, Debug)]
 #[argh(subcommand, name = "vm", help_triggers("--help", "-h"))]
 struct Vm {
@@ -113,7 +116,11 @@ pub fn run(argv: impl Iterator<Item = OsString>) -> ExitCode {
             Some(words) => o_vm(words),
             None => ips_server(argv.iter().skip(1).map(String::as_str).collect()),
         },
-        Err(word) => fail("o_vm", &format!("{}: not UTF-8", word.display())),
+        // An argument that is not text is refused: altered, it could name another VM or file.
+        Err(word) => {
+            let word = hps_core::kv::one_line(&word.to_string_lossy());
+            fail("o_vm", &format!("{word}: not UTF-8"))
+        }
     }
 }
 
@@ -254,7 +261,7 @@ fn leave(program: &str, early: &EarlyExit, words: &[&str]) -> ExitCode {
             &format!("{output}\nRun `{program}{verb} --help` for usage."),
         );
     }
-    // Verbs below a verb are a short list, and its usage begins otherwise.
+    // Only the help of o_vm itself has a list of verbs that needs groups.
     if output.starts_with("Usage: o_vm [") {
         print(grouped(output, GROUPS).trim_end());
     } else {

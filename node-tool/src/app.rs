@@ -1,4 +1,4 @@
-//! What every verb needs: settings, the operation around it, signals, virsh, locks.
+//! The surroundings of a verb: settings, the operation around it, signals, virsh, locks.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use hps_core::exec::ExecError;
 use hps_core::names::{VmId, VmName};
 use hps_core::state::VmState;
-use hps_core::verb::Verb;
 use uuid::Uuid;
 
 use crate::error::{Conflict, Error, Hint};
@@ -15,36 +14,33 @@ use crate::ips::{Ips, IpsError};
 use crate::lock::{Lock, LockError, Mode};
 use crate::settings::Settings;
 use crate::signals::Signals;
+use crate::spec::Spec;
 use crate::task::Task;
-use crate::virsh::{Info, Listed, Virsh};
+use crate::virsh::{Act, Info, Listed, Virsh};
 
 /// The surroundings of a verb.
 #[derive(Debug)]
 pub(crate) struct App {
+    /// File and environment, parsed.
     pub settings: Settings,
+    /// The operation around this verb; empty by hand.
     pub task: Task,
+    /// SIGTERM and SIGINT, as a flag.
     pub signals: Signals,
-    /// Whether something was changed already: from then on reading is not interrupted
-    /// either, so that the verb comes to its end and knows its outcome.
-    pub begun: Cell<bool>,
-    /// When this verb began: all its waiting for locks together has one time limit.
+    /// Whether something was changed already. From then on reading is not interrupted
+    /// either: the verb comes to its end and knows its outcome.
+    pub acted: Cell<bool>,
+    /// When this verb began: its waits for all locks together have one limit.
     pub since: Instant,
 }
 
-/// A verb that did what it was asked for.
+/// The domain that a verb is about, with every other verb on it locked out.
 #[derive(Debug)]
-pub(crate) struct Outcome {
-    /// What was done, for people.
-    pub message: String,
-    /// The state the domain is in now.
-    pub state: VmState,
-}
-
-impl Outcome {
-    pub(crate) fn new(message: impl Into<String>, state: VmState) -> Self {
-        let message = message.into();
-        Self { message, state }
-    }
+pub(crate) struct Domain {
+    pub uuid: Uuid,
+    /// As it was when the lock was acquired.
+    pub info: Info,
+    pub locks: Locks,
 }
 
 /// The locks a verb holds; every child that acts inherits them.
@@ -62,11 +58,13 @@ impl Locks {
 }
 
 impl App {
+    /// The virsh of the configured libvirt, under the signals of this verb.
     pub(crate) fn virsh(&self) -> Virsh<'_> {
         let (uri, deadline) = (&self.settings.connect, self.settings.virsh_timeout);
-        Virsh::new(uri, deadline, self.signals.told(), &self.begun)
+        Virsh::new(uri, deadline, self.signals.interrupted(), &self.acted)
     }
 
+    /// The IPS, with the token of this operation.
     pub(crate) fn ips(&self) -> Result<Ips, IpsError> {
         Ips::find(&self.settings, &self.task)
     }
@@ -75,30 +73,28 @@ impl App {
     pub(crate) fn lock_name(
         &self,
         name: &VmName,
-        verb: &str,
+        spec: &Spec,
         locks: &mut Locks,
     ) -> Result<(), Error> {
-        self.lock(&format!("name-{name}"), verb, locks)
+        self.lock(&format!("name-{name}"), spec, locks)
     }
 
-    /// Waits for every other create of this vm_id.
-    pub(crate) fn lock_id(&self, id: &VmId, verb: &str, locks: &mut Locks) -> Result<(), Error> {
-        self.lock(&format!("id-{id}"), verb, locks)
+    /// Waits for every other create of this `vm_id`.
+    pub(crate) fn lock_id(&self, id: &VmId, spec: &Spec, locks: &mut Locks) -> Result<(), Error> {
+        self.lock(&format!("id-{id}"), spec, locks)
     }
 
-    fn lock(&self, key: &str, verb: &str, locks: &mut Locks) -> Result<(), Error> {
-        locks.add(self.take_lock(key, Mode::Alone, verb)?);
+    fn lock(&self, key: &str, spec: &Spec, locks: &mut Locks) -> Result<(), Error> {
+        locks.add(self.acquire(key, Mode::Exclusive, spec.name.as_str())?);
         Ok(())
     }
 
     /// Waits for a lock for what is left of `lock_timeout`.
-    pub(crate) fn take_lock(&self, key: &str, mode: Mode, verb: &str) -> Result<Lock, LockError> {
-        let left = self
-            .settings
-            .lock_timeout
-            .saturating_sub(self.since.elapsed());
+    pub(crate) fn acquire(&self, key: &str, mode: Mode, verb: &str) -> Result<Lock, LockError> {
+        let limit = self.settings.lock_timeout;
+        let left = limit.saturating_sub(self.since.elapsed());
         let (dir, patience) = (&self.settings.state_dir, left.max(Duration::from_millis(1)));
-        Lock::take(dir, key, mode, verb, patience, self.signals.told())
+        Lock::acquire(dir, key, mode, verb, patience, self.signals.interrupted())
     }
 
     /// The domain of exactly this name; `None`: the listing proves that there is none.
@@ -119,6 +115,7 @@ impl App {
         }
     }
 
+    /// Every domain; the only proof that one is absent.
     pub(crate) fn list(&self) -> Result<Vec<Listed>, Error> {
         let doing = "listing domains";
         self.virsh()
@@ -126,6 +123,7 @@ impl App {
             .map_err(|source| Error::NoAnswer { doing, source })
     }
 
+    /// One domain; `None` only where the listing proves its absence.
     pub(crate) fn dominfo(&self, uuid: Uuid) -> Result<Option<Info>, Error> {
         let doing = "looking at the domain";
         self.virsh()
@@ -133,18 +131,19 @@ impl App {
             .map_err(|source| Error::NoAnswer { doing, source })
     }
 
-    /// The domain a verb is about, and what it is doing, with every other verb kept out.
-    pub(crate) fn domain(
-        &self,
-        name: &VmName,
-        verb: Verb,
-        hint: Hint,
-    ) -> Result<(Uuid, Info, Locks), Error> {
+    /// The state of a domain; absent only where the listing proves it.
+    pub(crate) fn state(&self, uuid: Uuid) -> Result<VmState, Error> {
+        let info = self.dominfo(uuid)?;
+        Ok(info.map_or(VmState::Absent, |info| info.state))
+    }
+
+    /// The domain of this name, locked for a verb.
+    pub(crate) fn domain(&self, name: &VmName, spec: &Spec, hint: Hint) -> Result<Domain, Error> {
         let mut locks = Locks::default();
-        self.lock_name(name, verb.as_str(), &mut locks)?;
+        self.lock_name(name, spec, &mut locks)?;
         let uuid = self.resolve(name)?.ok_or(Error::NoSuchDomain(hint))?;
         let info = self.dominfo(uuid)?.ok_or(Error::NoSuchDomain(hint))?;
-        Ok((uuid, info, locks))
+        Ok(Domain { uuid, info, locks })
     }
 
     /// Makes a transient domain persistent, from its own XML: virt-install starts a domain
@@ -154,7 +153,8 @@ impl App {
         let xml = self.virsh().dumpxml(uuid, true);
         let xml = xml.map_err(|source| Error::NoAnswer { doing, source })?;
         let doing = "making the transient domain persistent";
-        self.act(doing, self.virsh().define(&xml, &locks.files()))?;
+        let defined = self.virsh().define(&xml, &locks.files());
+        defined.map_err(|source| Error::Act { doing, source })?;
         match self.dominfo(uuid)? {
             Some(info) if info.persistent => Ok(()),
             info => {
@@ -164,36 +164,32 @@ impl App {
         }
     }
 
-    /// What virsh made of an act, with what it was for.
-    pub(crate) fn act(
-        &self,
-        doing: &'static str,
-        done: Result<(), ExecError>,
-    ) -> Result<(), Error> {
+    /// An act of virsh on a domain, as virsh reports it.
+    pub(crate) fn act(&self, uuid: Uuid, act: Act, locks: &Locks) -> Result<(), Error> {
+        let doing = act.doing();
+        let done = self.virsh().act_on(act, uuid, &locks.files());
         done.map_err(|source| Error::Act { doing, source })
     }
 
-    /// An act, believed by what the domain is afterwards: virsh may say 0 and have done nothing,
-    /// or fail and have done it.
-    pub(crate) fn reached(
+    /// An act of virsh on a domain, judged by the state that the verb must reach: virsh may
+    /// exit 0 and have done nothing, or fail and have done it.
+    pub(crate) fn change(
         &self,
         uuid: Uuid,
-        is_so: fn(VmState) -> bool,
-        doing: &'static str,
-        done: Result<(), ExecError>,
+        act: Act,
+        spec: &Spec,
+        locks: &Locks,
     ) -> Result<VmState, Error> {
-        let state = self
-            .dominfo(uuid)?
-            .map_or(VmState::Absent, |info| info.state);
-        match done {
-            _ if is_so(state) => Ok(state),
-            Ok(()) => Err(Error::NotDone { doing, state }),
-            Err(source) => Err(Error::Act { doing, source }),
+        let done = self.act(uuid, act, locks);
+        let (state, doing) = (self.state(uuid)?, act.doing());
+        if spec.reaches.is_some_and(|reaches| reaches(state)) {
+            return Ok(state);
         }
+        done.and(Err(Error::NotDone { doing, state }))
     }
 
-    /// The XML of a domain as it will start again and as it runs; none where it went away
-    /// meanwhile, which is no doubt but proof.
+    /// The XML of a domain as it will start again and as it runs; none where the domain
+    /// disappeared meanwhile, which the listing proves.
     pub(crate) fn definitions(
         &self,
         uuid: Uuid,

@@ -1,5 +1,5 @@
-//! After a failure: what can be seen to be wrong with a VM's surroundings, said before
-//! virt-install's own words. Never asked before, since virt-install decides.
+//! After a failure: visible mistakes in a VM's surroundings, to be shown before the text of
+//! virt-install. Never checked before it runs, because virt-install decides.
 
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
@@ -9,7 +9,7 @@ use hps_core::config::VmConfig;
 use crate::settings::Settings;
 use crate::virsh::Virsh;
 
-/// What is plainly wrong, each as `disk_1_a: /dev/x does not exist`.
+/// The mistakes, each as `disk_1_a: /dev/x does not exist`.
 pub(crate) fn surroundings(
     config: &VmConfig,
     settings: &Settings,
@@ -35,6 +35,7 @@ pub(crate) fn surroundings(
     wrong
 }
 
+/// What is wrong with a disk path, if anything.
 fn disk(path: &Path) -> Option<String> {
     match std::fs::metadata(path) {
         Ok(metadata) => {
@@ -45,10 +46,11 @@ fn disk(path: &Path) -> Option<String> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             Some("does not exist".to_owned())
         }
-        Err(error) => Some(format!("cannot be looked at: {error}")),
+        Err(error) => Some(format!("cannot be examined: {error}")),
     }
 }
 
+/// virt-install accepts libvirt's models and these words of its own (virtinst/domain/cpu.py).
 fn cpu_model(config: &VmConfig, virsh: &Virsh<'_>) -> Option<String> {
     let model = config.cpu_model.as_ref()?;
     let special = [
@@ -62,9 +64,10 @@ fn cpu_model(config: &VmConfig, virsh: &Virsh<'_>) -> Option<String> {
     let known = virsh.cpu_models().ok()?;
     let found =
         special.contains(&model.as_str()) || known.iter().any(|name| name == model.as_str());
-    (!found).then(|| format!("cpu_model: libvirt knows no CPU {model}"))
+    (!found).then(|| format!("cpu_model: CPU model {model} is unknown to libvirt"))
 }
 
+/// Without KVM virt-install falls back to emulation, unless `virt_type` demands KVM.
 fn virt_type(settings: &Settings) -> Option<String> {
     let wants_kvm = settings
         .virt_type

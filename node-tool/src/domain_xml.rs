@@ -1,4 +1,4 @@
-//! The few facts of libvirt's domain XML that decide whether a file may be removed.
+//! The facts in libvirt's domain XML that decide whether a file may be removed.
 
 use hps_core::kv;
 use roxmltree::{Document, Node};
@@ -11,7 +11,7 @@ pub(crate) struct Disk {
     pub source: Source,
     /// `disk`, `cdrom`, `floppy`, `lun`.
     pub device: String,
-    /// `raw`, `qcow2`; libvirt takes a missing one for raw.
+    /// `raw`, `qcow2`; a missing one is raw for libvirt.
     pub format: String,
     pub readonly: bool,
     pub shareable: bool,
@@ -42,7 +42,7 @@ pub(crate) fn disks(xml: &str) -> Result<Vec<Disk>, String> {
         .collect())
 }
 
-/// Every absolute path the XML speaks of, wherever it does.
+/// Every absolute path in the XML, in whatever attribute or text.
 pub(crate) fn paths(xml: &str) -> Result<Vec<String>, String> {
     let document = parse(xml)?;
     let attributes = document
@@ -72,10 +72,11 @@ fn parse(xml: &str) -> Result<Document<'_>, String> {
     // The error may quote a tag of any length, and control characters.
     Document::parse(xml).map_err(|error| {
         let error: String = kv::one_line(&error.to_string()).chars().take(200).collect();
-        format!("no XML: {error}")
+        format!("not XML: {error}")
     })
 }
 
+/// By local name: the elements that count here have no namespace.
 fn is(node: &Node<'_, '_>, name: &str) -> bool {
     node.tag_name().name() == name
 }
@@ -103,6 +104,7 @@ fn disk(node: Node<'_, '_>) -> Disk {
     }
 }
 
+/// Where the disk of this element is, by its `type`.
 fn source(disk: &Node<'_, '_>, source: Option<Node<'_, '_>>) -> Source {
     let Some(source) = source else {
         return Source::None;
@@ -128,7 +130,7 @@ mod tests {
     const XML: &str = include_str!("../../tests/fixtures/virsh/dumpxml-disks.out");
 
     #[test]
-    fn each_kind_of_disk_of_a_real_domain_is_told_apart() {
+    fn each_kind_of_disk_of_a_real_domain_is_read() {
         let found: Vec<_> = disks(XML)
             .unwrap()
             .into_iter()
@@ -214,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn every_path_is_found_wherever_it_stands() {
+    fn every_path_is_found() {
         let paths = paths(XML).unwrap();
         for path in [
             "/srv/vm/own,1.qcow2",
@@ -235,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_xml_is_said_to_be_none() {
+    fn a_text_that_is_not_xml_is_an_error() {
         assert!(disks("error: no domain").is_err());
         assert!(disks("").is_err());
         let long = disks(&format!("<a b=\0><{}></c>", "x".repeat(9999))).unwrap_err();

@@ -1,4 +1,4 @@
-//! Small files below `state_dir` that must be whole or not there: written aside,
+//! Small files below `state_dir` that are complete or absent: written under another name,
 //! synced, renamed.
 
 use std::fs::{self, File, OpenOptions};
@@ -6,18 +6,21 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use hps_core::lock::private_dir;
+
 use crate::error::Error;
-use crate::lock::private_dir;
 
 /// Writes `text` as `dir/name`.
 pub(crate) fn write(dir: &Path, name: &str, text: &str) -> Result<(), Error> {
-    let dir = private_dir(dir)?;
     let (path, aside) = (dir.join(name), dir.join(format!(".{name}")));
-    written(&dir, &path, &aside, text).map_err(|source| failed(&path, source))
+    private_dir(dir)
+        .and_then(|()| written(dir, &path, &aside, text))
+        .map_err(|source| failed(&path, source))
 }
 
+/// The folder is synced too: a rename that is not on the disk did not happen.
 fn written(dir: &Path, path: &Path, aside: &Path, text: &str) -> std::io::Result<()> {
-    // One left by a crash, whoever made it: never written through.
+    // A crash may have left one. It is never opened: it could be a link.
     let _ = fs::remove_file(aside);
     let mut file = OpenOptions::new()
         .write(true)
@@ -30,7 +33,7 @@ fn written(dir: &Path, path: &Path, aside: &Path, text: &str) -> std::io::Result
     File::open(dir)?.sync_all()
 }
 
-/// Every whole file of a folder that may not be there, with its text.
+/// Every complete file of a folder that may be absent, with its text.
 pub(crate) fn read_all(dir: &Path) -> Result<Vec<(PathBuf, String)>, Error> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
@@ -40,10 +43,10 @@ pub(crate) fn read_all(dir: &Path) -> Result<Vec<(PathBuf, String)>, Error> {
     let mut found = Vec::new();
     for entry in entries {
         let path = entry.map_err(|source| failed(dir, source))?.path();
-        let whole = path
+        let is_complete = path
             .file_name()
             .is_some_and(|name| !name.as_encoded_bytes().starts_with(b"."));
-        if whole {
+        if is_complete {
             let text = fs::read_to_string(&path).map_err(|source| failed(&path, source))?;
             found.push((path, text));
         }
@@ -52,7 +55,7 @@ pub(crate) fn read_all(dir: &Path) -> Result<Vec<(PathBuf, String)>, Error> {
     Ok(found)
 }
 
-/// Removes a file that may be gone already.
+/// Removes a file that may be absent already.
 pub(crate) fn remove(path: &Path) -> Result<(), Error> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed(path, error)),

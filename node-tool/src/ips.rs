@@ -1,10 +1,11 @@
-//! The IPS command interface, asked as installed nodes ask it: POST, everything in
-//! the query. No redirect is followed and no proxy of the environment is used: the
-//! answer is trusted, so it must come from where we asked.
+//! The IPS command interface, as installed nodes use it: POST, everything in the query. No
+//! redirect is followed and no proxy of the environment is used, because the answer is
+//! trusted: it must come from the address that was asked.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use hps_core::percent::encode_query;
 use ureq::Agent;
 use ureq::config::Config;
 use ureq::http::{StatusCode, Uri};
@@ -23,16 +24,19 @@ const MOST: u64 = 16 * 1024 * 1024;
 /// The IPS as this node reaches it.
 #[derive(Debug)]
 pub(crate) struct Ips {
+    /// Without the path and without a trailing slash.
     base: String,
-    /// Where `base` leads, unless it has a name that must be looked up.
+    /// The address in `base`, unless it has a name that must be resolved.
     address: Option<SocketAddr>,
+    /// Sent as `Authorization: Bearer`; never logged.
     token: Option<String>,
+    /// Limit for a connection, within the limit of the request.
     connect_timeout: Duration,
     #[cfg(feature = "tls")]
     tls: ureq::tls::TlsConfig,
 }
 
-/// What the IPS answered, whatever the status.
+/// An answer of the IPS, of any status.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub status: StatusCode,
@@ -44,19 +48,23 @@ pub(crate) struct Answer {
 /// No answer from the IPS.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum IpsError {
-    #[error("the IPS is not known: no `ips` in the settings, and no default gateway")]
+    /// A node with an `ips` setting does not need a gateway.
+    #[error("the address of the IPS is unknown: no `ips` in the settings, and no default gateway")]
     NoGateway,
+    /// Not reachable, not HTTP, or not in time.
     #[error("{url} did not answer: {reason}")]
     NoAnswer { url: String, reason: String },
+    /// More than is read: a config has a limit, and memory has one.
     #[error("{url} answered more than {most} bytes")]
     TooLong { url: String, most: u64 },
-    #[error("{url} answered {status}{}", said(*.status, .text))]
+    /// A refusal of the IPS, or a redirect, which is not followed.
+    #[error("{url} answered {status}{}", reason(*.status, .text))]
     Status {
         url: String,
         status: u16,
         text: String,
     },
-    #[error("fetching was ended by a signal")]
+    #[error("interrupted")]
     Interrupted,
     #[cfg(feature = "tls")]
     #[error("TLS file {}: {reason}", path.display())]
@@ -64,6 +72,20 @@ pub(crate) enum IpsError {
         path: std::path::PathBuf,
         reason: String,
     },
+}
+
+impl IpsError {
+    /// The exit codes of the old functions: 1 no gateway, 2 no connection, 3 a status of 300
+    /// and above.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::NoGateway => 1,
+            #[cfg(feature = "tls")]
+            Self::Tls { .. } => 1,
+            Self::NoAnswer { .. } | Self::TooLong { .. } | Self::Interrupted => 2,
+            Self::Status { .. } => 3,
+        }
+    }
 }
 
 impl Ips {
@@ -120,6 +142,7 @@ impl Ips {
         })
     }
 
+    /// A new one for each request: its limit on the whole exchange differs.
     fn agent(&self, within: Duration) -> Agent {
         let config = Agent::config_builder()
             .max_redirects(0)
@@ -144,6 +167,7 @@ impl Ips {
         self.no_answer(error)
     }
 
+    /// Everything that is not an answer is one failure: the node cannot act on the difference.
     fn no_answer(&self, error: &ureq::Error) -> IpsError {
         IpsError::NoAnswer {
             url: self.base.clone(),
@@ -176,7 +200,7 @@ fn url_of(address: &SocketAddr) -> String {
     }
 }
 
-/// The address a URL names itself, without any look-up.
+/// The address in a URL that needs no resolver.
 fn literal(base: &str) -> Option<SocketAddr> {
     let authority = base.strip_prefix("http://")?.split('/').next()?;
     let bare = authority.trim_start_matches('[').trim_end_matches(']');
@@ -184,7 +208,7 @@ fn literal(base: &str) -> Option<SocketAddr> {
     with_port.or_else(|| Some(SocketAddr::new(bare.parse().ok()?, 80)))
 }
 
-/// Knows the address already, or asks the system's resolver.
+/// A known address, or the system's resolver.
 #[derive(Debug)]
 struct Known(Option<SocketAddr>, DefaultResolver);
 
@@ -205,7 +229,7 @@ impl Resolver for Known {
 }
 
 /// `: no such VM` of the body `error=no such VM`, or of the first line of any other body.
-fn said(status: u16, text: &str) -> String {
+fn reason(status: u16, text: &str) -> String {
     let line = text.lines().find(|line| !line.trim().is_empty());
     let line = line.unwrap_or_default().trim();
     let line = line.strip_prefix("error=").unwrap_or(line);
@@ -222,21 +246,8 @@ fn said(status: u16, text: &str) -> String {
 fn query_text(query: &[(&str, &str)]) -> String {
     let pairs = query
         .iter()
-        .map(|(key, value)| encoded(key) + "=" + &encoded(value));
+        .map(|(key, value)| encode_query(key) + "=" + &encode_query(value));
     pairs.collect::<Vec<_>>().join("&")
-}
-
-/// Everything but RFC 3986's unreserved characters as `%XX`.
-fn encoded(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
 }
 
 #[cfg(test)]
@@ -244,7 +255,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_reserved_byte_is_encoded() {
+    fn keys_and_values_are_encoded() {
         assert_eq!(
             query_text(&[("message", "a b&c=d+é%\n"), ("cmd", "vm")]),
             "message=a%20b%26c%3Dd%2B%C3%A9%25%0A&cmd=vm"
@@ -252,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_in_a_url_needs_no_look_up() {
+    fn an_address_in_a_url_needs_no_resolver() {
         for (base, want) in [
             ("http://192.0.2.1", Some("192.0.2.1:80")),
             ("http://192.0.2.1:8068/x", Some("192.0.2.1:8068")),

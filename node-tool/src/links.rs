@@ -1,62 +1,40 @@
-//! The names of the old functions, each a link to `n_vm`: what argv[0] means. Where the
-//! old function took free text, words are data, so a title may begin with a dash, and only
-//! a lone `--help` asks for help; the others take options as `n_vm` does.
+//! The names of the old functions, each a symbolic link to `n_vm`: argv[0] decides the verb.
+//! Where the old function took free text, a title may begin with a dash, and only a lone
+//! `--help` asks for help; the others take options as `n_vm` does.
 
-/// One link.
-#[derive(Debug)]
-pub struct Link {
-    /// The name of the link, which is the name of the old function.
-    pub name: &'static str,
-    /// The verb of `n_vm` it stands for.
-    pub verb: &'static str,
-    /// Whether its words are free text, and no options among them.
-    free_text: bool,
+use crate::commands::SPECS;
+use crate::spec::{Link, Spec};
+
+/// Every link that a package installs, with the verb that it stands for.
+pub fn all() -> impl Iterator<Item = (&'static Link, &'static Spec)> {
+    let of_verb = |spec: &'static Spec| spec.links.iter().map(move |link| (link, spec));
+    SPECS.iter().flat_map(of_verb)
 }
 
-const fn link(name: &'static str, verb: &'static str) -> Link {
-    let free_text = false;
-    Link {
-        name,
-        verb,
-        free_text,
+fn find(name: &str) -> Option<(&'static Link, &'static Spec)> {
+    for spec in SPECS {
+        for link in spec.links {
+            if link.name == name {
+                return Some((link, spec));
+            }
+        }
     }
+    None
 }
-
-const fn of_text(name: &'static str, verb: &'static str) -> Link {
-    let free_text = true;
-    Link {
-        name,
-        verb,
-        free_text,
-    }
-}
-
-/// Every link a package installs.
-pub const LINKS: [Link; 8] = [
-    of_text("n_vm_create", "create"),
-    link("n_vm_start", "start"),
-    link("n_vm_stop", "stop"),
-    link("n_vm_pause", "pause"),
-    link("n_vm_unpause", "unpause"),
-    link("n_vm_destroy", "destroy"),
-    of_text("n_ips_command", "ips-command"),
-    of_text("n_remote_log", "remote-log"),
-];
 
 /// The words of the command line as `n_vm` itself would be given them, without argv[0].
-#[must_use]
-pub fn expand(argv0: &str, words: Vec<String>) -> Vec<String> {
+pub(crate) fn expand(argv0: &str, words: Vec<String>) -> Vec<String> {
     let name = argv0.rsplit('/').next().unwrap_or(argv0);
-    let Some(link) = LINKS.iter().find(|link| link.name == name) else {
+    let Some((link, spec)) = find(name) else {
         return words;
     };
-    let mut all = vec![link.verb.to_owned()];
-    let help = matches!(words.as_slice(), [one] if one == "--help" || one == "-h");
-    if link.free_text && !help {
-        all.push("--".to_owned());
+    let mut expanded = vec![spec.name.to_string()];
+    let is_help = matches!(words.as_slice(), [one] if one == "--help" || one == "-h");
+    if link.free_text && !is_help {
+        expanded.push("--".to_owned());
     }
-    all.extend(words);
-    all
+    expanded.extend(words);
+    expanded
 }
 
 #[cfg(test)]
@@ -65,6 +43,28 @@ mod tests {
 
     fn expanded(argv0: &str, words: &[&str]) -> Vec<String> {
         expand(argv0, words.iter().map(|&word| word.to_owned()).collect())
+    }
+
+    /// Design, "Names an operator types": a contract with scripts that call these names.
+    #[test]
+    fn the_links_are_those_of_the_contract() {
+        let table: Vec<_> = all()
+            .map(|(link, spec)| format!("{} {}", link.name, spec.name))
+            .collect();
+        assert_eq!(
+            table,
+            [
+                "n_vm_create create",
+                "n_vm_start start",
+                "n_vm_stop stop",
+                "n_vm_reboot reboot",
+                "n_vm_pause pause",
+                "n_vm_unpause unpause",
+                "n_vm_destroy destroy",
+                "n_ips_command ips-command",
+                "n_remote_log remote-log",
+            ]
+        );
     }
 
     #[test]

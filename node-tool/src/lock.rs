@@ -1,101 +1,98 @@
-//! One verb at a time on one VM: flock files below `state_dir`. The kernel lets go of
-//! them when the last holder ends, and acting children hold them too, so an orphaned
-//! virt-install still keeps the next `n_vm` waiting.
+//! One verb at a time on one VM: lock files below `state_dir`. Acting children inherit
+//! them, so an orphaned virt-install still keeps the next `n_vm` waiting.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use nix::fcntl::OFlag;
+use hps_core::duration::rounded_text;
+use hps_core::lock::{LockFile, private_dir};
 
-/// Longest nap between two tries.
-const NAP: Duration = Duration::from_millis(50);
+pub(crate) use hps_core::lock::Mode;
 
-/// A lock that is held as long as this, or a child that inherited it, lives.
+/// Longest pause between two tries.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// A lock, held as long as this, or a child that inherited it, lives.
 #[derive(Debug)]
-pub(crate) struct Lock(File);
+pub(crate) struct Lock(LockFile);
 
-/// Whether others may hold it too.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mode {
-    Alone,
-    Shared,
-}
-
-/// A lock that could not be had.
+/// A lock that was not acquired.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LockError {
+    /// A folder or file that cannot be created, opened or locked.
     #[error("{} cannot be used", path.display())]
     Unusable {
         path: PathBuf,
         source: std::io::Error,
     },
-    #[error("another n_vm is at work on {what}{owner}; waited {:.1} s for it", waited.as_secs_f64())]
+    /// Others held it for the whole time. The owner record is for people: it may be old.
+    #[error("another n_vm is at work on {what}{owner}; waited {} s for it", rounded_text(*waited))]
     Held {
         what: String,
         waited: Duration,
         owner: String,
     },
-    #[error("waiting for another n_vm at work on {what} was ended by a signal{owner}")]
+    /// A signal came while others held it.
+    #[error("interrupted while waiting for another n_vm at work on {what}{owner}")]
     Interrupted { what: String, owner: String },
 }
 
 impl Lock {
     /// The file, for a child to inherit.
     pub(crate) fn file(&self) -> &File {
-        &self.0
+        self.0.file()
     }
 
-    /// Takes the lock `key`, waiting at most `patience`.
-    pub(crate) fn take(
+    /// Acquires the lock `key`, waiting at most `patience`.
+    pub(crate) fn acquire(
         dir: &Path,
         key: &str,
         mode: Mode,
         verb: &str,
         patience: Duration,
-        told: &AtomicBool,
+        interrupted: &AtomicBool,
     ) -> Result<Self, LockError> {
-        let mut file = open(&private_dir(&dir.join("locks"))?.join(key))?;
+        let (path, file) = open(dir, key)?;
         let began = Instant::now();
-        let mut nap = Duration::from_millis(1);
-        while !try_lock(&file, key, mode)? {
-            let what = key.to_owned();
-            if told.load(Ordering::Relaxed) {
-                let owner = owner(&mut file);
+        let mut pause = Duration::from_millis(1);
+        while !try_lock(&path, &file, mode)? {
+            let (what, waited) = (key.to_owned(), patience);
+            if interrupted.load(Ordering::Relaxed) {
+                let owner = owner(&file);
                 return Err(LockError::Interrupted { what, owner });
             }
             if began.elapsed() >= patience {
-                let (waited, owner) = (patience, owner(&mut file));
+                let owner = owner(&file);
                 return Err(LockError::Held {
                     what,
                     waited,
                     owner,
                 });
             }
-            std::thread::sleep(nap);
-            nap = NAP.min(nap * 2);
+            std::thread::sleep(pause);
+            pause = PAUSE.min(pause * 2);
         }
-        sign(&file, verb);
+        // For messages only: the flock counts, with or without an owner record.
+        let _ = file.sign(&[("verb", verb)]);
         Ok(Self(file))
     }
 
-    /// Takes the lock alone, at once; `None` where others hold it.
+    /// Acquires the lock alone, at once; `None` where others hold it.
     pub(crate) fn try_now(dir: &Path, key: &str) -> Result<Option<Self>, LockError> {
-        let file = open(&private_dir(&dir.join("locks"))?.join(key))?;
-        let taken = try_lock(&file, key, Mode::Alone)?;
-        Ok(taken.then_some(Self(file)))
+        let (path, file) = open(dir, key)?;
+        let acquired = try_lock(&path, &file, Mode::Exclusive)?;
+        Ok(acquired.then_some(Self(file)))
     }
 }
 
-/// The rest of the names of those locks that begin with `prefix` and that somebody holds,
-/// be it a child whose n_vm is gone.
+/// The rest of the names of those locks that begin with `prefix` and are held, if only by a
+/// child whose `n_vm` is gone.
 pub(crate) fn held(dir: &Path, prefix: &str) -> Result<Vec<String>, LockError> {
     let held = |rest: String| {
-        let file = open(&dir.join("locks").join(format!("{prefix}{rest}")))?;
-        let is_free = try_lock(&file, &rest, Mode::Shared)?;
+        let (path, file) = open(dir, &format!("{prefix}{rest}"))?;
+        let is_free = try_lock(&path, &file, Mode::Shared)?;
         Ok((!is_free).then_some(rest))
     };
     let all = known(dir, prefix)?.into_iter();
@@ -103,92 +100,46 @@ pub(crate) fn held(dir: &Path, prefix: &str) -> Result<Vec<String>, LockError> {
 }
 
 /// The rest of the names of all locks that begin with `prefix`, held or not: they were
-/// taken once since the node was started.
+/// acquired at least once since the node was started.
 pub(crate) fn known(dir: &Path, prefix: &str) -> Result<Vec<String>, LockError> {
-    let folder = private_dir(&dir.join("locks"))?;
-    let unusable = |source| LockError::Unusable {
-        path: folder.clone(),
-        source,
-    };
+    let folder = folder(dir)?;
+    let unusable = |source| unusable(&folder, source);
     let mut found = Vec::new();
     for entry in std::fs::read_dir(&folder).map_err(unusable)? {
         let name = entry.map_err(unusable)?.file_name();
-        found.extend(
-            name.to_str()
-                .and_then(|name| name.strip_prefix(prefix))
-                .map(str::to_owned),
-        );
+        let rest = name.to_str().and_then(|name| name.strip_prefix(prefix));
+        found.extend(rest.map(str::to_owned));
     }
     Ok(found)
 }
 
-/// The folder, made where it is missing, for root alone.
-pub(crate) fn private_dir(path: &Path) -> Result<PathBuf, LockError> {
-    let unusable = |source| LockError::Unusable {
-        path: path.to_owned(),
-        source,
-    };
-    if !path.is_dir() {
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
-        made.map_err(unusable)?;
-    }
-    Ok(path.to_owned())
+fn folder(dir: &Path) -> Result<PathBuf, LockError> {
+    let folder = dir.join("locks");
+    private_dir(&folder).map_err(|source| unusable(&folder, source))?;
+    Ok(folder)
 }
 
-fn open(path: &Path) -> Result<File, LockError> {
-    let opened = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .custom_flags(OFlag::O_NOFOLLOW.bits())
-        .open(path);
-    opened.map_err(|source| LockError::Unusable {
-        path: path.to_owned(),
-        source,
-    })
+fn open(dir: &Path, key: &str) -> Result<(PathBuf, LockFile), LockError> {
+    let path = folder(dir)?.join(key);
+    let file = LockFile::open(&path).map_err(|source| unusable(&path, source))?;
+    Ok((path, file))
 }
 
-fn try_lock(file: &File, key: &str, mode: Mode) -> Result<bool, LockError> {
-    let tried = match mode {
-        Mode::Alone => file.try_lock(),
-        Mode::Shared => file.try_lock_shared(),
-    };
-    match tried {
-        Ok(()) => Ok(true),
-        Err(TryLockError::WouldBlock) => Ok(false),
-        Err(TryLockError::Error(source)) => Err(LockError::Unusable {
-            path: PathBuf::from(key),
-            source,
-        }),
-    }
+fn try_lock(path: &Path, file: &LockFile, mode: Mode) -> Result<bool, LockError> {
+    file.try_lock(mode).map_err(|source| unusable(path, source))
 }
 
-/// Writes who holds it, for messages only: what counts is the flock.
-fn sign(mut file: &File, verb: &str) {
-    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // Field 22, counted after the parenthesised name, which may hold anything.
-    let after_name = stat.rsplit(") ").next().unwrap_or_default();
-    let start = after_name.split(' ').nth(19).unwrap_or_default();
-    let text = format!(
-        "boot_id={}\npid={}\nstart={start}\nverb={verb}\n",
-        boot.trim(),
-        std::process::id()
-    );
-    let _ = file
-        .set_len(0)
-        .and_then(|()| file.write_all(text.as_bytes()));
+fn unusable(path: &Path, source: std::io::Error) -> LockError {
+    let path = path.to_owned();
+    LockError::Unusable { path, source }
 }
 
-/// ` (pid 12, create)` of what [`sign`] wrote, or nothing.
-fn owner(file: &mut File) -> String {
-    let mut text = String::new();
-    let _ = file.take(4096).read_to_string(&mut text);
-    let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key));
-    match (value("pid="), value("verb=")) {
-        (Some(pid), Some(verb)) => format!(" (pid {pid}, {verb})"),
-        _ => String::new(),
-    }
+/// ` (pid 12, create)`, or nothing.
+fn owner(file: &LockFile) -> String {
+    let owner = file.owner();
+    let text = owner.and_then(|owner| {
+        let verb = owner.get("verb")?;
+        Some(format!(" (pid {}, {verb})", owner.process.pid))
+    });
+    text.unwrap_or_default()
 }

@@ -1,18 +1,18 @@
-//! Tells the IPS how a verb ended. Best effort: it neither changes an exit code nor
-//! takes longer than its time.
+//! Reports the result of a verb to the IPS. Best effort, with a time limit: it changes no
+//! exit code.
 
 use std::time::{Duration, Instant};
 
 use hps_core::report::Report;
 use hps_core::state::VmState;
-use hps_core::verb::Verb;
+use hps_core::verb::VerbName;
 
 use crate::app::App;
 use crate::ips::{Ips, IpsError};
 
 /// How long the line for the IPS log may take.
 const LOG_WITHIN: Duration = Duration::from_secs(2);
-/// The same where nothing says that the default gateway is an IPS at all.
+/// The same where the default gateway may not be an IPS at all.
 const GUESS_WITHIN: Duration = Duration::from_millis(500);
 /// Tries of a report.
 const TRIES: u32 = 3;
@@ -43,7 +43,7 @@ pub(crate) fn log_message(
 }
 
 /// Reports the result, where this verb belongs to an operation.
-pub(crate) fn report(app: &App, verb: Verb, exit_code: u8, state: VmState, message: &str) {
+pub(crate) fn report(app: &App, verb: VerbName, exit_code: u8, state: VmState, message: &str) {
     let task = &app.task;
     let (Some(_), Some(operation), Some(vm_id), Some(node)) =
         (&task.token, task.operation, &task.vm_id, &task.node)
@@ -53,7 +53,7 @@ pub(crate) fn report(app: &App, verb: Verb, exit_code: u8, state: VmState, messa
     let report = Report {
         operation,
         vm_id: vm_id.clone(),
-        verb: hps_core::verb::VerbName::of(verb.as_str()),
+        verb,
         node: node.clone(),
         exit_code,
         state,
@@ -76,7 +76,7 @@ pub(crate) fn send(app: &App, what: &str, body: &str) -> Result<(), IpsError> {
         let sent = ips.post(&query, body.as_bytes(), share.max(Duration::from_millis(1)));
         match sent.and_then(|answer| ips.accepted(answer)) {
             Ok(_) => return Ok(()),
-            // It will not be wanted more the next time.
+            // The same request would be refused again.
             Err(
                 error @ IpsError::Status {
                     status: 400..=499, ..

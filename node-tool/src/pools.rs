@@ -1,7 +1,7 @@
-//! virt-install makes an active, autostarting storage pool of every folder it finds a
-//! disk file in, and leaves it behind. This remembers which pools came that way (an
-//! intent before, a ledger after), and takes those back that no domain uses any more.
-//! A pool that is not in the ledger is somebody else's.
+//! virt-install creates an active, autostarting storage pool for every folder of a disk file,
+//! and leaves it behind. This records those pools (an intent before, a ledger after), and
+//! removes the ones that no domain uses any more. A pool that is not in the ledger belongs to
+//! others.
 
 use std::path::{Path, PathBuf};
 
@@ -15,22 +15,22 @@ use crate::error::Error;
 use crate::files;
 use crate::lock::{Lock, Mode};
 
-/// Creates hold it shared; who settles and removes holds it alone.
+/// Creates hold it shared; a verb that settles and removes holds it alone.
 const LOCK: &str = "pools";
-/// Folders of which virt-install makes no pool (virtinst/diskbackend.py, `_can_auto_manage`).
+/// Folders for which virt-install creates no pool (virtinst/diskbackend.py, `_can_auto_manage`).
 const NEVER: [&str; 3] = ["/dev/", "/sys/", "/proc/"];
 
-/// Notes what there is before virt-install runs, where it may make a pool. The lock is
-/// for virt-install to inherit, and to be dropped before [`clean`].
+/// Records the existing pools before virt-install runs, where it may create one. virt-install
+/// inherits the lock; it must be dropped before [`clean`].
 pub(crate) fn begin(app: &App, uuid: Uuid, config: &VmConfig) -> Result<Option<Lock>, Error> {
     let folders = folders(config);
     if folders.is_empty() {
         return Ok(None);
     }
     settle_crashed(app);
-    let lock = app.take_lock(LOCK, Mode::Shared, "create")?;
+    let lock = app.acquire(LOCK, Mode::Shared, "create")?;
     let mut intent = match intent_of(app, uuid)? {
-        // Of a create that was killed: its "before" is the true one.
+        // Of a create that was killed: the pools from before it count.
         Some((_, earlier)) => earlier,
         None => Intent {
             before: pool_list(app)?,
@@ -42,6 +42,7 @@ pub(crate) fn begin(app: &App, uuid: Uuid, config: &VmConfig) -> Result<Option<L
     Ok(Some(lock))
 }
 
+/// The intent of this VM, with its file.
 fn intent_of(app: &App, uuid: Uuid) -> Result<Option<(PathBuf, Intent)>, Error> {
     let path = dir(app).join(format!("intent-{uuid}"));
     let all = files::read_all(&dir(app))?;
@@ -49,8 +50,8 @@ fn intent_of(app: &App, uuid: Uuid) -> Result<Option<(PathBuf, Intent)>, Error> 
     Ok(found.map(|(path, text)| (path, Intent::parse(&text))))
 }
 
-/// After virt-install: what is new and in one of this VM's folders is in the ledger. What
-/// fails here is settled by the next verb.
+/// After virt-install: adds the new pools of this VM's folders to the ledger. The next verb
+/// settles what fails here.
 pub(crate) fn finish(app: &App, uuid: Uuid) {
     let settled = match intent_of(app, uuid) {
         Ok(Some((path, intent))) => settle(app, &path, &intent),
@@ -58,12 +59,12 @@ pub(crate) fn finish(app: &App, uuid: Uuid) {
         Err(error) => Err(error),
     };
     if let Err(error) = settled {
-        tracing::warn!("new storage pools are looked at later: {}", error.chain());
+        tracing::warn!("new storage pools are recorded later: {}", error.chain());
     }
 }
 
-/// Settles what a crash left, and removes the ledger's pools that no domain uses. Best
-/// effort: a create under way, or doubt, leaves all as it is for the next verb.
+/// Settles the intents of crashed creates, and removes the ledger's pools that no domain
+/// uses. Best effort: a create in progress, or doubt, leaves everything to the next verb.
 pub(crate) fn clean(app: &App, locks: &Locks) {
     match cleaned(app, locks) {
         Ok(()) => {}
@@ -73,7 +74,7 @@ pub(crate) fn clean(app: &App, locks: &Locks) {
     }
 }
 
-/// As [`clean`], but removes nothing: that takes a look at every domain.
+/// As [`clean`], but removes nothing, which would require a look at every domain.
 pub(crate) fn settle_crashed(app: &App) {
     let settled = || -> Result<(), Error> {
         let intents = entries(app, "intent-")?;
@@ -88,10 +89,11 @@ pub(crate) fn settle_crashed(app: &App) {
             .try_for_each(|(path, text)| settle(app, path, &Intent::parse(text)))
     };
     if let Err(error) = settled() {
-        tracing::warn!("storage pools are looked at later: {}", error.chain());
+        tracing::warn!("storage pools are settled later: {}", error.chain());
     }
 }
 
+/// As [`clean`], with the failure.
 fn cleaned(app: &App, locks: &Locks) -> Result<(), Error> {
     if files::read_all(&dir(app))?.is_empty() {
         return Ok(());
@@ -117,7 +119,7 @@ fn cleaned(app: &App, locks: &Locks) -> Result<(), Error> {
     Ok(())
 }
 
-/// Stops and forgets the pool; the ledger forgets it once it is proved to be gone.
+/// Stops and undefines the pool; the ledger drops it once the listing proves it absent.
 fn remove(app: &App, entry: &Path, locks: &Locks) -> Result<(), Error> {
     let name = entry
         .file_name()
@@ -130,7 +132,7 @@ fn remove(app: &App, entry: &Path, locks: &Locks) -> Result<(), Error> {
     };
     let (virsh, files) = (app.virsh(), locks.files());
     if pool_list(app)?.contains(&pool) {
-        // One of the two may have been done before a crash; the listing decides.
+        // A crash may have come between the two; the listing decides.
         for done in [
             virsh.pool_destroy(pool, &files),
             virsh.pool_undefine(pool, &files),
@@ -155,7 +157,7 @@ fn settle(app: &App, path: &Path, intent: &Intent) -> Result<(), Error> {
     {
         let xml = app.virsh().pool_dumpxml(pool);
         let xml = xml.map_err(|source| Error::NoAnswer {
-            doing: "looking at a storage pool",
+            doing: "reading a storage pool",
             source,
         })?;
         let (name, folder) = domain_xml::pool(&xml).unwrap_or_default();
@@ -167,7 +169,7 @@ fn settle(app: &App, path: &Path, intent: &Intent) -> Result<(), Error> {
     files::remove(path)
 }
 
-/// What all domains of this host speak of.
+/// The paths and pools in the XML of all domains of this host.
 #[derive(Default)]
 struct Used {
     paths: Vec<String>,
@@ -177,7 +179,7 @@ struct Used {
 impl Used {
     fn look(app: &App) -> Result<Self, Error> {
         let mut used = Self::default();
-        let doing = "looking at all domains";
+        let doing = "reading all domains";
         for listed in app.list()? {
             for xml in app.definitions(listed.uuid, doing)? {
                 used.add(&xml)
@@ -204,6 +206,7 @@ impl Used {
     }
 }
 
+/// Every pool, active or not.
 fn pool_list(app: &App) -> Result<Vec<Uuid>, Error> {
     let doing = "listing storage pools";
     app.virsh()
@@ -211,7 +214,7 @@ fn pool_list(app: &App) -> Result<Vec<Uuid>, Error> {
         .map_err(|source| Error::NoAnswer { doing, source })
 }
 
-/// The folders of this VM's disks that virt-install may make pools of.
+/// The folders of this VM's disks for which virt-install may create pools.
 fn folders(config: &VmConfig) -> Vec<String> {
     let files = config.disk_paths().map(|(_, path)| path.as_str());
     let files = files.filter(|path| !NEVER.iter().any(|never| path.starts_with(never)));
@@ -225,6 +228,7 @@ fn dir(app: &App) -> PathBuf {
     app.settings.state_dir.join("pools")
 }
 
+/// The files of `pools` whose names begin with this.
 fn entries(app: &App, prefix: &str) -> Result<Vec<(PathBuf, String)>, Error> {
     let named = |path: &Path| {
         path.file_name()
@@ -243,7 +247,7 @@ fn value(text: &str, key: &str) -> Option<String> {
         .map(|pair| pair.value.to_owned())
 }
 
-/// What there was before, and where new pools may come from.
+/// The pools from before, and the folders of new ones.
 struct Intent {
     before: Vec<Uuid>,
     folders: Vec<String>,

@@ -1,4 +1,4 @@
-//! `qemu-img info --backing-chain`: every file a disk image is made of.
+//! `qemu-img info --backing-chain`: every file that a disk image depends on.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ const NAMES: [&str; 4] = [
 /// Deepest JSON that is read: the parser calls itself for each level, until the stack ends.
 const DEEPEST: usize = 200;
 
-/// The files of the image's chain, itself first. `format` is what the domain says: a
+/// The files of the image's chain, itself first. `format` is the domain's: a
 /// raw disk's content belongs to the VM, and must not be probed for a format.
 pub(crate) fn backing_chain(
     path: &str,
@@ -83,6 +83,7 @@ fn skip_string(bytes: &mut std::str::Bytes<'_>) {
     }
 }
 
+/// Adds every file name below this value.
 fn collect(value: &JsonValue, found: &mut Vec<String>) {
     match value {
         JsonValue::Array(values) => values.iter().for_each(|value| collect(value, found)),

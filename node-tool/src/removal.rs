@@ -1,6 +1,6 @@
 //! Which files of a domain may be removed with it: those that are proved to be its own.
-//! Whatever cannot be proved is kept, with the reason. A note of the files to be removed
-//! is written before the domain is forgotten, so that a rerun can finish the work.
+//! Without proof a file is kept, with the reason. A record of the files to be removed is
+//! written before the domain is undefined, so that a rerun can finish the work.
 
 mod others;
 
@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::files;
 use others::Others;
 
-/// A regular file, known again by more than its name.
+/// A regular file, identified by more than its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Own {
     path: PathBuf,
@@ -27,11 +27,12 @@ pub(crate) struct Own {
     inode: u64,
 }
 
-/// What is to be done with each disk of a domain.
+/// The files to remove and the ones to keep, of a domain's disks.
 #[derive(Debug, Default)]
 pub(crate) struct Verdict {
+    /// Proved to be this VM's own.
     pub remove: Vec<Own>,
-    /// Path, and why it stays.
+    /// Path and reason.
     pub keep: Vec<(String, String)>,
 }
 
@@ -51,7 +52,7 @@ impl Verdict {
         Ok(verdict)
     }
 
-    /// Moves what others hold, or may hold, from the one list to the other.
+    /// Moves the files that others hold, or may hold, from `remove` to `keep`.
     fn spare(&mut self, app: &App, uuid: Uuid) -> Result<(), Error> {
         if self.remove.is_empty() {
             return Ok(());
@@ -67,7 +68,7 @@ impl Verdict {
         Ok(())
     }
 
-    /// One line for the result: what goes, what stays.
+    /// One line for the result.
     pub(crate) fn text(&self, going: &str) -> String {
         let mut parts = Vec::new();
         let removed = self.remove.iter().map(|own| own.path.display().to_string());
@@ -90,7 +91,8 @@ impl Verdict {
     }
 }
 
-/// The file of a disk that may be this VM's own, else its path and why it is kept.
+/// The file of a disk that may be this VM's own, else its path and the reason to keep it.
+/// Looks at the disk alone; [`Others`] decides about the rest.
 fn candidate(disk: &Disk) -> Result<Own, Option<(String, String)>> {
     let (path, why) = match &disk.source {
         Source::None => return Err(None),
@@ -114,19 +116,19 @@ fn candidate(disk: &Disk) -> Result<Own, Option<(String, String)>> {
 }
 
 impl Own {
-    /// The regular file at `path` itself, or why it is none.
+    /// The regular file at `path` itself, or what is there instead.
     fn at(path: &Path) -> Result<Self, String> {
         let metadata = fs::symlink_metadata(path).map_err(|error| {
             if error.kind() == ErrorKind::NotFound {
-                return "is not there".to_owned();
+                return "does not exist".to_owned();
             }
-            format!("cannot be looked at: {error}")
+            format!("cannot be examined: {error}")
         })?;
         if metadata.file_type().is_symlink() {
             return Err("is a symbolic link".to_owned());
         }
         if !metadata.is_file() {
-            return Err("is no regular file".to_owned());
+            return Err("is not a regular file".to_owned());
         }
         let (device, inode) = (metadata.dev(), metadata.ino());
         let path = path.to_owned();
@@ -140,11 +142,12 @@ impl Own {
     /// Unlinks it, if it is still the same file.
     fn unlink(&self) -> Result<(), String> {
         if Self::at(&self.path)? != *self {
-            return Err("is another file by now".to_owned());
+            return Err("was replaced by another file".to_owned());
         }
         fs::remove_file(&self.path).map_err(|error| format!("could not be removed: {error}"))
     }
 
+    /// `DEVICE:INODE:PATH`; the path comes last, because it may hold a colon.
     fn to_value(&self) -> String {
         format!("{}:{}:{}", self.device, self.inode, self.path.display())
     }
@@ -162,7 +165,7 @@ impl Own {
     }
 }
 
-/// Notes what is to be removed, before the domain that says so is forgotten.
+/// Records the files to be removed, before the domain that names them is undefined.
 pub(crate) fn note(app: &App, uuid: Uuid, name: &VmName, verdict: &Verdict) -> Result<(), Error> {
     if verdict.remove.is_empty() {
         return Ok(());
@@ -173,7 +176,7 @@ pub(crate) fn note(app: &App, uuid: Uuid, name: &VmName, verdict: &Verdict) -> R
     files::write(&dir(app), &uuid.to_string(), &text)
 }
 
-/// The UUID of a domain of this name whose removal was begun and not finished.
+/// The UUID of a domain of this name whose removal is not complete.
 pub(crate) fn unfinished(app: &App, name: &VmName) -> Result<Option<Uuid>, Error> {
     let wanted = kv::line("name", name.as_str());
     let named = |(path, text): &(PathBuf, String)| {
@@ -185,7 +188,7 @@ pub(crate) fn unfinished(app: &App, name: &VmName) -> Result<Option<Uuid>, Error
     Ok(found.filter(|found| app.task.uuid.is_none_or(|wanted| wanted == *found)))
 }
 
-/// Removes what the note of this UUID names, looking at all other domains anew: the
+/// Removes what the note of this UUID names, after another look at all other domains: the
 /// domain itself is gone, and time may have passed.
 pub(crate) fn finish(app: &App, uuid: Uuid) -> Result<Verdict, Error> {
     let path = dir(app).join(uuid.to_string());
@@ -216,11 +219,12 @@ pub(crate) fn finish(app: &App, uuid: Uuid) -> Result<Verdict, Error> {
     Ok(verdict)
 }
 
-/// Drops the note: all is done, or the VM is being made again and wants its disks.
+/// Deletes the record: all is done, or the VM is created again and needs its disks.
 pub(crate) fn forget(app: &App, uuid: Uuid) -> Result<(), Error> {
     files::remove(&dir(app).join(uuid.to_string()))
 }
 
+/// One record a VM, named by its UUID.
 fn dir(app: &App) -> PathBuf {
     app.settings.state_dir.join("removals")
 }

@@ -1,5 +1,5 @@
-//! The default gateway, from the kernel's own routing tables: on a node that was
-//! booted over the network it is the IPS.
+//! The default gateway, from the kernel's routing tables: on a node that was booted over the
+//! network it is the IPS.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
@@ -59,6 +59,7 @@ fn ipv6(table: &str) -> Option<(Ipv6Addr, String)> {
     routes.min().map(|(_, address, link)| (address, link))
 }
 
+/// Whether the route is in use and leads through a gateway.
 fn is_gateway(flags: &str) -> Option<()> {
     let flags = u32::from_str_radix(flags, 16).ok()?;
     (flags & (UP | GATEWAY) == UP | GATEWAY).then_some(())

@@ -1,11 +1,12 @@
-//! Settings: environment over file over default (design: Settings). A value that is
-//! wrong, or a key nobody knows, is an error that names key and place; a typo must
-//! never be a silent default.
+//! Settings: environment over file over default (design: Settings). An unknown key, or a
+//! value that is not valid, is an error that names key and place, so that a typo is never a
+//! silent default.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use hps_core::duration::{InvalidTime, TimeSpan};
 use hps_core::kv::{self, KvError};
 use hps_core::names::{NameError, Word};
 use tracing::Level;
@@ -13,10 +14,8 @@ use ureq::http::Uri;
 
 /// Where the settings are unless `--config` or `N_VM_CONFIG` says otherwise.
 const DEFAULT_FILE: &str = "/etc/hps/node.conf";
-/// Longest time that can be set, in seconds: one day.
-const LONGEST: f64 = 86_400.0;
 
-/// What can be set, each with its default.
+/// The settings.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     /// Base URL of the IPS; unset: `http://<default gateway>`.
@@ -25,18 +24,25 @@ pub(crate) struct Settings {
     pub connect: String,
     /// Unset: virt-install decides.
     pub virt_type: Option<Word>,
+    /// Address of the VNC consoles of new VMs. They have no password.
     pub vnc_listen: IpAddr,
+    /// Level of the log lines on stderr.
     pub log: Level,
     /// Locks, the pools ledger, notes of unfinished removals.
     pub state_dir: PathBuf,
+    /// Limit for a connection to the IPS.
     pub connect_timeout: Duration,
+    /// Limit for an answer of the IPS.
     pub fetch_timeout: Duration,
+    /// Limit for one virsh, one qemu-img, one question to virt-install.
     pub virsh_timeout: Duration,
+    /// Limit for a virt-install that creates a VM.
     pub virt_install_timeout: Duration,
+    /// Limit for a report with all its tries.
     pub report_timeout: Duration,
     /// How long a verb waits for another one on the same VM.
     pub lock_timeout: Duration,
-    /// Between two looks at a domain that is shutting down.
+    /// Between two looks at a domain that is shutting down or rebooting.
     pub poll_interval: Duration,
     /// Between two ACPI requests to it.
     pub resend_interval: Duration,
@@ -47,14 +53,14 @@ pub(crate) struct Settings {
 /// PEM files for https.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct TlsFiles {
-    /// Whom to believe, instead of the world's certificate authorities.
+    /// The certificate authorities to trust, instead of the world's.
     pub tls_ca: Option<PathBuf>,
     /// This node's certificate and its key, for servers that ask for one.
     pub tls_cert: Option<PathBuf>,
     pub tls_key: Option<PathBuf>,
 }
 
-/// Settings that cannot be used.
+/// Settings that are not valid.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SettingsError {
     #[error("settings {}", path.display())]
@@ -119,7 +125,7 @@ impl Settings {
         "tls_key",
     ];
 
-    /// Reads file and environment. A file that was named must be there.
+    /// Reads file and environment. A file that was given must exist.
     pub(crate) fn load(file: Option<&Path>) -> Result<Self, SettingsError> {
         let mut settings = Self::default();
         let named = file.map(Path::to_owned).or_else(|| env_path("N_VM_CONFIG"));
@@ -164,6 +170,7 @@ impl Settings {
         Ok(())
     }
 
+    /// Sets one key; the one place where its value is parsed.
     fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
         match key {
             "ips" => self.ips = Some(base_url(value)?),
@@ -176,18 +183,23 @@ impl Settings {
                     .map_err(|_| "want error, warn, info or debug")?;
             }
             "state_dir" => self.state_dir = absolute(value)?,
-            "connect_timeout" => self.connect_timeout = seconds(value)?,
-            "fetch_timeout" => self.fetch_timeout = seconds(value)?,
-            "virsh_timeout" => self.virsh_timeout = seconds(value)?,
-            "virt_install_timeout" => self.virt_install_timeout = seconds(value)?,
-            "report_timeout" => self.report_timeout = seconds(value)?,
-            "lock_timeout" => self.lock_timeout = seconds(value)?,
-            "poll_interval" => self.poll_interval = seconds(value)?,
-            "resend_interval" => self.resend_interval = seconds(value)?,
+            "connect_timeout" => self.connect_timeout = time(value)?,
+            "fetch_timeout" => self.fetch_timeout = time(value)?,
+            "virsh_timeout" => self.virsh_timeout = time(value)?,
+            "virt_install_timeout" => self.virt_install_timeout = time(value)?,
+            "report_timeout" => self.report_timeout = time(value)?,
+            "lock_timeout" => self.lock_timeout = time(value)?,
+            "poll_interval" => self.poll_interval = time(value)?,
+            "resend_interval" => self.resend_interval = time(value)?,
             "tls_ca" => self.tls.tls_ca = Some(tls_file(value)?),
             "tls_cert" => self.tls.tls_cert = Some(tls_file(value)?),
             "tls_key" => self.tls.tls_key = Some(tls_file(value)?),
-            _ => return Err(format!("no such key; there are {}", Self::KEYS.join(" "))),
+            _ => {
+                return Err(format!(
+                    "unknown setting; known are {}",
+                    Self::KEYS.join(" ")
+                ));
+            }
         }
         Ok(())
     }
@@ -199,6 +211,7 @@ fn env_path(name: &str) -> Option<PathBuf> {
         .map(PathBuf::from)
 }
 
+/// A URL without query, fragment or credentials: paths are appended to it.
 fn base_url(value: &str) -> Result<String, String> {
     let rest = value.strip_prefix("http://").or_else(|| {
         value
@@ -216,7 +229,7 @@ fn base_url(value: &str) -> Result<String, String> {
     }
 }
 
-/// Without a host there would be nobody to ask; without a port that can be one, port 80.
+/// A URL needs a host; a port must be a valid one.
 fn is_url(uri: &Uri) -> bool {
     let authority = uri.authority().filter(|_| uri.scheme().is_some());
     authority.is_some_and(|authority| {
@@ -229,12 +242,14 @@ fn word(value: &str) -> Result<Word, String> {
     value.parse().map_err(|error: NameError| error.to_string())
 }
 
+/// A leading `-` would be an option of virsh.
 fn uri(value: &str) -> Result<String, String> {
     let good = value.contains(':') && !value.starts_with('-');
     good.then(|| value.to_owned())
         .ok_or_else(|| "want a libvirt URI such as qemu:///system".to_owned())
 }
 
+/// A setting without effect would be a silent default.
 fn tls_file(value: &str) -> Result<PathBuf, String> {
     if cfg!(feature = "tls") {
         absolute(value)
@@ -250,15 +265,10 @@ fn absolute(value: &str) -> Result<PathBuf, String> {
         .ok_or_else(|| "want an absolute path".to_owned())
 }
 
-/// Seconds, fractions allowed, more than none and at most a day.
-pub(crate) fn seconds(value: &str) -> Result<Duration, String> {
-    let number = value.parse::<f64>().ok();
-    number
-        .filter(|seconds| *seconds > 0.0 && *seconds <= LONGEST)
-        .map(Duration::from_secs_f64)
-        // Less than half a nanosecond.
-        .filter(|time| !time.is_zero())
-        .ok_or_else(|| "want seconds, more than 0 and at most 86400".to_owned())
+fn time(value: &str) -> Result<Duration, String> {
+    let time = value.parse::<TimeSpan>();
+    time.map(TimeSpan::get)
+        .map_err(|error: InvalidTime| error.to_string())
 }
 
 #[cfg(test)]
@@ -272,10 +282,10 @@ mod tests {
     }
 
     #[test]
-    fn every_key_can_be_set() {
+    fn every_key_is_known() {
         for key in Settings::KEYS {
             let error = Settings::default().set(key, "").unwrap_err();
-            assert!(!error.starts_with("no such key"), "{key}: {error}");
+            assert!(!error.starts_with("unknown setting"), "{key}: {error}");
         }
     }
 
@@ -291,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn the_manual_page_has_every_key_with_its_unit_and_default() {
+    fn the_manual_page_has_every_key_and_default() {
         let page = page();
         assert_eq!(
             page.iter().map(|entry| entry.0).collect::<Vec<_>>(),
@@ -306,12 +316,8 @@ mod tests {
                 settings.set(key, default).unwrap();
             }
             assert_eq!(format!("{settings:?}"), unset, "{key}");
-            let told = settings.set(key, "?").err().unwrap_or_default();
-            assert_eq!(
-                told.starts_with("want seconds"),
-                takes == "_seconds_",
-                "{key}"
-            );
+            let error = settings.set(key, "?").err().unwrap_or_default();
+            assert_eq!(error.starts_with("want a time"), takes == "_time_", "{key}");
         }
     }
 
@@ -319,13 +325,15 @@ mod tests {
     fn an_error_names_file_line_and_key() {
         assert_eq!(
             error("log=info\nvirsh_timeout=soon\n"),
-            "settings f: line 2: virsh_timeout: want seconds, more than 0 and at most 86400"
+            "settings f: line 2: virsh_timeout: want a time as 90, 0.5, 90s, 2m or 1h, more than 0 and at most 24h, not \"soon\""
         );
-        assert!(error("virt_typ=kvm\n").starts_with("settings f: line 1: virt_typ: no such key"));
+        assert!(
+            error("virt_typ=kvm\n").starts_with("settings f: line 1: virt_typ: unknown setting")
+        );
     }
 
     #[test]
-    fn values_that_would_do_harm_later_are_refused_here() {
+    fn values_that_are_not_valid_are_refused() {
         for bad in [
             "ips=https://ips",
             "ips=http://",

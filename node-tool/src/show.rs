@@ -1,45 +1,47 @@
-//! Domains as people and programs read them: a table, or the JSON of the contract.
+//! Domains for people and programs: a table, or the JSON of the contract.
 
 use hps_core::state::VmState;
+use hps_core::table::{self, Column};
 use uuid::Uuid;
 
 /// One line of `list`, or all of `status`.
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
+    /// libvirt's name.
     pub name: String,
     pub uuid: Uuid,
+    /// In the words of the contract.
     pub state: VmState,
+    /// 0 where libvirt does not show it.
     pub vcpus: u32,
+    /// In MiB; 0 where libvirt does not show it.
     pub memory_mb: u64,
-    /// Address and port of its screen, while it has one.
+    /// Address and port of its VNC console, while it has one.
     pub vnc: Option<String>,
 }
 
-/// A table with a head, as wide as its longest name.
+const COLUMNS: [Column<'_>; 6] = [
+    Column::text("NAME"),
+    Column::text("UUID").at_least(36),
+    Column::text("STATE").at_least(11),
+    Column::number("VCPUS"),
+    Column::number("MEMORY_MB"),
+    Column::text("VNC"),
+];
+
+/// A table with a head.
 pub(crate) fn table(rows: &[Row]) -> String {
-    let widest = rows
-        .iter()
-        .map(|row| row.name.chars().count())
-        .max()
-        .unwrap_or(0)
-        .max(4);
-    let head = format!(
-        "{:<widest$}  {:<36}  {:<11}  {:>5}  {:>9}  {}\n",
-        "NAME", "UUID", "STATE", "VCPUS", "MEMORY_MB", "VNC"
-    );
-    let lines = rows.iter().map(|row| {
-        let Row {
-            name,
-            uuid,
-            state,
-            vcpus,
-            memory_mb,
-            vnc,
-        } = row;
-        let vnc = vnc.as_deref().unwrap_or("-");
-        format!("{name:<widest$}  {uuid}  {state:<11}  {vcpus:>5}  {memory_mb:>9}  {vnc}\n")
-    });
-    head + &lines.collect::<String>()
+    let cells = |row: &Row| {
+        vec![
+            row.name.clone(),
+            row.uuid.to_string(),
+            row.state.to_string(),
+            row.vcpus.to_string(),
+            row.memory_mb.to_string(),
+            row.vnc.clone().unwrap_or_else(|| "-".to_owned()),
+        ]
+    };
+    table::table(&COLUMNS, &rows.iter().map(cells).collect::<Vec<_>>())
 }
 
 /// One top-level array.
@@ -53,6 +55,7 @@ pub(crate) fn json_object(row: &Row) -> String {
     object(row) + "\n"
 }
 
+/// The keys of the contract, in its order. No serde: six keys do not pay for it.
 fn object(row: &Row) -> String {
     let Row {
         name,

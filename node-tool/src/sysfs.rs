@@ -1,5 +1,5 @@
-//! What a disk path is, read from the device: the WWID tells two paths of one LUN from
-//! two LUNs, which their names never do.
+//! The identity of a disk, from its device: the WWID distinguishes two paths of one LUN from
+//! two LUNs; names do not.
 
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::stat::{major, minor};
 
-/// What names the device behind a path, however it was reached: its WWID, for a
-/// device-mapper device its uuid. `None`: no block device, or one that has neither.
+/// The identity of the block device at a path, the same on every path to it: its WWID, for a
+/// device-mapper device its uuid. `None`: not a block device, or one without either.
 pub(crate) fn wwid(path: &Path) -> Option<String> {
     let metadata = fs::metadata(path).ok()?;
     if !metadata.file_type().is_block_device() {
@@ -19,7 +19,7 @@ pub(crate) fn wwid(path: &Path) -> Option<String> {
     wwid_of(&fs::canonicalize(link).ok()?)
 }
 
-/// As [`wwid`], of a device's folder in sysfs.
+/// As [`wwid`], from the folder of the device in sysfs.
 fn wwid_of(device: &Path) -> Option<String> {
     if let Some(number) = word(device.join("partition")) {
         let whole = wwid_of(device.parent()?)?;
@@ -33,7 +33,7 @@ fn wwid_of(device: &Path) -> Option<String> {
     found.map(|wwid| as_multipath_names_it(&wwid))
 }
 
-/// `naa.600c0ff000` is `3600c0ff000` for multipath and udev, so that both name one LUN alike.
+/// `naa.600c0ff000` is `3600c0ff000` for multipath and udev; the same LUN gets the same name.
 fn as_multipath_names_it(wwid: &str) -> String {
     let digit = |prefix, digit| Some(format!("{digit}{}", wwid.strip_prefix(prefix)?));
     digit("naa.", '3')
@@ -41,6 +41,7 @@ fn as_multipath_names_it(wwid: &str) -> String {
         .unwrap_or_else(|| wwid.to_owned())
 }
 
+/// The one word of a file in sysfs; an empty one counts as missing.
 fn word(path: PathBuf) -> Option<String> {
     let text = fs::read_to_string(path).ok()?;
     let text = text.trim();

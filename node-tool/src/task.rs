@@ -1,18 +1,18 @@
-//! What the environment says about the operation this verb belongs to (design:
-//! contracts 1 and 2). Set by the IPS in a task; by hand, all of it is absent.
+//! The operation that this verb belongs to, from the environment (design: contracts 1 and 2).
+//! The IPS sets it in a task; by hand, all of it is absent.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
-use hps_core::identity;
 use hps_core::names::{NameError, NodeName, VmId};
+use hps_core::{identity, percent, proc};
 use uuid::Uuid;
 
 /// The operation around this verb.
 #[derive(Debug, Default)]
 pub(crate) struct Task {
-    /// `N_VM_TOKEN`: what the IPS lets this operation fetch and report with.
+    /// `N_VM_TOKEN`: authorises this operation to fetch and report.
     pub token: Option<String>,
     /// `N_VM_OPERATION`, else `OPENSVC_SID`.
     pub operation: Option<Uuid>,
@@ -20,14 +20,14 @@ pub(crate) struct Task {
     pub vm_id: Option<VmId>,
     /// `N_VM_UUID`: a domain of the name with another UUID is refused.
     pub uuid: Option<Uuid>,
-    /// `N_VM_KEEP`: disk paths that other VMs of the registry hold, parted by `:` or a new
-    /// line, `%XX` for whatever is no plain character.
+    /// `N_VM_KEEP`: disk paths that other VMs of the registry hold, percent-encoded,
+    /// separated by `:` or a new line.
     pub keep: Vec<PathBuf>,
     /// `N_VM_NODE`, else `OSVC_NODENAME`, else the hostname.
     pub node: Option<NodeName>,
 }
 
-/// A variable that cannot be what it must be.
+/// A variable with a value that is not valid.
 #[derive(Debug, thiserror::Error)]
 #[error("{variable} in the environment: {reason}")]
 pub(crate) struct TaskError {
@@ -43,11 +43,11 @@ impl Task {
             token: variable("N_VM_TOKEN").map(token).transpose()?,
             operation: match variable("N_VM_OPERATION") {
                 Some(value) => Some(uuid("N_VM_OPERATION", &value)?),
-                // OpenSVC's own; of another form it is simply none of ours.
+                // OpenSVC's own; in another form it belongs to something else.
                 None => variable("OPENSVC_SID").and_then(|value| identity::hyphenated(&value)),
             },
             vm_id: variable("N_VM_ID")
-                .map(|value| value.parse().map_err(|e: NameError| wrong("N_VM_ID", &e)))
+                .map(|value| value.parse().map_err(|e: NameError| invalid("N_VM_ID", &e)))
                 .transpose()?,
             uuid: variable("N_VM_UUID")
                 .map(|value| uuid("N_VM_UUID", &value))
@@ -58,44 +58,34 @@ impl Task {
     }
 }
 
-/// One that cannot be read would be one that is not kept: an error.
+/// The paths of `N_VM_KEEP`. One that cannot be decoded is an error: its file would be lost.
 pub(crate) fn paths(text: &str) -> Result<Vec<PathBuf>, TaskError> {
     let words = text.split([':', '\n']).filter(|word| !word.is_empty());
     words
-        .map(|word| match decoded(word) {
+        .map(|word| match percent::decode(word) {
             Some(bytes) if bytes.starts_with(b"/") => Ok(PathBuf::from(OsString::from_vec(bytes))),
-            _ => Err(wrong("N_VM_KEEP", &format!("no absolute path: {word:?}"))),
+            _ => Err(invalid(
+                "N_VM_KEEP",
+                &format!("want absolute paths, not {word:?}"),
+            )),
         })
         .collect()
 }
 
-/// The bytes of a text with `%XX` in it.
-fn decoded(text: &str) -> Option<Vec<u8>> {
-    let mut parts = text.split('%');
-    let mut bytes = parts.next()?.as_bytes().to_vec();
-    for part in parts {
-        let (hex, rest) = part.split_at_checked(2)?;
-        // `from_str_radix` alone would take "+f".
-        let digits = hex.bytes().all(|byte| byte.is_ascii_hexdigit());
-        bytes.push(u8::from_str_radix(hex, 16).ok().filter(|_| digits)?);
-        bytes.extend_from_slice(rest.as_bytes());
-    }
-    Some(bytes)
-}
-
+/// OpenSVC's name of the node before the hostname: reports must match the operation.
 fn node() -> Option<NodeName> {
     let named = variable("N_VM_NODE").or_else(|| variable("OSVC_NODENAME"));
-    let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
-    named.or_else(host)?.trim().parse().ok()
+    named.or_else(proc::hostname)?.trim().parse().ok()
 }
 
+/// A variable that is set and not empty.
 fn variable(name: &str) -> Option<String> {
     std::env::var_os(name)
         .map(|value| value.to_string_lossy().into_owned())
         .filter(|value| !value.is_empty())
 }
 
-fn wrong(variable: &'static str, reason: &(impl ToString + ?Sized)) -> TaskError {
+fn invalid(variable: &'static str, reason: &(impl ToString + ?Sized)) -> TaskError {
     TaskError {
         variable,
         reason: reason.to_string(),
@@ -106,12 +96,12 @@ fn wrong(variable: &'static str, reason: &(impl ToString + ?Sized)) -> TaskError
 fn token(value: String) -> Result<String, TaskError> {
     let good = value.bytes().all(|byte| byte.is_ascii_graphic());
     good.then_some(value)
-        .ok_or_else(|| wrong("N_VM_TOKEN", "want printable ASCII without spaces"))
+        .ok_or_else(|| invalid("N_VM_TOKEN", "want printable ASCII without spaces"))
 }
 
 fn uuid(variable: &'static str, value: &str) -> Result<Uuid, TaskError> {
     identity::hyphenated(value)
-        .ok_or_else(|| wrong(variable, "want a UUID as 8-4-4-4-12 hex digits"))
+        .ok_or_else(|| invalid(variable, "want a UUID as 8-4-4-4-12 hex digits"))
 }
 
 #[cfg(test)]
@@ -127,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kept_path_that_cannot_be_read_is_an_error_not_a_loss() {
+    fn a_kept_path_that_cannot_be_decoded_is_an_error() {
         for bad in ["srv/a", "/srv/%4", "/srv/%zz", "/srv/%+f"] {
             assert!(paths(bad).is_err(), "{bad}");
         }

@@ -1,4 +1,5 @@
-//! https to the IPS (feature `tls`): whom to believe, and who this node is.
+//! https to the IPS (feature `tls`): the certificate authorities to trust, and this node's
+//! certificate.
 
 use std::path::Path;
 
@@ -7,8 +8,8 @@ use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConf
 use crate::ips::IpsError;
 use crate::settings::TlsFiles;
 
-/// The settings' files, read: a CA of the site's own in the place of the world's, and a
-/// certificate for servers that ask for one.
+/// The files of the settings: the site's own CA instead of the world's, and a certificate
+/// for servers that require one.
 pub(crate) fn config(files: &TlsFiles) -> Result<TlsConfig, IpsError> {
     let mut config = TlsConfig::builder();
     if let Some(path) = &files.tls_ca {
@@ -37,7 +38,7 @@ fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, IpsError> {
         }
     }
     if found.is_empty() {
-        return Err(unusable(path, &"no PEM certificate in it"));
+        return Err(unusable(path, &"want a PEM certificate in it"));
     }
     Ok(found)
 }

@@ -1,6 +1,6 @@
-//! `virsh`, in its own words. Only two answers are trusted: an exit code of 0, and
-//! `list --all` as proof that a domain is not there. Domains are named by UUID, since
-//! `virsh start 7` means the domain with ID 7.
+//! `virsh`, in its own words. Only two answers count: an exit code of 0, and `list --all` as
+//! proof that a domain is absent. Domains are addressed by UUID, because `virsh start 7`
+//! starts the domain with ID 7.
 
 pub(crate) mod parse;
 
@@ -14,20 +14,64 @@ use uuid::Uuid;
 
 pub(crate) use parse::{Info, Listed, Stats};
 
+/// What virsh can do to the state of a domain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Act {
+    Start,
+    /// Sends the ACPI request, and returns at once.
+    Shutdown,
+    /// Forces the domain off.
+    Destroy,
+    Suspend,
+    Resume,
+    /// Asks the guest through its agent or ACPI, as libvirt decides, and returns at once.
+    Reboot,
+    /// Restarts the virtual hardware.
+    Reset,
+}
+
+impl Act {
+    /// virsh's word for it.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Shutdown => "shutdown",
+            Self::Destroy => "destroy",
+            Self::Suspend => "suspend",
+            Self::Resume => "resume",
+            Self::Reboot => "reboot",
+            Self::Reset => "reset",
+        }
+    }
+
+    /// What it is, in an error.
+    pub(crate) fn doing(self) -> &'static str {
+        match self {
+            Self::Start => "starting the domain",
+            Self::Shutdown => "requesting a shutdown",
+            Self::Destroy => "forcing the domain off",
+            Self::Suspend => "pausing the domain",
+            Self::Resume => "resuming the domain",
+            Self::Reboot => "requesting a reboot",
+            Self::Reset => "resetting the domain",
+        }
+    }
+}
+
 /// The virsh of one libvirt.
 #[derive(Debug)]
 pub(crate) struct Virsh<'a> {
     uri: &'a str,
     deadline: Duration,
-    told: &'a AtomicBool,
-    begun: &'a Cell<bool>,
+    interrupted: &'a AtomicBool,
+    acted: &'a Cell<bool>,
 }
 
 /// Longest answer that is read: thousands of domains with all their CPUs.
 const KEEP_BYTES: usize = 32 * 1024 * 1024;
 
-/// Flags of `undefine`, from all that may belong to a domain down to what the plainest
-/// driver takes.
+/// Flags of `undefine`, from all that may belong to a domain down to those that every
+/// driver accepts.
 const UNDEFINE: [&[&str]; 4] = [
     &[
         "--nvram",
@@ -44,21 +88,23 @@ const UNDEFINE: [&[&str]; 4] = [
 const FLAG_UNKNOWN: &[u8] = b"unsupported flags (0x";
 
 impl<'a> Virsh<'a> {
-    /// `told`: a signal came; `begun`: something was changed, so reading goes on all the same.
+    /// `interrupted`: a signal came; `acted`: something was changed, so that reading must
+    /// not be interrupted any longer.
     pub(crate) fn new(
         uri: &'a str,
         deadline: Duration,
-        told: &'a AtomicBool,
-        begun: &'a Cell<bool>,
+        interrupted: &'a AtomicBool,
+        acted: &'a Cell<bool>,
     ) -> Self {
         Self {
             uri,
             deadline,
-            told,
-            begun,
+            interrupted,
+            acted,
         }
     }
 
+    /// Every call names the URI: the environment of the operator may name another.
     fn command(&self, words: &[&str]) -> Command<'a> {
         Command::new("virsh", self.deadline)
             .args(["--connect", self.uri])
@@ -68,8 +114,8 @@ impl<'a> Virsh<'a> {
     /// A child that only reads: a signal ends it, unless something was changed before.
     fn ask(&self, words: &[&str]) -> Result<Output, ExecError> {
         let mut command = self.command(words).keep(KEEP_BYTES);
-        if !self.begun.get() {
-            command = command.interrupted_by(self.told);
+        if !self.acted.get() {
+            command = command.interrupted_by(self.interrupted);
         }
         let output = command.run()?;
         if output.cut {
@@ -78,24 +124,26 @@ impl<'a> Virsh<'a> {
         Ok(output)
     }
 
-    /// A child that changes something: it is left to finish, and holds the locks as well.
+    /// A child that changes something: it is never interrupted, and inherits the locks.
     fn act(&self, words: &[&str], locks: &[&File]) -> Result<Output, ExecError> {
         self.run_acting(self.command(words), locks)
     }
 
+    /// Marks that something was changed, from the start of the child on: it may have acted even
+    /// where it fails.
     fn run_acting<'b>(
         &self,
         mut command: Command<'b>,
         locks: &[&'b File],
     ) -> Result<Output, ExecError> {
-        self.begun.set(true);
+        self.acted.set(true);
         for lock in locks {
             command = command.inherit(lock);
         }
         command.run()
     }
 
-    /// Every domain there is.
+    /// Every domain of this libvirt.
     pub(crate) fn list(&self) -> Result<Vec<Listed>, ExecError> {
         let output = self
             .ask(&["list", "--all", "--uuid", "--name"])?
@@ -103,7 +151,7 @@ impl<'a> Virsh<'a> {
         parse::listing(&output.text()).map_err(|what| output.nonsense(what))
     }
 
-    /// State and persistence of a domain; `None` only where the listing proves that it is not there.
+    /// State and persistence of a domain; `None` only where the listing proves its absence.
     pub(crate) fn dominfo(&self, uuid: Uuid) -> Result<Option<Info>, ExecError> {
         let output = self.ask(&["dominfo", &uuid.to_string()])?;
         if output.code == 0 {
@@ -129,8 +177,8 @@ impl<'a> Virsh<'a> {
             .iter()
             .map(|uuid| format!("echo {uuid}; vncdisplay {uuid}"));
         let all = each.collect::<Vec<_>>().join("; ");
-        // The exit code is that of the last one, which may simply have no screen.
-        Ok(parse::screens(&self.ask(&[&all])?.text()))
+        // The exit code is that of the last one, which may have no console.
+        Ok(parse::consoles(&self.ask(&[&all])?.text()))
     }
 
     /// The domain's XML as it will be after the next start, without passwords.
@@ -197,7 +245,7 @@ impl<'a> Virsh<'a> {
         self.act(&["pool-destroy", &pool.to_string()], locks)
     }
 
-    /// Forgets a pool; its files stay.
+    /// Undefines a pool; its files stay.
     pub(crate) fn pool_undefine(&self, pool: Uuid, locks: &[&File]) -> Result<Output, ExecError> {
         self.act(&["pool-undefine", &pool.to_string()], locks)
     }
@@ -208,36 +256,23 @@ impl<'a> Virsh<'a> {
         self.run_acting(command, locks)?.success().map(drop)
     }
 
-    pub(crate) fn start(&self, uuid: Uuid, locks: &[&File]) -> Result<(), ExecError> {
-        self.on_domain("start", uuid, locks)
+    /// Changes the state of a domain.
+    pub(crate) fn act_on(&self, act: Act, uuid: Uuid, locks: &[&File]) -> Result<(), ExecError> {
+        let output = self.act(&[act.word(), &uuid.to_string()], locks)?;
+        output.success().map(drop)
     }
 
-    /// Sends the ACPI request, and returns at once.
-    pub(crate) fn shutdown(&self, uuid: Uuid, locks: &[&File]) -> Result<(), ExecError> {
-        self.on_domain("shutdown", uuid, locks)
+    /// The child that ends when the domain's guest restarts, whoever caused it. It prints
+    /// nothing before, not even that it listens.
+    pub(crate) fn listen_for_reboot(&self, uuid: Uuid, within: Duration) -> Command<'a> {
+        // The deadline of the caller counts; this one ends a child that it lost.
+        Command::new("virsh", within + self.deadline)
+            .args(["--connect", self.uri, "event", "--event", "reboot"])
+            .args(["--domain", &uuid.to_string()])
     }
 
-    /// Pulls the plug.
-    pub(crate) fn destroy(&self, uuid: Uuid, locks: &[&File]) -> Result<(), ExecError> {
-        self.on_domain("destroy", uuid, locks)
-    }
-
-    pub(crate) fn suspend(&self, uuid: Uuid, locks: &[&File]) -> Result<(), ExecError> {
-        self.on_domain("suspend", uuid, locks)
-    }
-
-    pub(crate) fn resume(&self, uuid: Uuid, locks: &[&File]) -> Result<(), ExecError> {
-        self.on_domain("resume", uuid, locks)
-    }
-
-    fn on_domain(&self, verb: &str, uuid: Uuid, locks: &[&File]) -> Result<(), ExecError> {
-        self.act(&[verb, &uuid.to_string()], locks)?
-            .success()
-            .map(drop)
-    }
-
-    /// Forgets a domain with its NVRAM, managed save, snapshot and checkpoint metadata, as
-    /// far as the driver knows of such. Never its storage.
+    /// Undefines a domain with its NVRAM, managed save, snapshot and checkpoint metadata, as
+    /// far as the driver supports them. Never its storage.
     pub(crate) fn undefine(&self, uuid: Uuid, locks: &[&File]) -> Result<(), ExecError> {
         let uuid = uuid.to_string();
         let [first, rest @ ..] = UNDEFINE;

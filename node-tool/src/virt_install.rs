@@ -1,6 +1,6 @@
-//! `virt-install`: the argv that makes a VM exactly as its config says. Its options
-//! have a comma syntax of their own, read by Python's shlex (virtinst/cli.py,
-//! `parse_optstr_tuples`): that is what `quoted` writes.
+//! `virt-install`: the argv that creates a VM exactly as its config says. Its options have a
+//! comma syntax of their own, read by Python's shlex (virtinst/cli.py,
+//! `parse_optstr_tuples`): `quoted` writes it.
 
 use std::fs::File;
 use std::net::IpAddr;
@@ -13,12 +13,16 @@ use uuid::Uuid;
 
 const PROGRAM: &str = "virt-install";
 
-/// Everything that decides the argv.
+/// All that determines the argv.
 #[derive(Debug)]
 pub(crate) struct Plan<'a> {
+    /// `--connect`.
     pub connect: &'a str,
+    /// `--virt-type`; `None`: virt-install decides.
     pub virt_type: Option<&'a Word>,
+    /// Where the console listens.
     pub vnc_listen: IpAddr,
+    /// Always given: it is the identity of the VM.
     pub uuid: Uuid,
     pub config: &'a VmConfig,
     /// Of each of `config.disk_paths()`, in their order.
@@ -27,9 +31,9 @@ pub(crate) struct Plan<'a> {
     pub os_known: bool,
 }
 
-/// A value that virt-install would not hand on unchanged.
+/// A value that virt-install would change.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{key}: virt-install cannot carry {character:?} in it unchanged")]
+#[error("{key}: virt-install would change {character:?} in it")]
 pub(crate) struct CannotCarry {
     key: String,
     character: char,
@@ -69,6 +73,8 @@ impl Plan<'_> {
         Ok(argv)
     }
 
+    /// All first paths, then all second ones, as the specification has them. `bus` and `serial`
+    /// are given, so that a guest sees the same disk after every creation.
     fn disks(&self) -> Result<Vec<String>, CannotCarry> {
         let each = self.config.disk_paths().zip(self.serials);
         let disks = each
@@ -80,6 +86,7 @@ impl Plan<'_> {
         Ok(or_none(disks))
     }
 
+    /// One interface a network, in the order of the config.
     fn networks(&self) -> Result<Vec<String>, CannotCarry> {
         let networks = self
             .config
@@ -93,6 +100,7 @@ impl Plan<'_> {
         Ok(or_none(networks))
     }
 
+    /// The order of the config, else network then hd.
     fn boot(&self) -> String {
         let default = [BootDevice::Network, BootDevice::Hd];
         let order = if self.config.boot.is_empty() {
@@ -108,6 +116,8 @@ impl Plan<'_> {
         }
     }
 
+    /// A distribution's osinfo-db lags behind guest systems: an unknown variant must not
+    /// prevent a VM.
     fn osinfo(&self) -> String {
         match &self.config.os_variant {
             Some(variant) if self.os_known => format!("name={variant}"),
@@ -115,6 +125,7 @@ impl Plan<'_> {
         }
     }
 
+    /// Title and description, where there is one.
     fn metadata(&self) -> Option<String> {
         let config = self.config;
         let pairs = [
@@ -129,7 +140,7 @@ impl Plan<'_> {
     }
 }
 
-/// Runs it; it is never ended by a signal of ours, and holds the locks until it ends.
+/// Runs it. It is never interrupted, and holds the locks until it ends.
 pub(crate) fn run(
     argv: &[String],
     deadline: Duration,
@@ -142,7 +153,7 @@ pub(crate) fn run(
     command.run()
 }
 
-/// Whether libosinfo on this host knows the OS variant; half a second, so only asked where there is one.
+/// Whether libosinfo on this host knows the OS variant. It takes half a second.
 pub(crate) fn knows_os(variant: &Word, deadline: Duration) -> Result<bool, ExecError> {
     let output = Command::new(PROGRAM, deadline)
         .args(["--osinfo", "list"])
@@ -154,6 +165,7 @@ pub(crate) fn knows_os(variant: &Word, deadline: Duration) -> Result<bool, ExecE
     Ok(names.any(|name| name == variant.as_str()))
 }
 
+/// virt-install adds a disk or a network of its own where none is given; `none` prevents it.
 fn or_none(options: Vec<String>) -> Vec<String> {
     if options.is_empty() {
         vec!["none".to_owned()]
@@ -202,7 +214,7 @@ mod tests {
     const LEAST: &str = "name=web\ncpu_count=2\nram_mb=512\nprovision_method=virt-install\n";
 
     #[test]
-    fn the_least_config_has_neither_disk_nor_network() {
+    fn the_smallest_config_has_neither_disk_nor_network() {
         assert_eq!(
             argv(LEAST, false).unwrap(),
             "virt-install --connect qemu:///system --name web --uuid 00000000-0000-0000-0000-000000000000 \
@@ -225,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn the_optional_keys_are_in_virt_installs_own_syntax() {
+    fn the_optional_keys_have_virt_installs_syntax() {
         let text = format!(
             "{LEAST}firmware=uefi\nboot=hd\ncpu_model=host-passthrough\nos_variant=debian12\n\
              title=a, \"b\"\ndescription=c\\\n"
@@ -247,15 +259,15 @@ mod tests {
     }
 
     #[test]
-    fn what_virt_install_would_alter_is_refused_by_key() {
+    fn values_that_virt_install_would_change_are_refused() {
         for (line, want) in [
             (
                 "disk_1_a=/a&b",
-                "disk_1_a: virt-install cannot carry '&' in it unchanged",
+                "disk_1_a: virt-install would change '&' in it",
             ),
             (
                 "vxlan_7=br\"0",
-                "vxlan_7: virt-install cannot carry '\"' in it unchanged",
+                "vxlan_7: virt-install would change '\"' in it",
             ),
         ] {
             let error = argv(&format!("{LEAST}{line}\n"), false).unwrap_err();

@@ -9,7 +9,7 @@ _n_vm_verb() { # PATH: sets verbs, options, words
     verbs='' options='' words=()
     case $1 in
         '')
-            verbs='create start stop pause unpause destroy status list config ips-command remote-log' options='--version -v --verbose --config --help'
+            verbs='create start stop reboot pause unpause destroy status list config ips-command remote-log' options='--version -v --verbose --config --help'
             words=()
             ;;
         'create')
@@ -22,6 +22,10 @@ _n_vm_verb() { # PATH: sets verbs, options, words
             ;;
         'stop')
             verbs='' options='--wait --timeout --force-after --help'
+            words=('@vms' 'force')
+            ;;
+        'reboot')
+            verbs='' options='--wait --timeout --help'
             words=('@vms' 'force')
             ;;
         'pause')
@@ -88,6 +92,7 @@ _n_vm() {
         n_vm_create) given=(create "${given[@]}") ;;
         n_vm_start) given=(start "${given[@]}") ;;
         n_vm_stop) given=(stop "${given[@]}") ;;
+        n_vm_reboot) given=(reboot "${given[@]}") ;;
         n_vm_pause) given=(pause "${given[@]}") ;;
         n_vm_unpause) given=(unpause "${given[@]}") ;;
         n_vm_destroy) given=(destroy "${given[@]}") ;;
@@ -119,4 +124,4 @@ _n_vm() {
     fi
 }
 
-complete -F _n_vm n_vm n_vm_create n_vm_start n_vm_stop n_vm_pause n_vm_unpause n_vm_destroy n_ips_command n_remote_log
+complete -F _n_vm n_vm n_vm_create n_vm_start n_vm_stop n_vm_reboot n_vm_pause n_vm_unpause n_vm_destroy n_ips_command n_remote_log

@@ -7,6 +7,7 @@
 n_vm_create() { command n_vm_create "$@"; }
 n_vm_start() { command n_vm_start "$@"; }
 n_vm_stop() { command n_vm_stop "$@"; }
+n_vm_reboot() { command n_vm_reboot "$@"; }
 n_vm_pause() { command n_vm_pause "$@"; }
 n_vm_unpause() { command n_vm_unpause "$@"; }
 n_vm_destroy() { command n_vm_destroy "$@"; }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use crate::model::{Kind, Program, Verb};
 
-/// `@NAME` and `@ASK` are filled in; `@LINKS` and `@OTHER` are whole lines.
+/// `@NAME` and `@ASK` are filled in; `@LINKS` and `@OTHER` are lines.
 const WALK: &str = r#"
 _@NAME_offer() { # WHAT PREFIX
     case $1 in
@@ -50,7 +50,7 @@ _@NAME() {
 }
 "#;
 
-/// The whole file.
+/// The file.
 pub(crate) fn file(program: &Program) -> String {
     let (name, word) = (program.name, program.word());
     let mut text = format!(

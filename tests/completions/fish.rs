@@ -40,7 +40,7 @@ function __@NAME_at # PATH N: whether word N behind that verb is at the cursor
 end
 "#;
 
-/// The whole file.
+/// The file.
 pub(crate) fn file(program: &Program) -> String {
     let (name, word) = (program.name, program.word());
     let mut text = format!(

@@ -13,7 +13,7 @@ pub(crate) enum Kind {
     /// Nothing a shell could know.
     Free,
     Files,
-    /// `vms`, `nodes` or `operations`, asked of the program.
+    /// `vms`, `nodes` or `operations`, which the program lists.
     Asked(&'static str),
     Words(Vec<String>),
 }
@@ -48,11 +48,11 @@ pub(crate) struct Opt {
 pub(crate) struct Program {
     pub(crate) name: &'static str,
     pub(crate) verbs: Vec<Verb>,
-    /// Other names, each with the verb (and options) it stands for.
+    /// Other names, each with the verb (and options) that it means.
     pub(crate) links: Vec<(&'static str, String)>,
     /// A shell line, in any shell, that prints words of kind `KIND` that begin with `PREFIX`.
     pub(crate) ask: &'static str,
-    /// The program that stands behind a verb of its name here: `ips-server vm` is `o_vm`.
+    /// A verb that is another program: `ips-server vm` is `o_vm`.
     pub(crate) other: Option<(&'static str, &'static str)>,
 }
 
@@ -73,7 +73,7 @@ impl Program {
         self.name.replace('-', "_")
     }
 
-    /// Every option that takes a value, by name. One name is of one kind, whatever the verb:
+    /// Every option that takes a value, by name. One name is of one kind in every verb:
     /// the shells' tables need no verb then.
     pub(crate) fn values(&self) -> Vec<(String, Kind)> {
         let mut values: Vec<(String, Kind)> = Vec::new();

@@ -41,7 +41,7 @@ fn the_files_are_generated_from_the_help() {
     shell::files_are_up_to_date(&[n_vm()]);
 }
 
-/// A node with two VMs and somebody's domain of a bad name.
+/// A node with two VMs and a foreign domain of an invalid name.
 fn place(test: &str) -> Place {
     let mut place = Place::new(test);
     for (key, folder) in [("FAKE_DIR", "fake"), ("N_VM_STATE_DIR", "state")] {

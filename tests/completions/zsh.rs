@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::model::{Kind, Opt, Program, Verb};
 
-/// The whole file.
+/// The file.
 pub(crate) fn file(program: &Program) -> String {
     let (name, word) = (program.name, program.word());
     let links: String = program

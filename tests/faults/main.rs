@@ -27,6 +27,7 @@ mod harness;
 mod honest;
 mod hostile;
 mod inject;
+mod interrupts;
 mod matrix;
 mod operators;
 mod power;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Done, Ips, NEVER, kill};
+use crate::harness::{ATTENTION, Done, Ips, NEVER, kill};
 use crate::rows::ROWS;
 use crate::world::{Engine, environment, join_cluster, make_node, use_the_real_n_vm};
 
@@ -136,7 +136,7 @@ impl Site {
                 "{when}: {vm} is on {:?}: {:?}",
                 self.nodes,
                 self.ask(&format!(
-                    "select operation, verb, node, started_at, ended_at, exit_code, reason from operation \
+                    "select operation, verb, started_at, ended_at, exit_code, reason from operation \
                      where vm_id = '{vm}' order by started_at desc limit 6"
                 ))
             );
@@ -167,7 +167,7 @@ impl Site {
             let swept = self.nodes.iter().map(sweep).collect::<String>();
             let open = self.ask("select vm_id, verb from operation where ended_at is null");
             // With engine `local` each knows nothing of what the other has.
-            let care = swept.contains("attention:") && self.engine == Engine::OpenSvc;
+            let care = swept.contains(ATTENTION) && self.engine == Engine::OpenSvc;
             if open.is_empty() && !care {
                 break;
             }

@@ -144,7 +144,7 @@ fn is_there(site: &Site, round: u32) {
     );
     missing(
         "acks.report",
-        "select operation from operation where report_exit_code = 0",
+        "select operation from task where report_exit_code = 0",
     );
     if let Some(last) = lines(site, "acks.set").last() {
         let title = site.ask("select title from vm where vm_id = 'v0'");

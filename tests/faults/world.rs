@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::harness::{Done, Ips, node_links, wait_for};
+use crate::harness::{ATTENTION, Done, Ips, node_links, wait_for};
 
 /// Which engine carries the verbs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,7 +153,7 @@ impl World {
         assert!(open.is_empty(), "{when}: {open:?}");
         let tokens = self
             .ips
-            .shell("sqlite3 registry.db 'select count(*) from token where operation is not null'");
+            .shell("sqlite3 registry.db 'select count(*) from token where session is not null'");
         assert_eq!(tokens.out, "0\n", "{when}: tokens: {tokens:?}");
         if self.engine == Engine::OpenSvc {
             assert!(
@@ -169,10 +169,7 @@ impl World {
         wait_for(&format!("{when}: a sweep to find all well"), || {
             let swept = self.ips.o_vm(&["sweep"]);
             self.holds(when);
-            let care = swept
-                .out
-                .lines()
-                .find(|line| line.starts_with("attention:"));
+            let care = swept.out.lines().find(|line| line.starts_with(ATTENTION));
             eprintln!("{when}: sweep {}: {}", swept.code, care.unwrap_or_default());
             (swept.code == 0 && care.is_none()).then_some(())
         });

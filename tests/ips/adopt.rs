@@ -117,7 +117,7 @@ fn engine_local_adopts_what_this_machine_has() {
 }
 
 #[test]
-fn what_is_taken_is_what_the_node_has_now_and_all_or_none() {
+fn definitions_must_match_the_node_all_or_none() {
     let ips = Ips::in_cluster();
     ips.fake("definitions", &two());
     let stream = proposal(&ips, "tch-001");
@@ -127,9 +127,9 @@ fn what_is_taken_is_what_the_node_has_now_and_all_or_none() {
         (
             "vm_id=vm-2",
             "vm_id=vm-3",
-            "tch-001 has no domain with the UUID",
+            "tch-001 has no domain with UUID",
         ),
-        ("name=db", "name=other", "is called \"db\" on tch-001"),
+        ("name=db", "name=other", "on tch-001 is \"db\""),
         ("cpu_count=2", "cpu_count=x", "CPU count"),
         (
             "",
@@ -155,7 +155,7 @@ fn what_is_taken_is_what_the_node_has_now_and_all_or_none() {
 }
 
 #[test]
-fn a_vm_of_another_node_is_not_taken() {
+fn a_vm_of_another_node_is_not_registered() {
     let ips = Ips::in_cluster();
     ips.fake("definitions", &two());
     let stream = proposal(&ips, "tch-001");
@@ -165,7 +165,7 @@ fn a_vm_of_another_node_is_not_taken() {
         .unwrap();
     let again = proposal(&ips, "tch-001");
     assert!(
-        again.contains("# cannot be taken: it is VM vm-1, and tch-002 owns that"),
+        again.contains("# cannot be registered: it is VM vm-1, which tch-002 owns"),
         "{again}"
     );
     let done = take(&ips, &stream);
@@ -192,12 +192,12 @@ fn a_vm_of_another_node_is_not_taken() {
 }
 
 #[test]
-fn a_node_that_does_not_answer_has_nothing_to_adopt_and_nobody_says_so() {
+fn no_answer_is_not_an_empty_node() {
     let ips = Ips::in_cluster();
     let done = ips.o_vm(&["adopt", "tch-001"]);
     assert_eq!((done.code, done.out.as_str()), (11, ""), "{done:?}");
     assert!(!done.err.contains("no domain to register"), "{done:?}");
-    // An older n_vm reports without saying what the domains are made of.
+    // An older n_vm reports no definitions of its domains.
     let old: String = two()
         .lines()
         .filter(|line| !line.starts_with("xml="))

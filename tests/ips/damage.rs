@@ -2,16 +2,12 @@
 //! full disk, made by root, replaced under a running server. Told clearly, left alone.
 
 use std::fs::OpenOptions;
-use std::os::unix::fs::{FileExt, MetadataExt, chown};
-use std::os::unix::process::CommandExt;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use rusqlite::Connection;
 
 use crate::harness::{Done, Ips};
-
-/// A user who is not root.
-const NOBODY: u32 = 65534;
 
 fn stream(count: u32) -> String {
     (0..count)
@@ -39,18 +35,6 @@ fn file(ips: &Ips) -> PathBuf {
 fn scribble(ips: &Ips, at: u64, bytes: &[u8]) {
     let file = OpenOptions::new().write(true).open(file(ips)).unwrap();
     file.write_all_at(bytes, at).unwrap();
-}
-
-/// Runs `o_vm` as a user who is not root, from a copy that this user can reach.
-fn as_nobody(ips: &Ips, args: &[&str]) -> Done {
-    let program = ips.dir.join("bin/o_vm");
-    let real = program.canonicalize().unwrap();
-    if real.parent() != Some(&ips.dir.join("bin")) {
-        std::fs::remove_file(&program).unwrap();
-        std::fs::copy(real, &program).unwrap();
-    }
-    let mut command = ips.command("o_vm");
-    Done::of(command.args(args).uid(NOBODY).gid(NOBODY).spawn().unwrap())
 }
 
 #[test]
@@ -124,94 +108,6 @@ fn the_database_of_another_program_is_left_as_it_is() {
 }
 
 #[test]
-fn a_registry_that_may_not_be_written_is_said_and_stays_as_it_is() {
-    let ips = with_vms(3);
-    let before = std::fs::read(file(&ips)).unwrap();
-    for mode in ["600", "644"] {
-        ips.shell(&format!("chmod {mode} registry.db"));
-        let done = as_nobody(
-            &ips,
-            &["define", "--name", "x", "--cpus", "1", "--ram", "64"],
-        );
-        assert_eq!(done.code, 1, "{mode}: {done:?}");
-        let want = format!(
-            "registry {}: cannot be written; check the file's owner and the mount",
-            file(&ips).display()
-        );
-        assert!(done.err.contains(&want), "{mode}: {}", done.err);
-    }
-    assert_eq!(std::fs::read(file(&ips)).unwrap(), before);
-}
-
-#[test]
-fn on_a_full_disk_an_import_is_refused_whole() {
-    let ips = Ips::new();
-    std::fs::write(ips.dir.join("many"), stream(3000)).unwrap();
-    std::fs::create_dir(ips.dir.join("small")).unwrap();
-    let script = "unshare --mount sh -c 'mount -t tmpfs -o size=700k none small || exit 99
-        export PATH=$PWD/bin:$PATH IPS_ENGINE=local IPS_REGISTRY=$PWD/small/registry.db
-        o_vm import many; echo $?; o_vm list --json; o_vm define --name a --cpus 1 --ram 64 >&2 && o_vm list --columns name'";
-    let done = ips.shell(script);
-    assert_ne!(done.code, 99, "wants to mount a tmpfs, as root: {done:?}");
-    assert_eq!(done.out, "1\n[]\nNAME\na\n", "{done:?}");
-    assert!(
-        done.err
-            .contains("the disk is full; nothing was written, make room and try again"),
-        "{done:?}"
-    );
-}
-
-#[test]
-fn what_root_makes_the_owner_of_the_folder_can_use() {
-    let ips = Ips::new();
-    chown(&ips.dir, Some(NOBODY), Some(NOBODY)).unwrap();
-    ips.define("a");
-    // While somebody has it open, the WAL and its index stay.
-    let open = Connection::open(file(&ips)).unwrap();
-    let _: u32 = open
-        .query_row("SELECT count(*) FROM vm", [], |row| row.get(0))
-        .unwrap();
-    ips.define("b");
-    for name in ["registry.db", "registry.db-wal", "registry.db-shm"] {
-        let found = ips.dir.join(name).metadata().unwrap();
-        assert_eq!(
-            (found.uid(), found.mode() & 0o777),
-            (NOBODY, 0o600),
-            "{name}"
-        );
-    }
-    let done = as_nobody(
-        &ips,
-        &["define", "--name", "c", "--cpus", "1", "--ram", "64"],
-    );
-    assert_eq!(done.code, 0, "{done:?}");
-    drop(open);
-    assert_eq!(ips.ok(&["list", "--columns", "name"]), "NAME\na\nb\nc\n");
-}
-
-#[test]
-fn a_file_that_a_killed_root_left_empty_is_still_given_away() {
-    let ips = Ips::new();
-    std::fs::write(file(&ips), "").unwrap();
-    chown(&ips.dir, Some(NOBODY), Some(NOBODY)).unwrap();
-    ips.define("a");
-    assert_eq!(file(&ips).metadata().unwrap().uid(), NOBODY);
-}
-
-#[test]
-fn a_file_with_a_second_name_is_not_given_away() {
-    let ips = Ips::new();
-    let elsewhere = ips.dir.join("elsewhere");
-    std::fs::write(&elsewhere, "").unwrap();
-    std::fs::hard_link(&elsewhere, file(&ips)).unwrap();
-    chown(&ips.dir, Some(NOBODY), Some(NOBODY)).unwrap();
-    ips.ok(&["list"]);
-    let found = elsewhere.metadata().unwrap();
-    assert!(found.len() > 0, "it was made a registry");
-    assert_eq!(found.uid(), 0);
-}
-
-#[test]
 fn many_processes_may_make_and_write_one_registry_at_the_same_time() {
     let ips = Ips::new();
     let ids: Vec<_> = (0..12).map(|n| format!("v{n}")).collect();
@@ -278,5 +174,119 @@ fn an_import_that_meets_a_used_name_or_disk_names_the_line() {
         let want = format!("o_vm: import: /dev/stdin: {line}");
         assert!(done.err.starts_with(&want), "{want}: {}", done.err);
         assert_eq!(ips.ok(&["list"]).lines().count(), 4, "all or none");
+    }
+}
+
+/// What only root can do: give files away, be another user, mount.
+mod as_root {
+    use std::os::unix::fs::{MetadataExt, chown};
+    use std::os::unix::process::CommandExt;
+
+    use super::*;
+
+    /// A user who is not root.
+    const NOBODY: u32 = 65534;
+
+    /// Runs `o_vm` as a user who is not root, from a copy that this user can reach.
+    fn as_nobody(ips: &Ips, args: &[&str]) -> Done {
+        let program = ips.dir.join("bin/o_vm");
+        let real = program.canonicalize().unwrap();
+        if real.parent() != Some(&ips.dir.join("bin")) {
+            std::fs::remove_file(&program).unwrap();
+            // A descriptor of this process, open for writing, may be in a child of another test
+            // just then, and the copy could not be executed: `cp` has its own.
+            let copied = ips.shell(&format!("cp {} bin/o_vm", real.display()));
+            assert_eq!(copied.code, 0, "{copied:?}");
+        }
+        let mut command = ips.command("o_vm");
+        Done::of(command.args(args).uid(NOBODY).gid(NOBODY).spawn().unwrap())
+    }
+
+    #[test]
+    fn an_unwritable_registry_is_an_error_and_stays_as_it_is() {
+        let ips = with_vms(3);
+        let before = std::fs::read(file(&ips)).unwrap();
+        for mode in ["600", "644"] {
+            ips.shell(&format!("chmod {mode} registry.db"));
+            let done = as_nobody(
+                &ips,
+                &["define", "--name", "x", "--cpus", "1", "--ram", "64"],
+            );
+            assert_eq!(done.code, 1, "{mode}: {done:?}");
+            let want = format!(
+                "registry {}: cannot be written; check the file's owner and the mount",
+                file(&ips).display()
+            );
+            assert!(done.err.contains(&want), "{mode}: {}", done.err);
+        }
+        assert_eq!(std::fs::read(file(&ips)).unwrap(), before);
+    }
+
+    #[test]
+    fn an_import_on_a_full_disk_is_refused_whole() {
+        let ips = Ips::new();
+        std::fs::write(ips.dir.join("many"), stream(3000)).unwrap();
+        std::fs::create_dir(ips.dir.join("small")).unwrap();
+        let script = "unshare --mount sh -c 'mount -t tmpfs -o size=700k none small || exit 99
+            export PATH=$PWD/bin:$PATH IPS_ENGINE=local IPS_REGISTRY=$PWD/small/registry.db
+            o_vm import many; echo $?; o_vm list --json; o_vm define --name a --cpus 1 --ram 64 >&2 && o_vm list --columns name'";
+        let done = ips.shell(script);
+        assert_ne!(done.code, 99, "wants to mount a tmpfs, as root: {done:?}");
+        assert_eq!(done.out, "1\n[]\nNAME\na\n", "{done:?}");
+        assert!(
+            done.err
+                .contains("the disk is full; nothing was written, make room and try again"),
+            "{done:?}"
+        );
+    }
+
+    #[test]
+    fn the_owner_of_the_folder_can_use_what_root_makes() {
+        let ips = Ips::new();
+        chown(&ips.dir, Some(NOBODY), Some(NOBODY)).unwrap();
+        ips.define("a");
+        // While somebody has it open, the WAL and its index stay.
+        let open = Connection::open(file(&ips)).unwrap();
+        let _: u32 = open
+            .query_row("SELECT count(*) FROM vm", [], |row| row.get(0))
+            .unwrap();
+        ips.define("b");
+        for name in ["registry.db", "registry.db-wal", "registry.db-shm"] {
+            let found = ips.dir.join(name).metadata().unwrap();
+            assert_eq!(
+                (found.uid(), found.mode() & 0o777),
+                (NOBODY, 0o600),
+                "{name}"
+            );
+        }
+        let done = as_nobody(
+            &ips,
+            &["define", "--name", "c", "--cpus", "1", "--ram", "64"],
+        );
+        assert_eq!(done.code, 0, "{done:?}");
+        drop(open);
+        assert_eq!(ips.ok(&["list", "--columns", "name"]), "NAME\na\nb\nc\n");
+    }
+
+    #[test]
+    fn an_empty_file_of_a_killed_root_gets_the_folders_owner() {
+        let ips = Ips::new();
+        std::fs::write(file(&ips), "").unwrap();
+        chown(&ips.dir, Some(NOBODY), Some(NOBODY)).unwrap();
+        ips.define("a");
+        assert_eq!(file(&ips).metadata().unwrap().uid(), NOBODY);
+    }
+
+    #[test]
+    fn a_file_with_a_second_name_keeps_its_owner() {
+        let ips = Ips::new();
+        let elsewhere = ips.dir.join("elsewhere");
+        std::fs::write(&elsewhere, "").unwrap();
+        std::fs::hard_link(&elsewhere, file(&ips)).unwrap();
+        chown(&ips.dir, Some(NOBODY), Some(NOBODY)).unwrap();
+        ips.ok(&["list"]);
+        let found = elsewhere.metadata().unwrap();
+        assert!(found.len() > 0, "it was made a registry");
+        assert_eq!(found.uid(), 0);
     }
 }

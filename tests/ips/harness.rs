@@ -430,6 +430,9 @@ impl Done {
     }
 }
 
+/// How a line of a sweep begins that a person must read; `kills` holds it to the program.
+pub(crate) const ATTENTION: &str = "attention:";
+
 /// How long a test waits for what never comes, on a machine however busy.
 pub(crate) const NEVER: Duration = Duration::from_secs(180);
 

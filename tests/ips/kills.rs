@@ -2,7 +2,7 @@
 //! with its child; then the same command again, or a sweep. One record, one claim, no
 //! operation left open.
 
-use crate::harness::{Ips, kill, wait_for};
+use crate::harness::{ATTENTION, Ips, kill, wait_for};
 
 fn with_vm() -> Ips {
     let mut ips = Ips::new();
@@ -126,7 +126,8 @@ fn a_sweep_leaves_what_still_runs_and_what_nobody_can_say() {
         (!ips.ok(&["sweep"]).contains("under way")).then_some(())
     });
     assert!(
-        ips.ok(&["sweep"]).contains("attention: operation"),
+        ips.ok(&["sweep"])
+            .contains(&format!("{ATTENTION} operation")),
         "the node does not answer"
     );
     assert!(!all_ended(&ips));

@@ -7,19 +7,25 @@
     reason = "a failed expectation is a test's result"
 )]
 
-mod adopt;
 mod backup;
 #[expect(dead_code, reason = "shared with the tests under fault and attack")]
 mod begun;
+mod cli;
 mod connections;
 mod damage;
 mod edges;
 mod harness;
 mod kills;
-mod opensvc;
 mod operations;
 mod privilege;
 mod readme;
 mod registry;
 mod server;
 mod supervised;
+
+/// Not in `make check`: each of them has a fake cluster.
+#[path = "."]
+mod slow {
+    mod adopt;
+    mod opensvc;
+}

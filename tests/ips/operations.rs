@@ -388,7 +388,7 @@ fn release_is_refused_while_the_node_answers() {
     let done = ips.o_vm(&["release", "a", "--node-is-off", "box", "--reason", "burnt"]);
     assert_eq!(done.code, 10);
     assert!(
-        done.err.contains("box answers: it is not off"),
+        done.err.contains("box answers, so it is not off"),
         "{}",
         done.err
     );

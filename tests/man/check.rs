@@ -65,14 +65,14 @@ fn begins(page: &str, help: &str) {
     assert!(page.starts_with(&wanted), "page: {page}\nhelp: {wanted}");
 }
 
-/// The same, in whatever order.
+/// The same, in any order.
 pub(crate) fn same(mut page: Vec<String>, mut program: Vec<String>) {
     page.sort_unstable();
     program.sort_unstable();
     assert_eq!(page, program, "left: the page, right: the program");
 }
 
-/// Every link: its name in NAME, and a line in LINKS that begins with what it stands for.
+/// Every link: its name in NAME, and a line in LINKS that begins with its meaning.
 pub(crate) fn links<'a>(
     page: &Page,
     program: &str,
@@ -113,7 +113,7 @@ pub(crate) fn troubleshooting(page: &Page, codes: impl Iterator<Item = u8>) {
     same(numbers.collect(), wanted.collect());
 }
 
-/// scdoc takes it, and neither groff nor man says a word about the result.
+/// scdoc accepts the page, and neither groff nor man warns about the result.
 pub(crate) fn renders(name: &str) {
     let source = page::folder().join(format!("{name}.scd"));
     let roff = run("scdoc", &[], Some(&source));

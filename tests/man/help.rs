@@ -1,4 +1,4 @@
-//! What a program says of itself: its `--help`, verb by verb, as a table.
+//! The `--help` of a program, verb by verb, as a table.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -10,7 +10,7 @@ pub(crate) struct Verb {
     pub(crate) words: Vec<String>,
     /// As help has it, without the program, `<>` and the `[--]`.
     pub(crate) usage: String,
-    /// The whole help.
+    /// The help.
     pub(crate) text: String,
     pub(crate) options: Vec<Opt>,
     /// Verbs below it.

@@ -14,7 +14,7 @@ mod page;
 use std::path::Path;
 
 use node_tool::exit::CREATE;
-use node_tool::links::LINKS;
+use node_tool::links;
 
 use help::Verb;
 use page::Page;
@@ -30,7 +30,7 @@ fn n_vm_has_every_verb_and_option_as_the_help_has_them() {
 
 #[test]
 fn n_vm_has_every_link() {
-    let links = LINKS.iter().map(|link| (link.name, link.verb.to_owned()));
+    let links = links::all().map(|(link, spec)| (link.name, spec.name.to_string()));
     check::links(&Page::read("n_vm.1"), "n_vm", links);
 }
 

@@ -113,14 +113,14 @@ fn what_has_no_default_value_is_unset() {
 }
 
 #[test]
-fn the_kind_of_each_value_is_what_a_bad_one_is_told() {
+fn the_error_of_a_bad_value_names_its_kind() {
     for setting in page() {
-        let told = load(&setting.key, &line(&setting, "\" /no/ /9 \"")).err();
-        let told = told.unwrap_or_default();
+        let message = load(&setting.key, &line(&setting, "\" /no/ /9 \"")).err();
+        let message = message.unwrap_or_default();
         assert_eq!(
-            told.contains("want a time as"),
+            message.contains("want a time as"),
             setting.takes == "seconds",
-            "{told}"
+            "{message}"
         );
         if setting.takes.contains('|') {
             let mut words: Vec<_> = setting.takes.split('|').collect();
@@ -128,8 +128,8 @@ fn the_kind_of_each_value_is_what_a_bad_one_is_told() {
             let same_order = words.join(" or ");
             words.retain(|word| load(&setting.key, &line(&setting, &format!("{word:?}"))).is_err());
             assert!(
-                told.ends_with(&same_order) || told.ends_with(&other),
-                "{told}"
+                message.ends_with(&same_order) || message.ends_with(&other),
+                "{message}"
             );
             assert_eq!(words, [""; 0], "{}", setting.key);
         }

@@ -11,6 +11,7 @@ fn help_is_on_stdout_for_all_and_for_each_verb() {
         "create",
         "start",
         "stop",
+        "reboot",
         "pause",
         "unpause",
         "destroy",
@@ -56,6 +57,9 @@ fn a_wrong_command_line_is_usage_on_stderr_and_1() {
         &["start", "a b"],
         &["stop", "web", "now"],
         &["stop", "web", "--timeout", "soon"],
+        &["stop", "web", "--timeout", "0"],
+        &["stop", "web", "--timeout", "2000m"],
+        &["reboot", "web", "now"],
         &["list", "x"],
         &["status"],
         &["ips-command"],
@@ -80,18 +84,18 @@ fn a_bad_setting_is_named_with_its_place() {
     let file = world.file("node.conf", "log=warn\nvirsh_timout=3\n");
     let done = world.run(&["--config", &file.to_string_lossy(), "list"]);
     done.code(1).says(&format!(
-        "settings {}: line 2: virsh_timout: no such key",
+        "settings {}: line 2: virsh_timout: unknown setting",
         file.display()
     ));
     world.set("N_VM_FETCH_TIMEOUT", "soon");
     world
         .run(&["list"])
         .code(1)
-        .says("N_VM_FETCH_TIMEOUT in the environment: want seconds");
+        .says("N_VM_FETCH_TIMEOUT in the environment: want a time");
 }
 
 #[test]
-fn a_settings_file_that_was_named_must_be_there() {
+fn a_given_settings_file_must_exist() {
     let mut world = world();
     world
         .run(&["--config", "/no/such.conf", "list"])
@@ -116,7 +120,7 @@ fn the_environment_wins_over_the_file() {
 }
 
 #[test]
-fn an_operation_that_cannot_be_understood_is_refused() {
+fn an_environment_that_is_not_valid_is_refused() {
     for (key, value) in [
         ("N_VM_UUID", "7"),
         ("N_VM_ID", "a b"),

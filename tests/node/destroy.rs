@@ -26,7 +26,7 @@ fn disk_xml(path: &str, more: &str) -> String {
 }
 
 #[test]
-fn the_domain_goes_with_its_own_disk() {
+fn destroy_removes_the_domain_and_its_own_disk() {
     let (world, disk) = with_disk();
     world
         .run(&["destroy", "web"])
@@ -48,7 +48,7 @@ fn the_domain_goes_with_its_own_disk() {
 }
 
 #[test]
-fn what_is_gone_already_is_success_said_so() {
+fn an_absent_domain_is_success() {
     world()
         .run(&["destroy", "web"])
         .code(0)
@@ -67,7 +67,7 @@ fn keep_storage_removes_no_file() {
 }
 
 #[test]
-fn a_dry_run_says_both_lists_and_does_nothing() {
+fn a_dry_run_prints_both_lists_and_changes_nothing() {
     let (world, disk) = with_disk();
     let devices = disk_xml(&disk, "")
         + "<disk type='block' device='disk'><source dev='/dev/loop7'/><target dev='vdb'/></disk>";
@@ -84,7 +84,7 @@ fn a_dry_run_says_both_lists_and_does_nothing() {
 }
 
 #[test]
-fn whatever_is_no_writable_disk_file_of_its_own_is_kept_with_the_reason() {
+fn all_but_its_own_writable_disk_files_is_kept() {
     let world = world();
     let file = |name: &str| {
         world
@@ -123,8 +123,8 @@ fn whatever_is_no_writable_disk_file_of_its_own_is_kept_with_the_reason() {
         "shared.img (is shareable)",
         "ro.img (is read-only)",
         "link.img (is a symbolic link)",
-        "folder (is no regular file)",
-        "missing.img (is not there)",
+        "folder (is not a regular file)",
+        "missing.img (does not exist)",
         "/dev/loop7 (is a block device)",
         "p/v (is a volume of a storage pool)",
         "vdd (is of type network)",
@@ -146,7 +146,7 @@ fn whatever_is_no_writable_disk_file_of_its_own_is_kept_with_the_reason() {
 }
 
 #[test]
-fn a_file_another_domain_holds_is_kept_however_that_names_it() {
+fn a_file_of_another_domain_is_kept_under_any_name() {
     for how in ["same path", "symbolic link", "hard link", "nvram"] {
         let (world, disk) = with_disk();
         let alias = world.dir.join("alias.img");
@@ -208,7 +208,7 @@ fn a_backing_file_of_another_domain_is_kept() {
 }
 
 #[test]
-fn what_a_guest_wrote_into_a_raw_disk_is_not_believed() {
+fn a_raw_disk_is_not_probed_for_a_format() {
     let (world, disk) = with_disk();
     let forged = world.dir.join("forged.img").to_string_lossy().into_owned();
     qemu_img(&[
@@ -252,7 +252,7 @@ fn doubt_about_another_domain_keeps_everything() {
 }
 
 #[test]
-fn without_qemu_img_everything_is_kept_while_there_are_others() {
+fn without_qemu_img_all_is_kept_beside_other_domains() {
     let (mut world, _) = with_disk();
     let there = world.file("other.img", "x").to_string_lossy().into_owned();
     world.domain(OTHER, "other", "running", &[&there]);
@@ -278,7 +278,7 @@ fn without_qemu_img_everything_is_kept_while_there_are_others() {
 }
 
 #[test]
-fn what_the_registry_wants_kept_is_kept() {
+fn a_path_that_the_registry_holds_is_kept() {
     let (world, disk) = with_disk();
     let world = world.env(
         "N_VM_KEEP",
@@ -327,13 +327,13 @@ fn a_libvirt_that_stops_answering_removes_nothing() {
     world
         .run(&["destroy", "web"])
         .code(1)
-        .says("reading the disks of the domain: nothing can be said");
+        .says("reading the disks of the domain: the state of the domain is unknown");
     assert_eq!(world.state_of(UUID).unwrap(), "running yes");
     assert_eq!(world.names("disks"), ["own.img"]);
 }
 
 #[test]
-fn an_unfinished_removal_is_finished_unless_somebody_took_the_file() {
+fn a_rerun_finishes_a_removal_unless_the_file_is_in_use() {
     for taken in [false, true] {
         let (world, disk) = with_disk();
         world.answer("virsh-destroy", 1, "", "error: no\n");
@@ -368,12 +368,12 @@ fn a_file_that_was_replaced_meanwhile_is_kept() {
     world
         .run(&["destroy", "web"])
         .code(0)
-        .says("own.img (is another file by now)");
+        .says("own.img (was replaced by another file)");
     assert_eq!(world.names("disks"), ["own.img"]);
 }
 
 #[test]
-fn a_vm_that_is_created_again_wants_its_disks_back() {
+fn a_vm_that_is_created_again_keeps_its_disks() {
     let (world, disk) = with_disk();
     world.answer("virsh-destroy", 1, "", "error: no\n");
     world.run(&["destroy", "web"]).code(1);
@@ -396,7 +396,7 @@ fn qemu_img(args: &[&str]) {
 }
 
 #[test]
-fn a_domain_of_others_that_goes_away_meanwhile_is_no_doubt() {
+fn a_domain_of_others_may_disappear_meanwhile() {
     let (world, disk) = with_disk();
     world.domain(OTHER, "other", "running", &[]);
     // The listing names it; when it is looked at, it is gone.
@@ -410,14 +410,14 @@ fn a_domain_of_others_that_goes_away_meanwhile_is_no_doubt() {
 }
 
 #[test]
-fn a_domain_of_others_that_is_there_and_cannot_be_looked_at_stops_everything() {
+fn an_unreadable_domain_of_others_stops_the_removal() {
     let (world, _) = with_disk();
     world.domain(OTHER, "other", "running", &[]);
     fs::remove_file(world.dir.join(format!("fake/domains/{OTHER}/xml"))).unwrap();
     world
         .run(&["destroy", "web"])
         .code(1)
-        .says("looking at all other domains: nothing can be said");
+        .says("reading all other domains: the state of the domain is unknown");
     assert_eq!(world.state_of(UUID).unwrap(), "running yes");
     assert_eq!(world.names("disks"), ["own.img"]);
 }

@@ -126,44 +126,44 @@ fn release(world: &World) {
 }
 
 #[test]
-fn create_killed_before_each_act_and_run_again_makes_one_vm() {
+fn create_killed_before_each_act_converges() {
     let acts = at_each_act("before", false, with_file, &["create", "vm-1"], created);
     assert!(acts >= 7, "{acts}");
 }
 
 #[test]
-fn create_killed_after_each_act_and_run_again_makes_one_vm() {
+fn create_killed_after_each_act_converges() {
     at_each_act("after", false, with_file, &["create", "vm-1"], created);
 }
 
 #[test]
-fn create_killed_with_its_child_before_each_act_and_run_again_makes_one_vm() {
+fn create_killed_with_its_child_before_each_act_converges() {
     at_each_act("before", true, with_file, &["create", "vm-1"], created);
 }
 
 #[test]
-fn create_killed_with_its_child_after_each_act_and_run_again_makes_one_vm() {
+fn create_killed_with_its_child_after_each_act_converges() {
     at_each_act("after", true, with_file, &["create", "vm-1"], created);
 }
 
 #[test]
-fn destroy_killed_before_each_act_and_run_again_removes_the_vm() {
+fn destroy_killed_before_each_act_converges() {
     let acts = at_each_act("before", false, with_vm, &["destroy", "web"], destroyed);
     assert!(acts >= 10, "{acts}");
 }
 
 #[test]
-fn destroy_killed_after_each_act_and_run_again_removes_the_vm() {
+fn destroy_killed_after_each_act_converges() {
     at_each_act("after", false, with_vm, &["destroy", "web"], destroyed);
 }
 
 #[test]
-fn destroy_killed_with_its_child_before_each_act_and_run_again_removes_the_vm() {
+fn destroy_killed_with_its_child_before_each_act_converges() {
     at_each_act("before", true, with_vm, &["destroy", "web"], destroyed);
 }
 
 #[test]
-fn destroy_killed_with_its_child_after_each_act_and_run_again_removes_the_vm() {
+fn destroy_killed_with_its_child_after_each_act_converges() {
     at_each_act("after", true, with_vm, &["destroy", "web"], destroyed);
 }
 
@@ -209,19 +209,19 @@ fn at_each_call(
 }
 
 #[test]
-fn create_killed_at_each_of_its_own_file_acts_and_run_again_makes_one_vm() {
+fn create_killed_at_each_of_its_file_acts_converges() {
     let acts = at_each_file_act(with_file, &["create", "vm-1"], created);
     assert!(acts >= 8, "{acts}");
 }
 
 #[test]
-fn destroy_killed_at_each_of_its_own_file_acts_and_run_again_removes_the_vm() {
+fn destroy_killed_at_each_of_its_file_acts_converges() {
     let acts = at_each_file_act(with_vm, &["destroy", "web"], destroyed);
     assert!(acts >= 6, "{acts}");
 }
 
 #[test]
-fn create_killed_at_each_request_and_run_again_makes_one_vm() {
+fn create_killed_at_each_request_converges() {
     for request in ["get_config=", "report=report", "cmd=log_message"] {
         let world = with_file()
             .env("N_VM_TOKEN", "sesame")

@@ -1,4 +1,4 @@
-//! start, stop, pause, unpause, status, list.
+//! start, stop, pause, unpause, status, list; reboot has a file of its own.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use crate::harness::run::{finish, until};
 use crate::{OTHER, UUID, world};
 
 #[test]
-fn every_verb_does_what_it_says_or_says_that_it_is_so_already() {
+fn every_verb_reaches_its_state_or_is_there_already() {
     for (from, args, says, after) in [
         (
             "shut off",
@@ -17,7 +17,7 @@ fn every_verb_does_what_it_says_or_says_that_it_is_so_already() {
         (
             "running",
             &["start", "web"],
-            "start web: runs already",
+            "start web: is running already",
             "running yes",
         ),
         (
@@ -35,13 +35,13 @@ fn every_verb_does_what_it_says_or_says_that_it_is_so_already() {
         (
             "running",
             &["stop", "web", "force"],
-            "stop web: the plug was pulled",
+            "stop web: was forced off",
             "shut off yes",
         ),
         (
             "paused",
             &["stop", "web", "force"],
-            "stop web: the plug was pulled",
+            "stop web: was forced off",
             "shut off yes",
         ),
         (
@@ -65,13 +65,13 @@ fn every_verb_does_what_it_says_or_says_that_it_is_so_already() {
         (
             "paused",
             &["unpause", "web"],
-            "unpause web: runs on",
+            "unpause web: resumed",
             "running yes",
         ),
         (
             "running",
             &["unpause", "web"],
-            "unpause web: runs already",
+            "unpause web: is running already",
             "running yes",
         ),
     ] {
@@ -87,27 +87,27 @@ fn every_verb_does_what_it_says_or_says_that_it_is_so_already() {
 }
 
 #[test]
-fn the_wrong_state_is_1_with_a_hint_and_changes_nothing() {
+fn the_wrong_state_is_1_with_a_hint() {
     for (from, args, says) in [
         (
             "paused",
             &["start", "web"][..],
-            "the domain is paused: n_vm unpause lets it run on",
+            "the domain is paused: n_vm unpause resumes it",
         ),
         (
             "paused",
             &["stop", "web"],
-            "n_vm stop NAME force pulls the plug",
+            "n_vm stop NAME force forces it off",
         ),
         (
             "shut off",
             &["pause", "web"],
-            "the domain is shut-off: only what runs can be paused",
+            "the domain is shut-off: only a running domain can be paused",
         ),
         (
             "shut off",
             &["unpause", "web"],
-            "the domain is shut-off: n_vm start starts what is off",
+            "the domain is shut-off: n_vm start starts a domain that is off",
         ),
     ] {
         let world = world();
@@ -118,9 +118,9 @@ fn the_wrong_state_is_1_with_a_hint_and_changes_nothing() {
 }
 
 #[test]
-fn a_domain_that_is_not_there_is_1_only_because_the_listing_proves_it() {
+fn only_a_listing_proves_that_a_domain_is_absent() {
     let world = world().env("N_VM_VIRSH_TIMEOUT", "0.2");
-    for verb in ["start", "stop", "pause", "unpause", "status"] {
+    for verb in ["start", "stop", "reboot", "pause", "unpause", "status"] {
         world.run(&[verb, "web"]).code(1).says("no such domain");
     }
     world.answer(
@@ -129,9 +129,11 @@ fn a_domain_that_is_not_there_is_1_only_because_the_listing_proves_it() {
         "",
         "error: failed to connect to the hypervisor\n",
     );
-    for verb in ["start", "stop", "pause", "unpause", "status", "destroy"] {
+    for verb in [
+        "start", "stop", "reboot", "pause", "unpause", "status", "destroy",
+    ] {
         let done = world.run(&[verb, "web"]);
-        done.code(1).says("nothing can be said about the domain");
+        done.code(1).says("the state of the domain is unknown");
         assert!(!done.stderr.contains("no such domain"));
     }
 }
@@ -149,7 +151,7 @@ fn a_name_that_is_a_number_is_a_name() {
 }
 
 #[test]
-fn part_of_a_name_is_no_name() {
+fn part_of_a_name_is_not_the_name() {
     let world = world();
     world
         .domain(UUID, "web-1", "running", &[])
@@ -161,12 +163,13 @@ fn part_of_a_name_is_no_name() {
 }
 
 #[test]
-fn with_the_operations_uuid_every_verb_refuses_another_domain() {
+fn every_verb_refuses_a_domain_with_another_uuid() {
     let world = world().env("N_VM_UUID", UUID);
     world.domain(OTHER, "web", "running", &[]);
     for args in [
         &["start", "web"][..],
         &["stop", "web", "force"],
+        &["reboot", "web"],
         &["pause", "web"],
         &["unpause", "web"],
         &["destroy", "web"],
@@ -181,7 +184,7 @@ fn with_the_operations_uuid_every_verb_refuses_another_domain() {
 }
 
 #[test]
-fn stop_wait_sends_the_request_again_until_it_is_off() {
+fn stop_wait_repeats_the_request_until_it_is_off() {
     let world = world();
     world
         .domain(UUID, "web", "running", &[])
@@ -202,23 +205,23 @@ fn stop_wait_sends_the_request_again_until_it_is_off() {
 }
 
 #[test]
-fn stop_wait_gives_up_with_1_and_pulls_the_plug_only_when_asked_to() {
+fn stop_wait_times_out_with_1_and_forces_only_on_request() {
     let world = world();
     world
         .domain(UUID, "web", "running", &[])
         .file("fake/deaf", "1000\n");
     let done = world.run(&["stop", "web", "--wait", "--timeout", "0.1"]);
-    done.code(1).says("the domain still runs after 0.1 s");
+    done.code(1).says("the domain is still running after 0.1 s");
     assert_eq!(world.state_of(UUID).unwrap(), "running yes");
     world
         .run(&["stop", "web", "--timeout", "0.1s", "--force-after"])
         .code(0)
-        .says("did not shut down in time, the plug was pulled");
+        .says("did not shut down in time and was forced off");
     assert_eq!(world.state_of(UUID).unwrap(), "shut off yes");
 }
 
 #[test]
-fn a_transient_domain_that_is_stopped_is_gone_and_that_is_success() {
+fn a_stopped_transient_domain_is_absent_and_that_is_success() {
     let world = world();
     world
         .domain(UUID, "web", "running", &[])
@@ -232,10 +235,14 @@ fn a_transient_domain_that_is_stopped_is_gone_and_that_is_success() {
 
 /// virt-install starts a domain before it defines it, and may have been killed in between.
 #[test]
-fn a_start_in_a_task_finishes_a_create_that_was_killed_and_by_hand_leaves_it() {
+fn start_in_a_task_finishes_an_interrupted_create() {
     for (is_task, says, after) in [
-        (true, "runs already and was made persistent", "running yes"),
-        (false, "runs already", "running no"),
+        (
+            true,
+            "is running already and was made persistent",
+            "running yes",
+        ),
+        (false, "is running already", "running no"),
     ] {
         let mut world = world();
         world.domain(UUID, "web", "running", &[]);
@@ -250,31 +257,31 @@ fn a_start_in_a_task_finishes_a_create_that_was_killed_and_by_hand_leaves_it() {
 }
 
 #[test]
-fn a_virsh_that_says_0_and_does_nothing_is_not_believed() {
+fn an_exit_code_of_0_alone_is_not_success() {
     for (from, args, call, says) in [
         (
             "shut off",
             &["start", "web"][..],
             "start",
-            "starting the domain: virsh said 0, and the domain is shut-off",
+            "starting the domain: virsh reported success, but the domain is shut-off",
         ),
         (
             "running",
             &["pause", "web"],
             "suspend",
-            "pausing the domain: virsh said 0, and the domain is running",
+            "pausing the domain: virsh reported success, but the domain is running",
         ),
         (
             "paused",
             &["unpause", "web"],
             "resume",
-            "resuming the domain: virsh said 0, and the domain is paused",
+            "resuming the domain: virsh reported success, but the domain is paused",
         ),
         (
             "running",
             &["stop", "web", "force"],
             "destroy",
-            "pulling the plug: virsh said 0, and the domain is running",
+            "forcing the domain off: virsh reported success, but the domain is running",
         ),
         (
             "running",
@@ -292,7 +299,7 @@ fn a_virsh_that_says_0_and_does_nothing_is_not_believed() {
 
 /// Each listing of the real one ends with an empty line, also that of nothing.
 #[test]
-fn a_listing_that_is_cut_off_proves_nothing() {
+fn an_incomplete_listing_proves_nothing() {
     for listing in ["", &format!("{OTHER} other\n"), &format!("{UUID} web")] {
         let world = world();
         world.domain(UUID, "web", "running", &[]);
@@ -302,18 +309,18 @@ fn a_listing_that_is_cut_off_proves_nothing() {
             &["start", "web"],
             &["status", "web"],
         ] {
-            world.run(args).code(1).says("a listing without its end");
+            world.run(args).code(1).says("an incomplete listing");
         }
         world
             .run(&["create", "vm-1"])
             .code(6)
-            .says("a listing without its end");
+            .says("an incomplete listing");
         assert_eq!(world.state_of(UUID).unwrap(), "running yes");
     }
 }
 
 #[test]
-fn a_signal_ends_the_waiting_and_says_so() {
+fn a_signal_interrupts_the_wait() {
     let world = world();
     world
         .domain(UUID, "web", "running", &[])
@@ -329,12 +336,12 @@ fn a_signal_ends_the_waiting_and_says_so() {
     .unwrap();
     let done = finish(child, std::time::Instant::now());
     done.code(143)
-        .says("told to end while waiting; the shutdown request stays with the domain");
+        .says("interrupted while waiting; the shutdown request stays with the domain");
     assert!(done.took < Duration::from_secs(5));
 }
 
 #[test]
-fn virsh_that_refuses_is_1_with_its_words() {
+fn an_error_of_virsh_is_1_with_its_text() {
     let world = world();
     world.domain(UUID, "web", "shut off", &[]);
     world.answer(
@@ -362,7 +369,7 @@ fn status_is_one_row_or_one_object() {
 }
 
 #[test]
-fn list_takes_two_children_however_many_domains_there_are() {
+fn list_runs_two_children_for_any_number_of_domains() {
     let world = world();
     world
         .domain(UUID, "web", "running", &[])
@@ -375,7 +382,7 @@ fn list_takes_two_children_however_many_domains_there_are() {
 }
 
 #[test]
-fn a_node_without_domains_lists_none_and_a_silent_libvirt_is_1() {
+fn no_domains_is_an_empty_list_and_no_libvirt_is_1() {
     let world = world();
     world.run(&["list", "--json"]).code(0).stdout("[]\n");
     world.answer(
@@ -388,17 +395,19 @@ fn a_node_without_domains_lists_none_and_a_silent_libvirt_is_1() {
         .run(&["list", "--json"])
         .code(1)
         .stdout("")
-        .says("n_vm: list: listing domains: nothing can be said");
+        .says("n_vm: list: listing domains: the state of the domain is unknown");
 }
 
 #[test]
-fn the_operations_vm_under_another_name_is_never_said_to_be_gone() {
+fn a_renamed_domain_is_not_absent() {
     let world = world().env("N_VM_UUID", UUID);
     world.domain(UUID, "renamed", "running", &[]);
-    for verb in ["start", "stop", "pause", "unpause", "destroy", "status"] {
+    for verb in [
+        "start", "stop", "reboot", "pause", "unpause", "destroy", "status",
+    ] {
         let done = world.run(&[verb, "web"]);
         done.code(1)
-            .says("this VM is here already under another name: renamed");
+            .says("this VM exists already under another name: renamed");
     }
     assert_eq!(world.state_of(UUID).unwrap(), "running yes");
 }

@@ -16,11 +16,11 @@ fn each_link_is_its_verb() {
     world
         .run_link("n_vm_unpause", &["web"])
         .code(0)
-        .says("runs on");
+        .says("resumed");
     world
         .run_link("n_vm_stop", &["web", "force"])
         .code(0)
-        .says("the plug was pulled");
+        .says("was forced off");
     world
         .run_link("n_vm_start", &["web"])
         .code(0)
@@ -99,7 +99,7 @@ fn n_ips_command_prints_the_answer_and_has_the_old_exit_codes() {
 }
 
 #[test]
-fn n_remote_log_sends_a_line_whatever_is_in_it() {
+fn n_remote_log_sends_any_line() {
     let world = world();
     world
         .run_link("n_remote_log", &["-é & \"x\"", "my_function"])
@@ -114,12 +114,12 @@ fn n_remote_log_sends_a_line_whatever_is_in_it() {
 #[test]
 fn every_link_of_the_table_is_known() {
     let world = world();
-    for link in node_tool::links::LINKS {
+    for (link, spec) in node_tool::links::all() {
         let done = world.run_link(link.name, &["--help"]);
         done.code(0);
         assert!(
             done.stdout
-                .starts_with(&format!("Usage: n_vm {}", link.verb)),
+                .starts_with(&format!("Usage: n_vm {}", spec.name)),
             "{}",
             done.stdout
         );

@@ -1,6 +1,6 @@
 //! `n_vm` with the real virt-install and the real libvirt: `test:///default`, which needs
 //! no daemon, and `qemu:///system` with qemu without KVM. Each test has domains and
-//! folders of its own, and takes them away again.
+//! folders of its own, and removes them.
 
 #![expect(
     clippy::unwrap_used,
@@ -15,6 +15,8 @@ mod harness;
 mod escaping;
 #[path = "live/lifecycle.rs"]
 mod lifecycle;
+#[path = "live/reboot.rs"]
+mod reboot;
 #[path = "live/removal.rs"]
 mod removal;
 #[path = "live/system.rs"]

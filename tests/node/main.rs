@@ -15,6 +15,7 @@ mod kills;
 mod lifecycle;
 mod links;
 mod pools;
+mod reboot;
 mod robust;
 mod wire;
 

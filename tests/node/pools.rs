@@ -46,7 +46,7 @@ fn the_pool_lives_as_long_as_the_vm() {
 }
 
 #[test]
-fn a_pool_that_another_domain_uses_stays_until_that_is_gone_too() {
+fn a_pool_stays_while_another_domain_uses_it() {
     let world = with_file();
     world.run(&["create", "vm-1"]).code(0);
     let other = world.file("disks/other.img", "x");
@@ -84,7 +84,7 @@ fn a_pool_that_was_there_before_is_never_touched() {
 }
 
 #[test]
-fn a_pool_of_another_folder_that_came_meanwhile_is_never_touched() {
+fn a_pool_of_another_folder_is_never_touched() {
     let world = with_file();
     world.run(&["create", "vm-1"]).code(0);
     let mine = foreign_pool(&world, "/somewhere/else");
@@ -93,7 +93,7 @@ fn a_pool_of_another_folder_that_came_meanwhile_is_never_touched() {
 }
 
 #[test]
-fn what_a_crash_left_is_settled_by_the_next_verb() {
+fn the_next_verb_settles_the_intents_of_a_crash() {
     let world = with_file();
     let folder = world.dir.join("disks");
     world.file(

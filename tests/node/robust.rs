@@ -35,7 +35,7 @@ fn many_creates_at_once_make_one_vm() {
 }
 
 #[test]
-fn two_vms_of_one_name_are_made_one_after_the_other_and_the_second_is_refused() {
+fn the_second_of_two_vms_with_one_name_is_refused() {
     let world = world().vm("vm-2", crate::LEAST);
     let began = Instant::now();
     let both = [
@@ -75,7 +75,7 @@ fn a_lock_is_never_created_through_a_symbolic_link() {
 }
 
 #[test]
-fn a_state_folder_that_cannot_be_made_is_said_so() {
+fn a_state_folder_that_cannot_be_created_is_named() {
     let world = world().env("N_VM_STATE_DIR", "/proc/nope");
     world
         .run(&["create", "vm-1"])
@@ -103,7 +103,7 @@ fn no_child_sees_the_token_or_the_session() {
 }
 
 #[test]
-fn a_virt_install_under_way_is_not_interrupted() {
+fn a_running_virt_install_is_not_interrupted() {
     for which in [Signal::SIGTERM, Signal::SIGINT] {
         let world = world();
         nix::unistd::mkfifo(&world.dir.join("fake/fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
@@ -121,27 +121,26 @@ fn a_virt_install_under_way_is_not_interrupted() {
 }
 
 #[test]
-fn fetching_and_reading_are_ended_by_a_signal() {
+fn a_signal_interrupts_fetching_and_reading() {
     let world = world();
     world.ips.hold("get_config=");
     let (began, child) = (Instant::now(), world.spawn(&["create", "vm-1"]));
     until("the fetch", || world.ips.held() == 1);
     signal(&child, Signal::SIGINT);
     let done = finish(child, began);
-    done.code(130).says("ended by a signal");
+    done.code(130).says("could not be fetched: interrupted");
     world.ips.release();
     world.file("fake/answers/virsh-list.hang", "");
     let (began, child) = (Instant::now(), world.spawn(&["create", "vm-1"]));
     until("the listing", || world.calls().len() == 1);
     signal(&child, Signal::SIGTERM);
     let done = finish(child, began);
-    done.code(143)
-        .says("virsh was ended because this program was told to end");
+    done.code(143).says("virsh was terminated: interrupted");
     assert!(done.took < Duration::from_secs(6), "{:?}", done.took);
 }
 
 #[test]
-fn waiting_for_a_lock_is_ended_by_a_signal() {
+fn a_signal_interrupts_the_wait_for_a_lock() {
     let world = world();
     fs::create_dir_all(world.dir.join("state/locks")).unwrap();
     let lock = fs::File::create(world.dir.join("state/locks/name-web")).unwrap();
@@ -151,11 +150,11 @@ fn waiting_for_a_lock_is_ended_by_a_signal() {
     signal(&child, Signal::SIGTERM);
     finish(child, began)
         .code(143)
-        .says("waiting for another n_vm at work on name-web was ended by a signal");
+        .says("interrupted while waiting for another n_vm at work on name-web");
 }
 
 #[test]
-fn nobody_listening_on_stdout_or_stderr_stops_nothing() {
+fn a_closed_stdout_or_stderr_stops_nothing() {
     let world = world().vm("vm-1", &format!("{}unknown=1\n", crate::LEAST));
     let mut child = world.spawn(&["create", "vm-1"]);
     drop(child.stdout.take());
@@ -177,7 +176,7 @@ fn a_deadline_ends_the_whole_group_of_a_child() {
 }
 
 #[test]
-fn output_goes_to_stdout_only_for_those_who_asked() {
+fn only_requested_output_goes_to_stdout() {
     let world = world();
     let mut child = world.spawn(&["create", "vm-1"]);
     let mut text = String::new();

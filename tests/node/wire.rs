@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{LEAST, OTHER, UUID, world};
 
 #[test]
-fn a_config_is_asked_for_as_installed_nodes_ask() {
+fn a_config_is_requested_as_installed_nodes_do() {
     let world = world();
     world.run(&["config", "vm-1"]).code(0).stdout(LEAST);
     let asked = &world.ips.requests()[0];
@@ -118,7 +118,7 @@ fn a_report_is_tried_three_times_and_changes_no_exit_code() {
 }
 
 #[test]
-fn an_ips_that_hangs_costs_no_more_than_its_time() {
+fn an_ips_that_hangs_costs_its_time_out_only() {
     let world = world()
         .env("N_VM_TOKEN", "sesame")
         .env("N_VM_OPERATION", OTHER)
@@ -165,7 +165,7 @@ fn the_inventory_is_the_node_and_a_block_a_domain() {
 }
 
 #[test]
-fn an_inventory_that_was_not_taken_is_1() {
+fn an_inventory_that_is_refused_is_1() {
     let world = world().env("N_VM_REPORT_TIMEOUT", "0.3");
     world
         .ips
@@ -177,7 +177,7 @@ fn an_inventory_that_was_not_taken_is_1() {
 }
 
 #[test]
-fn definitions_are_told_with_the_vm_id_that_this_node_made_them_under() {
+fn definitions_name_the_vm_id_of_their_create() {
     let world = world();
     world.domain(OTHER, "my own", "shut off", &[]);
     world.run(&["create", "vm-1"]).code(0);

@@ -157,7 +157,7 @@ pub(crate) fn a_stopped_node_can_have_work_waiting_that_nobody_can_delete(
 }
 
 pub(crate) fn a_returning_node_is_in_rejoin_for_a_moment(world: &World) -> Verdict {
-    world.unhurried("rejoin")?;
+    world.held_back("rejoin")?;
     world.lab(&["stop", TCH])?;
     world.lab(&["start", TCH])?;
     let mut seen = Vec::new();

@@ -22,7 +22,7 @@ pub fn adoption(bytes: &[u8]) {
         assert!(line.is_empty() || is_comment || is_pair, "{line:?}");
     }
     let read = parse(&text).unwrap();
-    assert_eq!(read.len(), proposals.takeable(), "{text}");
+    assert_eq!(read.len(), proposals.registrable(), "{text}");
     let blocks = text.lines().filter(|line| line.starts_with("vm_id="));
     assert_eq!(blocks.count(), read.len(), "{text}");
 }

@@ -18,8 +18,8 @@ const CUT: &str = "\n---\n";
 
 /// A key and its value, of the comma syntax.
 pub(super) type Tuple = (String, Option<String>);
-/// An option with what it is told.
-type Told = (String, Vec<Tuple>);
+/// An option with its values.
+type Given = (String, Vec<Tuple>);
 
 /// For no settings and config does the argv have another option, device or suboption than
 /// they ask for, or another value. The input is a config without what every one needs,
@@ -77,10 +77,10 @@ fn carries_xml(config: &VmConfig) -> bool {
 }
 
 /// The options in their order, as argparse and the comma syntax have them.
-fn read(argv: &[String]) -> Vec<Told> {
+fn read(argv: &[String]) -> Vec<Given> {
     let mut words = argv.iter();
     assert_eq!(words.next().map(String::as_str), Some("virt-install"));
-    let mut told = Vec::new();
+    let mut given = Vec::new();
     while let Some(option) = words.next() {
         let values = match option.as_str() {
             "--import" | "--noautoconsole" => Vec::new(),
@@ -89,9 +89,9 @@ fn read(argv: &[String]) -> Vec<Told> {
             }
             _ => tuples(value_of(words.next())).unwrap(),
         };
-        told.push((option.clone(), values));
+        given.push((option.clone(), values));
     }
-    told
+    given
 }
 
 /// argparse takes a word that begins with `-` for an option, wherever it stands.
@@ -101,19 +101,19 @@ fn value_of(word: Option<&String>) -> &str {
     word
 }
 
-fn wanted(plan: &Plan<'_>) -> Vec<Told> {
+fn wanted(plan: &Plan<'_>) -> Vec<Given> {
     let config = plan.config;
-    let mut told = vec![alone("--connect", plan.connect)];
-    told.extend(
+    let mut given = vec![alone("--connect", plan.connect)];
+    given.extend(
         plan.virt_type
             .map(|word| alone("--virt-type", word.as_str())),
     );
-    told.push(alone("--name", config.name.as_str()));
-    told.push(alone("--uuid", &plan.uuid.to_string()));
-    told.push(alone("--memory", &config.memory.to_string()));
-    told.push(alone("--vcpus", &config.vcpus.to_string()));
+    given.push(alone("--name", config.name.as_str()));
+    given.push(alone("--uuid", &plan.uuid.to_string()));
+    given.push(alone("--memory", &config.memory.to_string()));
+    given.push(alone("--vcpus", &config.vcpus.to_string()));
     let model = config.cpu_model.iter();
-    told.extend(model.map(|word| pairs("--cpu", &[("model", word.as_str())])));
+    given.extend(model.map(|word| pairs("--cpu", &[("model", word.as_str())])));
     let disks = config.disk_paths().zip(plan.serials);
     let disks = disks.map(|((_, path), serial)| {
         let disk = [
@@ -123,21 +123,21 @@ fn wanted(plan: &Plan<'_>) -> Vec<Told> {
         ];
         pairs("--disk", &disk)
     });
-    told.extend(or_none("--disk", disks.collect()));
+    given.extend(or_none("--disk", disks.collect()));
     let networks = config.networks.iter().map(|network| {
         pairs(
             "--network",
             &[("bridge", network.bridge.as_str()), ("model", "virtio")],
         )
     });
-    told.extend(or_none("--network", networks.collect()));
+    given.extend(or_none("--network", networks.collect()));
     let listen = ("listen".to_owned(), Some(plan.vnc_listen.to_string()));
-    told.push((
+    given.push((
         "--graphics".to_owned(),
         vec![("vnc".to_owned(), None), listen],
     ));
-    told.push(boot(config));
-    told.push(match &config.os_variant {
+    given.push(boot(config));
+    given.push(match &config.os_variant {
         Some(variant) if plan.os_known => pairs("--osinfo", &[("name", variant.as_str())]),
         _ => pairs("--osinfo", &[("detect", "on"), ("require", "off")]),
     });
@@ -150,13 +150,13 @@ fn wanted(plan: &Plan<'_>) -> Vec<Told> {
         .filter_map(|(key, text)| Some((*key, text.as_ref()?.as_str())));
     let texts: Vec<_> = texts.collect();
     if !texts.is_empty() {
-        told.push(pairs("--metadata", &texts));
+        given.push(pairs("--metadata", &texts));
     }
-    told.extend(["--import", "--noautoconsole"].map(|flag| (flag.to_owned(), Vec::new())));
-    told
+    given.extend(["--import", "--noautoconsole"].map(|flag| (flag.to_owned(), Vec::new())));
+    given
 }
 
-fn boot(config: &VmConfig) -> Told {
+fn boot(config: &VmConfig) -> Given {
     let mut words: Vec<_> = config.boot.iter().map(|device| device.as_str()).collect();
     if words.is_empty() {
         words = vec!["network", "hd"];
@@ -168,20 +168,20 @@ fn boot(config: &VmConfig) -> Told {
     ("--boot".to_owned(), words.collect())
 }
 
-fn alone(option: &str, value: &str) -> Told {
+fn alone(option: &str, value: &str) -> Given {
     (option.to_owned(), vec![(value.to_owned(), None)])
 }
 
-fn pairs(option: &str, pairs: &[(&str, &str)]) -> Told {
+fn pairs(option: &str, pairs: &[(&str, &str)]) -> Given {
     let pair = |(key, value): &(&str, &str)| ((*key).to_owned(), Some((*value).to_owned()));
     (option.to_owned(), pairs.iter().map(pair).collect())
 }
 
-fn or_none(option: &str, told: Vec<Told>) -> Vec<Told> {
-    if told.is_empty() {
+fn or_none(option: &str, given: Vec<Given>) -> Vec<Given> {
+    if given.is_empty() {
         vec![alone(option, "none")]
     } else {
-        told
+        given
     }
 }
 

@@ -4,7 +4,7 @@
 /// Longest error text, in bytes: it goes into a log line and into a report.
 const MOST_SAID: usize = 4096;
 
-/// An error is one line of bounded length, whatever the input was.
+/// An error is one line of bounded length for any input.
 pub(crate) fn said_well(error: &dyn std::fmt::Display) {
     let text = error.to_string();
     assert!(!text.is_empty(), "an error says something");

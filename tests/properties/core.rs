@@ -34,12 +34,12 @@ common::replayed!(kv_text, vm_config, report, names);
 pub fn kv_text(bytes: &[u8]) {
     let blocks = kv::parse_blocks(bytes);
     match &blocks {
-        Ok(blocks) => blocks.iter().for_each(|block| stand_there(block, bytes)),
+        Ok(blocks) => blocks.iter().for_each(|block| are_lines_of(block, bytes)),
         Err(error) => said_well(error),
     }
     match kv::parse(bytes) {
         Ok(pairs) => {
-            stand_there(&pairs, bytes);
+            are_lines_of(&pairs, bytes);
             assert_eq!(blocks.map(|blocks| blocks.concat()), Ok(pairs.clone()));
             let text: String = pairs.iter().map(|p| kv::line(p.key, p.value)).collect();
             let again = kv::parse(text.as_bytes()).map(|again| keys_and_values(&again));
@@ -71,7 +71,11 @@ pub fn vm_config(bytes: &[u8]) {
             let folded = pair.key == "uuid" && one.value.eq_ignore_ascii_case(pair.value);
             one.key == pair.key && (one.value == pair.value || folded)
         };
-        assert_eq!(given.iter().filter(same).count(), 1, "{pair:?} was made up");
+        assert_eq!(
+            given.iter().filter(same).count(),
+            1,
+            "{pair:?} is not in the input"
+        );
     }
     for pair in &given {
         let kept = written.iter().any(|one| one.key == pair.key);
@@ -139,7 +143,7 @@ pub fn names(bytes: &[u8]) {
     printed::<VmState>(text, |c| c.is_ascii_lowercase() || c == '-');
 }
 
-/// A time has one printed form, whatever unit it was given with.
+/// A time has one printed form in every unit.
 fn times(text: &str) {
     match text.parse::<TimeSpan>() {
         Ok(time) => {
@@ -178,7 +182,7 @@ fn keys_and_values(pairs: &[Pair<'_>]) -> Vec<(String, String)> {
     pairs.iter().map(owned).collect()
 }
 
-fn stand_there(pairs: &[Pair<'_>], bytes: &[u8]) {
+fn are_lines_of(pairs: &[Pair<'_>], bytes: &[u8]) {
     let text = std::str::from_utf8(bytes).unwrap();
     let lines: Vec<_> = text.split('\n').collect();
     for pair in pairs {
@@ -188,7 +192,7 @@ fn stand_there(pairs: &[Pair<'_>], bytes: &[u8]) {
     }
 }
 
-/// Each value of the text is one of the input, numbers and UUIDs in whatever spelling.
+/// Each value of the text is one of the input, numbers and UUIDs in any spelling.
 fn no_new_values(text: &str, bytes: &[u8]) {
     let given = kv::parse_blocks(bytes).unwrap().concat();
     for pair in kv::parse_blocks(text.as_bytes()).unwrap().concat() {
@@ -197,6 +201,9 @@ fn no_new_values(text: &str, bytes: &[u8]) {
             let folded = one.value.eq_ignore_ascii_case(pair.value);
             one.key == pair.key && (folded || number.is_some_and(|n| pair.value == n.to_string()))
         };
-        assert!(given.iter().any(|one| same(&one)), "{pair:?} was made up");
+        assert!(
+            given.iter().any(|one| same(&one)),
+            "{pair:?} is not in the input"
+        );
     }
 }

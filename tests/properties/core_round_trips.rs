@@ -192,7 +192,7 @@ proptest! {
     }
 
     #[test]
-    fn a_name_is_one_whatever_the_text(text in "[-A-Za-z0-9._+/ ]{0,70}|\\PC{0,70}|[0-9]{0,12}") {
+    fn a_name_is_a_name_in_any_text(text in "[-A-Za-z0-9._+/ ]{0,70}|\\PC{0,70}|[0-9]{0,12}") {
         super::names(text.as_bytes());
     }
 }

@@ -32,7 +32,7 @@ pub use xml::domain_xml;
 common::replayed!(virsh, domain_xml, qemu_img_json, node_conf, virt_install);
 
 /// virsh: a listing has a domain for each line and none besides; numbers, states and
-/// screens are those of domains that are listed.
+/// consoles are those of domains that are listed.
 pub fn virsh(bytes: &[u8]) {
     let text = &String::from_utf8_lossy(bytes);
     let lines: Vec<_> = text
@@ -71,7 +71,7 @@ pub fn virsh(bytes: &[u8]) {
         Err(what) => said_well(&what),
     }
     stats(text);
-    screens(text);
+    consoles(text);
 }
 
 fn stats(text: &str) {
@@ -122,9 +122,9 @@ fn said_with<'a>(block: &'a str, key: &str) -> Option<&'a str> {
         .find_map(|line| line.trim().strip_prefix(key))
 }
 
-fn screens(text: &str) {
-    let screens = parse::screens(text);
-    for (uuid, address) in &screens {
+fn consoles(text: &str) {
+    let consoles = parse::consoles(text);
+    for (uuid, address) in &consoles {
         let (host, port) = address.rsplit_once(':').unwrap();
         let display = port.parse::<u32>().unwrap() - 5900;
         assert!(text.contains(&format!("{host}:")), "{address}");
@@ -138,7 +138,7 @@ fn screens(text: &str) {
     let uuids = text
         .lines()
         .filter(|line| hps_core::identity::hyphenated(line.trim()).is_some());
-    assert!(screens.len() <= uuids.count());
+    assert!(consoles.len() <= uuids.count());
 }
 
 /// What `virsh dominfo` says under a key.

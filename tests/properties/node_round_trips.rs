@@ -72,7 +72,7 @@ fn hex(text: &str) -> String {
 }
 
 #[test]
-fn an_answer_of_any_depth_ends_well() {
+fn json_of_any_depth_is_read_or_refused() {
     for deep in ["[", "{\"a\":", "<a>", "<a b='"] {
         let text = deep.repeat(300_000);
         super::qemu_img_json(text.as_bytes());

@@ -174,7 +174,7 @@ fn value<T: FromStr<Err: ToString>>(pair: &Pair<'_>) -> Result<T, ConfigError> {
     part(pair, pair.value)
 }
 
-/// An empty text is no text.
+/// An empty text counts as none.
 fn optional(pair: &Pair<'_>) -> Result<Option<Text>, ConfigError> {
     (!pair.value.is_empty()).then(|| value(pair)).transpose()
 }

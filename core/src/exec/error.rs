@@ -4,6 +4,8 @@
 use std::ffi::{OsStr, OsString};
 use std::time::Duration;
 
+use crate::duration::rounded_text;
+
 /// How much of the end of stderr an error shows, in characters.
 const SHOWN: usize = 600;
 
@@ -43,7 +45,7 @@ pub enum ExecError {
         context: Context,
     },
     /// It was ended at its deadline.
-    #[error("{} did not answer within {} s{}", context.program, seconds(*deadline), context.stderr_text())]
+    #[error("{} did not answer within {} s{}", context.program, rounded_text(*deadline), context.stderr_text())]
     TimedOut {
         /// The time it had.
         deadline: Duration,
@@ -165,9 +167,4 @@ fn one_line_end(text: &str) -> String {
     let joined = crate::kv::one_line(&lines.join(" | "));
     let skip = joined.chars().count().saturating_sub(SHOWN);
     joined.chars().skip(skip).collect()
-}
-
-/// Two decimals: what is left of a deadline has more, and they mean nothing.
-fn seconds(time: Duration) -> f64 {
-    (time.as_secs_f64() * 100.0).round() / 100.0
 }

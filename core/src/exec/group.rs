@@ -22,7 +22,7 @@ pub(super) fn end_group(child: &mut Child, capture: &mut Capture, grace: Duratio
         let until = Instant::now() + grace;
         while Instant::now() < until {
             let ended = matches!(child.try_wait(), Ok(Some(_)));
-            // After KILL only the child itself matters: nobody may be reaping its orphans.
+            // After KILL only the child itself matters: its orphans may never be reaped.
             if ended && (signal == Signal::SIGKILL || !group_lives(pid)) {
                 return;
             }

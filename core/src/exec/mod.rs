@@ -123,6 +123,15 @@ impl<'a> Command<'a> {
     /// # Errors
     /// It did not start, was killed, timed out or was interrupted.
     pub fn run(self) -> Result<Output, ExecError> {
+        self.run_while(&mut || true)
+    }
+
+    /// As [`Command::run`], for a child that listens while this process acts: `goes_on` is
+    /// called now and then as long as the child runs, and ends it with `false`.
+    ///
+    /// # Errors
+    /// As [`Command::run`]; interrupted, too, where `goes_on` ended it.
+    pub fn run_while(self, goes_on: &mut dyn FnMut() -> bool) -> Result<Output, ExecError> {
         let began = Instant::now();
         let context = Context::new(&self.program, &self.args);
         let mut child = self.spawn().map_err(|source| ExecError::NotStarted {
@@ -130,7 +139,7 @@ impl<'a> Command<'a> {
             source,
         })?;
         let mut capture = Capture::new(&mut child, self.input.as_deref(), self.keep);
-        let end = self.watch(&mut child, &mut capture, began);
+        let end = self.watch(&mut child, &mut capture, began, goes_on);
         let left_alone = matches!(end, Ok(End::Interrupted(OnFlag::Leave)));
         if !left_alone && (!matches!(end, Ok(End::Exited(_))) || capture.is_open()) {
             let grace = match self.interrupt {
@@ -180,6 +189,7 @@ impl<'a> Command<'a> {
         child: &mut Child,
         capture: &mut Capture,
         began: Instant,
+        goes_on: &mut dyn FnMut() -> bool,
     ) -> std::io::Result<End> {
         let mut nap = Duration::from_micros(200);
         loop {
@@ -197,6 +207,9 @@ impl<'a> Command<'a> {
                 && flag.load(Ordering::Relaxed)
             {
                 return Ok(End::Interrupted(then));
+            }
+            if !goes_on() {
+                return Ok(End::Interrupted(OnFlag::End));
             }
             if began.elapsed() >= self.deadline {
                 return Ok(End::TimedOut);

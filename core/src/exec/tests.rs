@@ -103,6 +103,20 @@ fn a_raised_flag_ends_a_reading_child() {
 }
 
 #[test]
+fn a_listening_child_runs_while_the_caller_goes_on() {
+    let (mut calls, began) = (0, Instant::now());
+    let result = sh("echo listening >&2; sleep 987652").run_while(&mut || {
+        calls += 1;
+        calls < 3
+    });
+    assert!(matches!(result, Err(ExecError::Interrupted { .. })));
+    assert_eq!(calls, 3);
+    assert!(began.elapsed() < Duration::from_secs(8));
+    let output = sh("echo event").run_while(&mut || true).unwrap();
+    assert_eq!(output.text(), "event\n");
+}
+
+#[test]
 fn a_child_left_alone_continues() {
     let path = std::env::temp_dir().join(format!("exec-left-{}", std::process::id()));
     let flag = AtomicBool::new(true);

@@ -1,5 +1,5 @@
-//! A domain's XML as a VM config: what one can say of it, and notes on what it cannot.
-//! The node is not believed: every value is parsed into its type before it is proposed.
+//! A domain's XML as a VM config, with notes on what a VM config cannot express. The XML is
+//! untrusted input: every value is parsed into its type before it is proposed.
 
 use std::collections::HashSet;
 use std::str::FromStr;
@@ -11,25 +11,25 @@ use hps_core::names::{BridgeName, DiskPath, Text, VmId, Vni, Word};
 use hps_core::report::DomainReport;
 use roxmltree::{Document, Node};
 
-/// Devices that a VM config has no word for.
-const UNSAID: [&str; 5] = ["hostdev", "filesystem", "shmem", "redirdev", "tpm"];
+/// Devices that a VM config has no key for.
+const UNSUPPORTED: [&str; 5] = ["hostdev", "filesystem", "shmem", "redirdev", "tpm"];
 
-/// A VM config made from a domain, and what a person should know of it.
+/// A VM config made from a domain, with notes for the operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Draft {
-    /// What it would be made from again.
+    /// The config from which the VM would be created again.
     pub config: VmConfig,
-    /// What the config does not say, or had to guess.
+    /// What the config leaves out or guesses.
     pub notes: Vec<String>,
 }
 
 /// Reads a domain as the VM of that id.
 ///
 /// # Errors
-/// Why no VM config can say what it is.
+/// No VM config describes the domain.
 pub(super) fn draft(domain: &DomainReport, id: &VmId, xml: &str) -> Result<Draft, String> {
-    let document =
-        Document::parse(xml).map_err(|error| kv::shown(&one_line(&format!("no XML: {error}"))))?;
+    let document = Document::parse(xml)
+        .map_err(|error| kv::shown(&one_line(&format!("not valid XML: {error}"))))?;
     let root = document.root_element();
     let mut lines = Lines::default();
     lines.put("name", &domain.name);
@@ -45,9 +45,9 @@ pub(super) fn draft(domain: &DomainReport, id: &VmId, xml: &str) -> Result<Draft
         lines.put("uuid", &domain.uuid.to_string());
     }
     for device in devices.iter().map(|node| node.tag_name().name()) {
-        if UNSAID.contains(&device) {
+        if UNSUPPORTED.contains(&device) {
             lines.note(&format!(
-                "it has a {device}: made again, it would have none"
+                "it has a {device}, which it loses when it is created again"
             ));
         }
     }
@@ -74,7 +74,7 @@ impl Lines {
         self.notes.push(one_line(text));
     }
 
-    /// A value where it is one, else a note.
+    /// A value that is valid for its key; else a note.
     fn put_as<T: FromStr<Err: ToString>>(&mut self, key: &str, value: &str) {
         match value.parse::<T>() {
             Ok(_) => self.put(key, value),
@@ -115,16 +115,16 @@ fn disks(lines: &mut Lines, id: &VmId, devices: &[Node<'_, '_>]) {
     }
 }
 
-/// The number and side of each disk. Its serial tells, where it was made from them; two of
-/// one serial are two paths of one LUN; the others are numbered in their order.
+/// The number and side of each disk. They follow from the serial if create made it from
+/// them. Two disks of one serial are two paths of one LUN. The others are numbered in order.
 fn keys(id: &VmId, disks: &[Disk<'_>]) -> Vec<(u32, char)> {
     let mut taken = HashSet::new();
-    let told: Vec<_> = disks
+    let from_serial: Vec<_> = disks
         .iter()
         .map(|disk| made_from(id, disk.serial).filter(|key| taken.insert(*key)))
         .collect();
     let mut keys: Vec<(u32, char)> = Vec::new();
-    for (at, key) in told.into_iter().enumerate() {
+    for (at, key) in from_serial.into_iter().enumerate() {
         let twin = disks[..at]
             .iter()
             .zip(&keys)
@@ -145,7 +145,7 @@ fn keys(id: &VmId, disks: &[Disk<'_>]) -> Vec<(u32, char)> {
     keys
 }
 
-/// The key whose disk has this serial, by what create writes (design: contract 1, Disks).
+/// The key from which create makes this serial (design: contract 1, Disks).
 fn made_from(id: &VmId, serial: &str) -> Option<(u32, char)> {
     let mut all = (1..=99).flat_map(|number| [(number, 'a'), (number, 'b')]);
     all.find(|(number, side)| {
@@ -168,7 +168,9 @@ fn networks(lines: &mut Lines, devices: &[Node<'_, '_>]) {
         match digits.parse::<Vni>() {
             Ok(vni) if taken.insert(vni) => {
                 lines.put(&format!("vxlan_{vni}"), bridge);
-                lines.note(&format!("the VNI {vni} is a guess from the bridge's name"));
+                lines.note(&format!(
+                    "the VNI {vni} is guessed from the name of the bridge"
+                ));
             }
             Ok(_) | Err(_) => lines.note(&format!(
                 "left out: an interface on {bridge:?}: add vxlan_VNI={bridge}"
@@ -177,7 +179,7 @@ fn networks(lines: &mut Lines, devices: &[Node<'_, '_>]) {
     }
 }
 
-/// The keys that have one value or none.
+/// The keys that have at most one value.
 fn words(lines: &mut Lines, root: &Node<'_, '_>) {
     for name in ["title", "description"] {
         if let Some(text) = child(root, name).and_then(|node| node.text()) {

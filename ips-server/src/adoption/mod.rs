@@ -1,5 +1,5 @@
-//! A registry that was lost: what the nodes still have, proposed as definitions
-//! (`o_vm adopt`). Pure; nothing is taken here.
+//! `o_vm adopt`: the domains of a node, proposed as definitions for the registry. Pure;
+//! nothing is registered here.
 
 mod domain;
 
@@ -13,18 +13,18 @@ use hps_core::report::{DomainReport, Inventory};
 
 use crate::model::vm::Vm;
 
-/// What could be done about a domain of a node.
+/// The proposal for a domain of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Proposal {
     /// It belongs to a VM that the node owns.
     Owned,
-    /// It can be taken under this id.
-    Take {
+    /// It can be registered under this id.
+    Register {
         id: VmId,
         config: Box<VmConfig>,
         notes: Vec<String>,
     },
-    /// It cannot be taken, and why.
+    /// It cannot be registered, and why.
     Cannot(String),
 }
 
@@ -36,7 +36,7 @@ pub struct Proposals<'a> {
 }
 
 impl<'a> Proposals<'a> {
-    /// What could be done, given the VMs that the registry has.
+    /// The proposals, given the VMs of the registry.
     #[must_use]
     pub fn of(inventory: &'a Inventory, vms: &[Vm]) -> Self {
         let mut taken: HashSet<String> = vms
@@ -48,7 +48,7 @@ impl<'a> Proposals<'a> {
                 Some(vm) => of_defined(vm, inventory),
                 None => of_unknown(domain, &taken),
             };
-            if let Proposal::Take { id, config, .. } = &proposal {
+            if let Proposal::Register { id, config, .. } = &proposal {
                 taken.extend([id.to_string(), config.name.as_str().to_lowercase()]);
             }
             (domain, proposal)
@@ -57,22 +57,22 @@ impl<'a> Proposals<'a> {
         Self { inventory, each }
     }
 
-    /// How many belong to VMs that the node owns: nothing is to be done about them.
+    /// How many domains belong to VMs that the node owns: there is nothing to register.
     #[must_use]
     pub fn owned(&self) -> usize {
-        let owned = |(_, proposal): &&(_, Proposal)| *proposal == Proposal::Owned;
-        self.each.iter().filter(owned).count()
+        let is_owned = |(_, proposal): &&(_, Proposal)| *proposal == Proposal::Owned;
+        self.each.iter().filter(is_owned).count()
     }
 
-    /// How many can be taken.
+    /// How many domains can be registered.
     #[must_use]
-    pub fn takeable(&self) -> usize {
-        let takes = |(_, proposal): &&(_, Proposal)| matches!(proposal, Proposal::Take { .. });
-        self.each.iter().filter(takes).count()
+    pub fn registrable(&self) -> usize {
+        let is_new = |(_, proposal): &&(_, Proposal)| matches!(proposal, Proposal::Register { .. });
+        self.each.iter().filter(is_new).count()
     }
 
-    /// The stream that `o_vm adopt NODE --take` reads, with what a person should know as
-    /// comments.
+    /// The stream that `o_vm adopt NODE --take` reads. Comments hold what an operator has to
+    /// check.
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = String::new();
@@ -81,9 +81,9 @@ impl<'a> Proposals<'a> {
             let _ = match proposal {
                 Proposal::Owned => Ok(()),
                 Proposal::Cannot(why) => {
-                    writeln!(text, "{}# cannot be taken: {why}\n", self.head(domain))
+                    writeln!(text, "{}# cannot be registered: {why}\n", self.head(domain))
                 }
-                Proposal::Take { id, config, notes } => {
+                Proposal::Register { id, config, notes } => {
                     let notes: String = notes.iter().map(|note| format!("# {note}\n")).collect();
                     let head = self.head(domain);
                     writeln!(text, "{head}{notes}vm_id={id}\n{}", config.to_text())
@@ -99,18 +99,18 @@ impl<'a> Proposals<'a> {
     }
 }
 
-/// A domain of a VM that is defined: the registry's own definition counts.
+/// A domain of a defined VM. The definition of the registry applies, not the domain's.
 fn of_defined(vm: &Vm, inventory: &Inventory) -> Proposal {
     match &vm.owner {
         Some(owner) if *owner == inventory.node => Proposal::Owned,
         Some(owner) => Proposal::Cannot(format!(
-            "it is VM {}, and {owner} owns that, or may own it: two of one VM; destroy one of them",
+            "it is VM {}, which {owner} owns or may own; destroy one of the two domains",
             vm.id
         )),
-        None => Proposal::Take {
+        None => Proposal::Register {
             id: vm.id.clone(),
             config: Box::new(vm.config.clone()),
-            notes: vec!["it is defined already, and no node owns it".to_owned()],
+            notes: vec!["the VM is defined already, and no node owns it".to_owned()],
         },
     }
 }
@@ -118,13 +118,13 @@ fn of_defined(vm: &Vm, inventory: &Inventory) -> Proposal {
 fn of_unknown(domain: &DomainReport, taken: &HashSet<String>) -> Proposal {
     let Some(definition) = &domain.definition else {
         return Proposal::Cannot(
-            "a create is still at work on it, or it went away meanwhile".to_owned(),
+            "a create of it is in progress, or it has been removed meanwhile".to_owned(),
         );
     };
     let name = one_line(&domain.name);
     if taken.contains(&name.to_lowercase()) && definition.vm_id.is_none() {
         return Proposal::Cannot(format!(
-            "the name {name} is taken by another VM; rename one of them"
+            "another VM has the name {name}; rename one of the two"
         ));
     }
     let (id, guessed) = match &definition.vm_id {
@@ -143,11 +143,11 @@ fn of_unknown(domain: &DomainReport, taken: &HashSet<String>) -> Proposal {
             if guessed {
                 notes.insert(
                     0,
-                    "the node does not know its vm_id any more: this is a guess".to_owned(),
+                    "the node no longer has the vm_id of this domain: it is a guess".to_owned(),
                 );
             }
             let config = Box::new(draft.config);
-            Proposal::Take { id, config, notes }
+            Proposal::Register { id, config, notes }
         }
         Err(why) => Proposal::Cannot(one_line(&why)),
     }

@@ -45,7 +45,7 @@ fn disk(path: &str, serial: &str) -> String {
 }
 
 #[test]
-fn a_serial_tells_the_number_and_the_side_of_its_disk() {
+fn a_serial_gives_number_and_side_of_its_disk() {
     let id: VmId = "vm-1".parse().unwrap();
     let made = |key: &str| identity::serial(&format!("{id}/{key}"));
     let xml = devices(&format!(
@@ -73,10 +73,10 @@ fn a_serial_tells_the_number_and_the_side_of_its_disk() {
 }
 
 #[test]
-fn what_a_config_cannot_say_is_told() {
+fn what_a_config_leaves_out_is_a_note() {
     let text = proposed(vec![domain("web", None, DISKS)], &[]);
     for part in [
-        "# the node does not know its vm_id any more: this is a guess\n",
+        "# the node no longer has the vm_id of this domain: it is a guess\n",
         "# left out: cdrom \"/srv/vm/install.iso\"\n",
         "# left out: a disk of type \"volume\"",
         "\nvm_id=web\n",
@@ -105,7 +105,7 @@ fn a_bridge_whose_name_has_a_number_is_a_network() {
     let text = proposed(vec![domain("web", Some("vm-1"), &xml)], &[]);
     for part in [
         "\nvxlan_100=br_vx100\n",
-        "# the VNI 100 is a guess",
+        "# the VNI 100 is guessed from the name of the bridge",
         "add vxlan_VNI=br-lan\n",
         "add vxlan_VNI=other100\n",
         "# left out: an interface of type \"network\"",
@@ -116,21 +116,21 @@ fn a_bridge_whose_name_has_a_number_is_a_network() {
 }
 
 #[test]
-fn what_is_no_vm_is_a_comment_and_no_definition() {
+fn a_domain_that_is_not_a_vm_is_only_a_comment() {
     let many = "x".repeat(64);
     let unfinished = DomainReport {
         definition: None,
         ..domain("web", None, "")
     };
     for (domain, why) in [
-        (domain("web", None, "<domain"), "no XML"),
+        (domain("web", None, "<domain"), "not valid XML"),
         (domain("a b", None, "<domain/>"), "name: VM name \"a b\""),
         (domain(&many, None, "<domain/>"), "VM name"),
-        (unfinished, "a create is still at work"),
+        (unfinished, "a create of it is in progress"),
     ] {
         let text = proposed(vec![domain], &[]);
         assert!(
-            text.contains("# cannot be taken: ") && text.contains(why),
+            text.contains("# cannot be registered: ") && text.contains(why),
             "{text}"
         );
         assert!(
@@ -142,7 +142,7 @@ fn what_is_no_vm_is_a_comment_and_no_definition() {
 }
 
 #[test]
-fn two_domains_do_not_become_one_vm() {
+fn two_domains_are_not_one_vm() {
     let text = proposed(
         vec![
             domain("web", Some("vm-1"), "<domain/>"),
@@ -151,13 +151,13 @@ fn two_domains_do_not_become_one_vm() {
         &[],
     );
     assert_eq!(text.matches("vm_id=").count(), 1, "{text}");
-    assert!(text.contains("the name vm-1 is taken"), "{text}");
+    assert!(text.contains("another VM has the name vm-1"), "{text}");
 }
 
 proptest! {
-    /// A node is not believed: whatever it says, no line of the stream is its own.
+    /// A node is untrusted: no text of it becomes a line of the stream.
     #[test]
-    fn nothing_a_node_says_makes_a_line_of_its_own(
+    fn no_text_of_a_node_becomes_a_line_of_its_own(
         name in "\\PC{0,20}|[a-z\n\r#= ]{0,12}",
         text in "\\PC{0,20}|[&a-z\n\r#;0-9 ]{0,20}",
         path in "/[a-z/\n,=&;#]{0,20}",

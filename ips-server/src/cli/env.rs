@@ -72,6 +72,7 @@ impl Env {
     /// # Errors
     /// The cluster does not answer.
     pub fn nodes(&self) -> Result<Vec<Node>, Error> {
+        // One short question to `om`: Ctrl-C ends this process as usual.
         let stop = AtomicBool::new(false);
         self.engine(&stop)?.nodes().map_err(Error::Cluster)
     }
@@ -115,8 +116,8 @@ impl Env {
         if let Some(name) = &self.settings.node_name {
             return Ok(name.clone());
         }
-        let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        let parsed = name.trim().parse();
+        let name = hps_core::proc::hostname().unwrap_or_default();
+        let parsed = name.parse();
         parsed.map_err(|error| {
             Error::NoEngine(format!(
                 "the name of this host is not a valid node name ({error}); set node_name"
@@ -128,6 +129,7 @@ impl Env {
     #[must_use]
     pub fn author(&self, reason: Option<&str>) -> Author {
         let uid = nix::unistd::getuid();
+        // Behind sudo the uid is root's; the uid stays beside the name, which can be set freely.
         let login = ["SUDO_USER", "LOGNAME", "USER"]
             .iter()
             .find_map(|key| std::env::var(key).ok())
@@ -154,7 +156,8 @@ fn source() -> String {
     }
 }
 
-/// `N_VM_IPS` of engine `local`: the server's own address.
+/// `N_VM_IPS` of engine `local`: the server's own address. An address that means "all" can be
+/// listened on, not connected to.
 fn base_url(listen: &str) -> Result<String, Error> {
     if listen.starts_with("unix:") {
         return Err(Error::NoEngine(format!(

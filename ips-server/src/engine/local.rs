@@ -10,6 +10,7 @@ use hps_core::exec::{Command, ExecError};
 use hps_core::identity;
 use hps_core::kv;
 use hps_core::names::NodeName;
+use hps_core::proc;
 use hps_core::report::{DomainReport, Inventory};
 use serde::Deserialize;
 
@@ -43,8 +44,8 @@ impl Engine for Local<'_> {
             name: self.node.clone(),
             health: Health::Healthy,
             labels: Vec::new(),
-            load_15m: load_15m(),
-            memory_mb: memory_mb(),
+            load_15m: proc::load_15m(),
+            memory_mb: proc::memory_mb(),
         }])
     }
 
@@ -125,11 +126,10 @@ impl Engine for Local<'_> {
         let domains = listed(self.verb_timeout, self.stop).map_err(failed)?;
         Ok(InventoryAnswer::Here(Inventory {
             node: node.clone(),
-            boot_id: boot_id().ok_or_else(|| NoAnswer("this kernel has no boot id".to_owned()))?,
+            boot_id: proc::boot_id().map_err(|error| NoAnswer(chain(&error)))?,
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            cpus: std::thread::available_parallelism()
-                .map_or(0, |n| u32::try_from(n.get()).unwrap_or(u32::MAX)),
-            memory_mb: memory_mb().unwrap_or(0),
+            cpus: proc::cpus().unwrap_or(0),
+            memory_mb: proc::memory_mb().unwrap_or(0),
             domains,
         }))
     }
@@ -213,34 +213,6 @@ fn reason(stderr: &[u8], task: &Task) -> Option<String> {
     result
         .or_else(|| lines.iter().rev().copied().find(|line| !is_log(line)))
         .map(kv::one_line)
-}
-
-fn boot_id() -> Option<uuid::Uuid> {
-    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    identity::hyphenated(text.trim())
-}
-
-/// `0.20 0.18 0.12 1/80 11206`: the third number.
-fn load_15m() -> Option<f64> {
-    std::fs::read_to_string("/proc/loadavg")
-        .ok()?
-        .split(' ')
-        .nth(2)?
-        .parse()
-        .ok()
-}
-
-/// `MemTotal:       24689764 kB`
-fn memory_mb() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let kib: u64 = text
-        .lines()
-        .next()?
-        .split_ascii_whitespace()
-        .nth(1)?
-        .parse()
-        .ok()?;
-    Some(kib / 1024)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! A task: what an engine needs to run one verb of `n_vm` on a node, and nothing else.
 
 use hps_core::names::{DiskPath, NodeName, VmId, VmName};
+use hps_core::percent::encode_path;
 use hps_core::verb::VerbName;
 use uuid::Uuid;
 
@@ -109,21 +110,12 @@ impl Task {
     /// `N_VM_KEEP`: paths separated by `:`, with `%XX` for any character that is not plain.
     /// `None` where there are too many for one variable: then no storage may be removed.
     fn keep_text(&self) -> Option<String> {
-        let text = self.keep.iter().map(encoded).collect::<Vec<_>>().join(":");
+        let text = self
+            .keep
+            .iter()
+            .map(|path| encode_path(path.as_str()))
+            .collect::<Vec<_>>()
+            .join(":");
         (text.len() <= KEEP_LIMIT).then_some(text)
     }
-}
-
-fn encoded(path: &DiskPath) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"/._-".contains(&b);
-    path.as_str()
-        .bytes()
-        .map(|b| {
-            if plain(b) {
-                char::from(b).to_string()
-            } else {
-                format!("%{b:02X}")
-            }
-        })
-        .collect()
 }

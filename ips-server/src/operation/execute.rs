@@ -104,7 +104,7 @@ impl Executor<'_> {
                 return Err(Error::NotJournaled(operation.id));
             };
             // Who holds the lock is for people only; a failure harms nothing.
-            let _ = lock.mark(operation.id, operation.verb, &step.plan.node);
+            let _ = lock.sign(operation.id, operation.verb, &step.plan.node);
             let task = self.task(&operation, &step, vm)?;
             match self.run_step(&operation, &step, &task, lock)? {
                 StepEnd::GoOn => operation = self.journaled(operation.id)?,
@@ -396,13 +396,13 @@ fn record(
 
 /// Its owner is dead, it is the same request, and its verb still runs.
 fn is_orphan_of(request: &CommandRequest, holder: &Holder) -> bool {
-    !holder.process.lives() && holder.verb == request.spec.name && holder.node == request.node
+    !holder.process.is_alive() && holder.verb == request.spec.name && holder.node == request.node
 }
 
 fn held(holder: Option<&Holder>) -> String {
     match holder {
         None => "another operation on this VM is under way".to_owned(),
-        Some(holder) if holder.process.lives() => {
+        Some(holder) if holder.process.is_alive() => {
             let Holder {
                 operation,
                 verb,

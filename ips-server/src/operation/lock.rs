@@ -2,21 +2,18 @@
 //! A child that carries a verb holds the lock too, so a lock that outlives its owner
 //! means that the verb still runs. Lock files are never removed: that would race.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use hps_core::kv;
+use hps_core::lock::{LockFile, Mode, Owner, private_dir};
 use hps_core::names::{NodeName, VmId};
+use hps_core::proc::Process;
 use hps_core::verb::VerbName;
 use uuid::Uuid;
 
 /// The lock of one VM, held until dropped.
 #[derive(Debug)]
-pub struct VmLock {
-    file: File,
-}
+pub struct VmLock(LockFile);
 
 /// Who holds, or last held, a lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,23 +28,12 @@ pub struct Holder {
     pub process: Process,
 }
 
-/// A process, told apart from a later one with the same pid.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Process {
-    /// Process id.
-    pub pid: u32,
-    /// Field 22 of `/proc/PID/stat`: clock ticks since boot.
-    pub started: u64,
-    /// `/proc/sys/kernel/random/boot_id`.
-    pub boot_id: String,
-}
-
 /// What came of trying to lock.
 #[derive(Debug)]
 pub enum Attempt {
     /// It is ours.
     Locked(VmLock),
-    /// Somebody holds it; `None` when they had not written who yet.
+    /// Another process holds it; `None` when it has not signed yet.
     Held(Option<Holder>),
 }
 
@@ -69,116 +55,49 @@ pub fn try_lock(folder: &Path, vm: &VmId) -> Result<Attempt, LockError> {
 }
 
 fn attempt(folder: &Path, path: &Path) -> std::io::Result<Attempt> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)?;
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .mode(0o600)
-        .custom_flags(nix::fcntl::OFlag::O_NOFOLLOW.bits())
-        .open(path)?;
-    match file.try_lock() {
-        Ok(()) => Ok(Attempt::Locked(VmLock { file })),
-        Err(TryLockError::WouldBlock) => Ok(Attempt::Held(read_holder(&mut file))),
-        Err(TryLockError::Error(error)) => Err(error),
-    }
+    private_dir(folder)?;
+    let file = LockFile::open(path)?;
+    Ok(if file.try_lock(Mode::Exclusive)? {
+        Attempt::Locked(VmLock(file))
+    } else {
+        Attempt::Held(file.owner().and_then(|owner| Holder::of(&owner)))
+    })
 }
 
 impl VmLock {
-    /// Writes down for whom the lock is held.
+    /// Writes down for which operation the lock is held.
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn mark(
+    pub fn sign(
         &mut self,
         operation: Uuid,
         verb: VerbName,
         node: &NodeName,
     ) -> std::io::Result<()> {
-        let Process {
-            pid,
-            started,
-            boot_id,
-        } = Process::this();
-        let text = [
-            kv::line("operation", &operation.to_string()),
-            kv::line("verb", verb.as_str()),
-            kv::line("node", node.as_str()),
-            kv::line("pid", &pid.to_string()),
-            kv::line("started", &started.to_string()),
-            kv::line("boot_id", &boot_id),
-        ]
-        .concat();
-        self.file.set_len(0)?;
-        self.file.rewind()?;
-        self.file.write_all(text.as_bytes())
+        self.0.sign(&[
+            ("operation", &operation.to_string()),
+            ("verb", verb.as_str()),
+            ("node", node.as_str()),
+        ])
     }
 
     /// The file, for a child to hold as well.
     #[must_use]
     pub fn file(&self) -> &File {
-        &self.file
+        self.0.file()
     }
 }
 
-impl Process {
-    /// This process.
-    #[must_use]
-    pub fn this() -> Self {
-        let pid = std::process::id();
-        Self {
-            pid,
-            started: start_time(pid).unwrap_or(0),
-            boot_id: boot_id(),
-        }
+impl Holder {
+    fn of(owner: &Owner) -> Option<Self> {
+        Some(Self {
+            operation: owner.get("operation")?.parse().ok()?,
+            verb: owner.get("verb")?.parse().ok()?,
+            node: owner.get("node")?.parse().ok()?,
+            process: owner.process.clone(),
+        })
     }
-
-    /// Whether it is still the same process, alive.
-    #[must_use]
-    pub fn lives(&self) -> bool {
-        self.boot_id == boot_id() && start_time(self.pid) == Some(self.started)
-    }
-}
-
-fn read_holder(file: &mut File) -> Option<Holder> {
-    let mut text = Vec::new();
-    file.take(4096).read_to_end(&mut text).ok()?;
-    let pairs = kv::parse(&text).ok()?;
-    let get = |key: &str| {
-        pairs
-            .iter()
-            .find(|pair| pair.key == key)
-            .map(|pair| pair.value)
-    };
-    Some(Holder {
-        operation: get("operation")?.parse().ok()?,
-        verb: get("verb")?.parse().ok()?,
-        node: get("node")?.parse().ok()?,
-        process: Process {
-            pid: get("pid")?.parse().ok()?,
-            started: get("started")?.parse().ok()?,
-            boot_id: get("boot_id")?.to_owned(),
-        },
-    })
-}
-
-fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .map(|text| text.trim().to_owned())
-        .unwrap_or_default()
-}
-
-/// `123 (a name) S 1 …`: the 20th field after the last `)`.
-fn start_time(pid: u32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, rest) = stat.rsplit_once(')')?;
-    let zombie = rest.trim_start().starts_with('Z');
-    (!zombie)
-        .then(|| rest.split_ascii_whitespace().nth(19)?.parse().ok())
-        .flatten()
 }
 
 #[cfg(test)]
@@ -192,13 +111,13 @@ mod tests {
     }
 
     #[test]
-    fn a_second_taker_sees_who_holds_it_and_that_he_lives() {
+    fn a_held_lock_names_its_living_holder() {
         let (folder, vm) = (folder("second"), "vm-1".parse().unwrap());
         let Attempt::Locked(mut lock) = try_lock(&folder, &vm).unwrap() else {
             panic!()
         };
         let node = "tch-001".parse().unwrap();
-        lock.mark(Uuid::from_u128(5), VerbName::of("create"), &node)
+        lock.sign(Uuid::from_u128(5), VerbName::of("create"), &node)
             .unwrap();
         let Attempt::Held(Some(holder)) = try_lock(&folder, &vm).unwrap() else {
             panic!()
@@ -207,32 +126,13 @@ mod tests {
             (holder.operation, holder.verb),
             (Uuid::from_u128(5), VerbName::of("create"))
         );
-        assert!(holder.process.lives());
+        assert!(holder.process.is_alive());
         drop(lock);
         assert!(matches!(
             try_lock(&folder, &vm).unwrap(),
             Attempt::Locked(_)
         ));
         std::fs::remove_dir_all(folder).unwrap();
-    }
-
-    #[test]
-    fn another_boot_or_a_reused_pid_is_not_the_holder() {
-        let this = Process::this();
-        assert!(
-            !Process {
-                boot_id: "x".into(),
-                ..this.clone()
-            }
-            .lives()
-        );
-        assert!(
-            !Process {
-                started: this.started + 1,
-                ..this
-            }
-            .lives()
-        );
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub enum SettingsError {
         /// The name.
         key: String,
     },
-    /// A cluster is there, and nobody has said whether to use it.
+    /// A cluster is there, and no settings file says whether to use it.
     #[error(
         "OpenSVC's `om` is on PATH and there is no settings file: write `engine = \"opensvc\"` (or \"local\") into {DEFAULT_FILE}"
     )]

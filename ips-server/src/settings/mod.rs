@@ -34,18 +34,26 @@ pub struct Settings {
     pub(crate) engine: EngineKind,
     pub(crate) node_name: Option<NodeName>,
     pub(crate) advertise: Option<String>,
+    /// On a tmpfs: a lock must not outlive a reboot.
     pub(crate) lock_dir: PathBuf,
+    /// Of one call of `om`, besides the wait that it was asked for.
     pub(crate) om_timeout: Duration,
     pub(crate) instance_timeout: Duration,
+    // Deadlines nest, so that the inner one ends first and its reason is known: the verb on
+    // the node, then `task_margin` later OpenSVC kills its task (SIGKILL), then `wait_margin`
+    // later `o_vm` gives up. A stop's own --timeout is added to all three.
     pub(crate) verb_timeout: Duration,
     pub(crate) delete_timeout: Duration,
     pub(crate) task_margin: Duration,
     pub(crate) wait_margin: Duration,
     pub(crate) poll_interval: Duration,
+    /// An older state is shown as unknown.
     pub(crate) stale_after: Duration,
     pub(crate) auth: Auth,
     pub(crate) allow: Vec<Network>,
+    /// A token works only from the addresses that its node had when the operation began.
     pub(crate) bind_address: bool,
+    /// Only these may name the client in X-Forwarded-For; from others it is a forgery.
     pub(crate) trusted_proxy: Vec<Network>,
     pub(crate) restart: bool,
 }

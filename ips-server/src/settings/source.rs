@@ -90,6 +90,7 @@ fn put(
     origin: &str,
 ) -> Result<(), SettingsError> {
     let name = kv::one_line(&shown(written));
+    // `nodes_auth` is a name of the environment; in a file it is `auth` below `[nodes]`.
     let joined = written.starts_with('[') == key.starts_with("nodes_");
     if !KEYS.contains(&key) || !joined {
         return Err(SettingsError::UnknownKey {

@@ -90,7 +90,7 @@ impl Values<'_> {
         Ok(given.map_or(Duration::from_secs_f64(default), TimeSpan::get))
     }
 
-    /// One of some words, each with what it stands for.
+    /// One of some words, each with its value.
     pub(super) fn word<T: Copy>(
         &self,
         key: &str,

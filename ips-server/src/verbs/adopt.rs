@@ -53,7 +53,7 @@ impl Adopt {
             print(text.trim_end());
         }
         let (node, owned) = (&self.node, proposals.owned());
-        print_error(&match proposals.takeable() {
+        print_error(&match proposals.registrable() {
             0 => format!("adopt {node}: no domain to register; {owned} registered already"),
             new => format!(
                 "adopt {node}: {new} to register, {owned} registered already; check and correct \

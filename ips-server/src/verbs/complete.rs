@@ -14,7 +14,7 @@ use crate::settings::Settings;
 pub const VERB: &str = "__complete";
 /// The kinds of candidates.
 pub const KINDS: [&str; 3] = ["vms", "nodes", "operations"];
-/// How long `om` may take, which is asked if the registry has no node yet. It may hang.
+/// How long `om` may take, which runs if the registry has no node yet. It may hang.
 const OM_LIMIT: Duration = Duration::from_secs(1);
 
 /// A word and its description.

@@ -33,6 +33,7 @@ impl Console {
         let stop = interruptible();
         let engine = env.engine(&stop)?;
         inventory::refresh(&mut env.registry()?, engine.as_ref(), &node)?;
+        // The port is given when the domain starts, so only the answer of now counts.
         let vm = env.find(&self.vm)?;
         let no_console = || {
             usage_error(format!(

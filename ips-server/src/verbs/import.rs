@@ -98,7 +98,7 @@ fn line_of(text: &str, first_line: usize, key: &str) -> usize {
 }
 
 /// Parses the stream, each definition with the line it begins on; an error names the line
-/// of the whole stream and the key.
+/// of the stream and the key.
 pub(crate) fn parse(text: &str) -> Result<Vec<(usize, VmId, VmConfig)>, String> {
     let mut vms = Vec::new();
     let mut block = String::new();

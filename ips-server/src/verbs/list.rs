@@ -81,6 +81,7 @@ impl List {
     fn list(&self, env: &Env) -> Result<(), Error> {
         let columns = columns(self.columns.as_deref().unwrap_or(USUAL))?;
         let registry = env.registry()?;
+        // To a program the rows go as they are read; indented JSON needs them all.
         if self.json && !std::io::stdout().is_terminal() {
             let wants = |vm: &Vm| self.wants(env, vm);
             let json = vms_json(&registry, env.settings.stale_after, wants);

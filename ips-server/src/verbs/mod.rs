@@ -124,7 +124,7 @@ fn finish(verb: &str, result: Result<(), Error>) -> Exit {
     finish_with(verb, result.map(|()| Exit::Success))
 }
 
-/// As [`finish`], for a verb that has more than one good end.
+/// As [`finish`], for a verb that has an exit code of its own.
 fn finish_with(verb: &str, result: Result<Exit, Error>) -> Exit {
     result.unwrap_or_else(|error| {
         print_error(&format!("{verb}: {}", chain(&error)));

@@ -81,6 +81,7 @@ impl Operations {
                 } else {
                     print(&end.reason);
                 }
+                // A code that this version does not know is not a success.
                 return Ok(Exit::from_code(end.exit_code).unwrap_or(Exit::Unknown));
             }
             std::thread::sleep(env.settings.poll_interval.max(Duration::from_millis(20)));

@@ -36,6 +36,7 @@ impl Set {
     fn set(&self, env: &Env) -> Result<(), Error> {
         let found = env.find(&self.vm)?;
         let _lock = env.lock(&found.id)?;
+        // Read again under the lock: an operation may have changed the owner meanwhile.
         let vm = env.find(found.id.as_str())?;
         let changes = self.changes()?;
         if vm.owner.is_some()

@@ -189,6 +189,7 @@ impl Run {
                 let why = format!("no result of session {session} is recorded");
                 return Err(self.failed(&why));
             }
+            // The daemon writes the result after `om` has seen the task end.
             std::thread::sleep(RECORD_POLL);
         }
     }
@@ -209,6 +210,7 @@ impl Delete {
                     "delete {name}: it still exists; run `om {name} purge`"
                 )));
             }
+            // A node that was down may bring the service back, so it is looked for again.
             om.delete_service(&name, wait)?;
         }
         Ok(())

@@ -1,46 +1,117 @@
-//! `n_vm create`: fetch, parse, look, run virt-install, look again. Run again after any
-//! interruption it ends right, because what it does follows from what it sees.
+//! `n_vm create`: fetch, parse, look, run virt-install, look again. It converges when it is
+//! run again after any interruption, because each step follows from the state that it finds.
 
 mod converge;
 
 use std::path::Path;
 
+use argh::FromArgs;
 use hps_core::config::VmConfig;
-use hps_core::exec::argv_text;
+use hps_core::exec::{Output, argv_text};
 use hps_core::identity;
-use hps_core::names::{Text, VmId};
+use hps_core::names::{NameError, Text, VmId};
 use hps_core::state::VmState;
-use hps_core::verb::Verb;
 use uuid::Uuid;
 
 use super::config::fetch;
-use crate::app::{App, Locks, Outcome};
+use super::{Command, Done};
+use crate::app::{App, Locks};
 use crate::error::{Conflict, Error};
+use crate::lock::Lock;
+use crate::spec::{Address, ExitRule, Link, Spec};
 use crate::virt_install::{self, Plan};
 use crate::{check, pools, removal, sysfs};
 
-/// What the command line asks for.
-#[derive(Debug)]
-pub(crate) struct Request {
-    pub id: VmId,
-    /// These win over the config's.
-    pub title: Option<Text>,
-    pub description: Option<Text>,
+/// Create a VM from its IPS config; safe to repeat.
+#[derive(Debug, FromArgs)]
+#[argh(
+    subcommand,
+    name = "create",
+    help_triggers("--help", "-h"),
+    usage = "[--dry-run] [--] <vm_id> [<title> [<description>]]"
+)]
+pub(crate) struct Create {
+    /// print the virt-install command that would run; change nothing
+    #[argh(switch)]
+    dry_run: bool,
+    /// the VM
+    #[argh(positional)]
+    vm_id: String,
+    /// title and description, instead of the config's
+    #[argh(positional, arg_name = "title [description]")]
+    texts: Vec<String>,
 }
 
-/// What virt-install is to make.
+impl Command for Create {
+    const SPEC: Spec = Spec {
+        vm: Address::VmId,
+        // Paused: it ran, and was paused since.
+        reaches: Some(|state| matches!(state, VmState::Running | VmState::Paused)),
+        exit: ExitRule::Kinds,
+        links: &[Link::of_text("n_vm_create")],
+        ..Spec::changing("create")
+    };
+
+    fn vm(&self) -> &str {
+        &self.vm_id
+    }
+
+    fn is_dry_run(&self) -> bool {
+        self.dry_run
+    }
+
+    fn run(&self, app: &App) -> Result<Done, Error> {
+        let request = self.request()?;
+        if self.dry_run {
+            let vm = prepare(app, request)?;
+            return Ok(Done::shown(argv_text(&vm.argv) + "\n"));
+        }
+        create(app, request)
+    }
+}
+
+impl Create {
+    /// Parsed here and not by argh, so that a bad `vm_id` is reported like any other failure.
+    fn request(&self) -> Result<Request, Error> {
+        if let Some(surplus) = self.texts.get(2) {
+            return Err(Error::Usage(format!("one word too many: {surplus:?}")));
+        }
+        Ok(Request {
+            id: self.vm_id.parse::<VmId>()?,
+            title: text(self.texts.first())?,
+            description: text(self.texts.get(1))?,
+        })
+    }
+}
+
+/// A script may pass an empty word for no text.
+fn text(given: Option<&String>) -> Result<Option<Text>, NameError> {
+    let given = given.filter(|text| !text.is_empty());
+    given.map(|text| text.parse()).transpose()
+}
+
+/// The command line as types.
+struct Request {
+    id: VmId,
+    /// Instead of the config's.
+    title: Option<Text>,
+    description: Option<Text>,
+}
+
+/// A VM for virt-install to create.
+/// Complete: nothing in it is checked again.
 struct Vm {
     config: VmConfig,
     uuid: Uuid,
     argv: Vec<String>,
 }
 
-/// Makes the VM, or finds that it is there already.
-pub(crate) fn create(app: &App, request: Request) -> Result<Outcome, Error> {
-    let (verb, mut locks) = (Verb::Create.as_str(), Locks::default());
-    app.lock_id(&request.id, verb, &mut locks)?;
+/// Creates the VM, or finds that it is there already.
+fn create(app: &App, request: Request) -> Result<Done, Error> {
+    let mut locks = Locks::default();
+    app.lock_id(&request.id, &Create::SPEC, &mut locks)?;
     let vm = prepare(app, request)?;
-    app.lock_name(&vm.config.name, verb, &mut locks)?;
+    app.lock_name(&vm.config.name, &Create::SPEC, &mut locks)?;
     if is_there(app, &vm)? {
         return converge::found(app, &vm, &locks);
     }
@@ -48,11 +119,7 @@ pub(crate) fn create(app: &App, request: Request) -> Result<Outcome, Error> {
     make(app, &vm, &mut locks)
 }
 
-/// The argv that `create` would run, for a shell.
-pub(crate) fn dry_run(app: &App, request: Request) -> Result<String, Error> {
-    Ok(argv_text(&prepare(app, request)?.argv) + "\n")
-}
-
+/// Fetches and checks everything before the first change: a failure here needs no clean-up.
 fn prepare(app: &App, request: Request) -> Result<Vm, Error> {
     let mut config = fetch(app, &request.id)?.config;
     config.title = request.title.or(config.title);
@@ -75,8 +142,8 @@ fn prepare(app: &App, request: Request) -> Result<Vm, Error> {
     Ok(Vm { config, uuid, argv })
 }
 
-/// One LUN gets one serial whichever way it is reached; a disk without a WWID has its
-/// own, from vm_id and key.
+/// One LUN has one serial on every path; a disk without a WWID has its own, from `vm_id`
+/// and key.
 fn serials(id: &VmId, config: &VmConfig) -> Vec<String> {
     let wwids: Vec<_> = config
         .disk_paths()
@@ -88,14 +155,14 @@ fn serials(id: &VmId, config: &VmConfig) -> Vec<String> {
                 .iter()
                 .find(|(key, _)| *key == format!("disk_{}_{path}", disk.number))
         };
-        let said = match (of("a"), of("b")) {
+        let case = match (of("a"), of("b")) {
             (Some((_, Some(a))), Some((_, Some(b)))) if a == b => {
                 "two paths of one LUN: one serial"
             }
             (Some((_, Some(_))), Some((_, Some(_)))) => "two LUNs: two serials",
             _ => "not both have a WWID: two serials",
         };
-        tracing::info!("disk {}: {said}", disk.number);
+        tracing::info!("disk {}: {case}", disk.number);
     }
     warn_of_twins(config, &wwids);
     let serial = |(key, wwid): &(String, Option<String>)| match wwid {
@@ -105,7 +172,7 @@ fn serials(id: &VmId, config: &VmConfig) -> Vec<String> {
     wwids.iter().map(serial).collect()
 }
 
-/// One LUN as two disks is a mistake that a guest turns into a broken file system.
+/// One LUN as two disks is a mistake that ends in a broken file system in the guest.
 fn warn_of_twins(config: &VmConfig, wwids: &[(String, Option<String>)]) {
     let first_paths = &wwids[..config.disks.len()];
     for (i, (key, wwid)) in first_paths.iter().enumerate() {
@@ -118,6 +185,7 @@ fn warn_of_twins(config: &VmConfig, wwids: &[(String, Option<String>)]) {
     }
 }
 
+/// Doubt counts as unknown: detection is the safe choice.
 fn os_known(app: &App, config: &VmConfig) -> bool {
     let Some(variant) = &config.os_variant else {
         return false;
@@ -153,13 +221,15 @@ fn is_there(app: &App, vm: &Vm) -> Result<bool, Error> {
     }
 }
 
-fn make(app: &App, vm: &Vm, locks: &mut Locks) -> Result<Outcome, Error> {
+/// Runs virt-install. Its exit code is not the result: the domain is looked at afterwards,
+/// since virt-install may fail with the domain running, and exit 0 with it gone.
+fn make(app: &App, vm: &Vm, locks: &mut Locks) -> Result<Done, Error> {
     let pools_lock = pools::begin(app, vm.uuid, &vm.config)?;
     let mut files = locks.files();
-    files.extend(pools_lock.as_ref().map(crate::lock::Lock::file));
-    app.begun.set(true);
+    files.extend(pools_lock.as_ref().map(Lock::file));
+    app.acted.set(true);
     let ended = virt_install::run(&vm.argv, app.settings.virt_install_timeout, &files);
-    let made = ended.and_then(hps_core::exec::Output::success);
+    let made = ended.and_then(Output::success);
     pools::finish(app, vm.uuid);
     drop(pools_lock);
     match made {
@@ -173,13 +243,13 @@ fn make(app: &App, vm: &Vm, locks: &mut Locks) -> Result<Outcome, Error> {
                 pools::clean(app, locks);
                 let wrong = check::surroundings(&vm.config, &app.settings, &app.virsh());
                 let seen = wrong.iter().map(|wrong| format!("{wrong}; ")).collect();
-                Err(Error::NotMade { seen, source })
+                Err(Error::NotCreated { seen, source })
             }
         },
     }
 }
 
-/// A domain that is here and runs, or was paused by somebody.
-fn here(name: &str, how: &str, state: VmState) -> Outcome {
-    Outcome::new(format!("{name} {how}, {state}"), state)
+/// `web was created, running`.
+fn created(name: &str, how: &str, state: VmState) -> Done {
+    Done::changed(format!("{name} {how}, {state}"), state)
 }

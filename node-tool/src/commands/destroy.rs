@@ -1,22 +1,63 @@
-//! `n_vm destroy`: the domain goes, with what belongs to it alone. virsh's `destroy`
-//! only pulls the plug; its `undefine --remove-all-storage` would take the disks of
-//! other domains with it, and is never used.
+//! `n_vm destroy`: removes the domain, and what belongs to it alone. virsh's `destroy` only
+//! forces a domain off; its `undefine --remove-all-storage` would delete the disks of other
+//! domains as well, and is never used.
 
+use argh::FromArgs;
 use hps_core::names::VmName;
 use hps_core::state::VmState;
-use hps_core::verb::Verb;
 use uuid::Uuid;
 
-use crate::app::{App, Locks, Outcome};
+use super::{Command, Done};
+use crate::app::{App, Locks};
 use crate::domain_xml::{self, Disk};
 use crate::error::Error;
+use crate::pools;
 use crate::removal::{self, Verdict};
-use crate::{pools, virsh::Info};
+use crate::spec::{Link, Spec};
+use crate::virsh::{Act, Info};
+
+/// Remove a VM, and the files that are proved to be its own.
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "destroy", help_triggers("--help", "-h"))]
+pub(crate) struct Destroy {
+    /// remove no file
+    #[argh(switch)]
+    keep_storage: bool,
+    /// show what would be removed and what kept; change nothing
+    #[argh(switch)]
+    dry_run: bool,
+    /// the VM
+    #[argh(positional)]
+    name: VmName,
+}
+
+impl Command for Destroy {
+    const SPEC: Spec = Spec {
+        reaches: Some(|state| state == VmState::Absent),
+        links: &[Link::new("n_vm_destroy")],
+        ..Spec::changing("destroy")
+    };
+
+    fn vm(&self) -> &str {
+        self.name.as_str()
+    }
+
+    fn is_dry_run(&self) -> bool {
+        self.dry_run
+    }
+
+    fn run(&self, app: &App) -> Result<Done, Error> {
+        if self.dry_run {
+            return dry_run(app, &self.name, self.keep_storage).map(Done::shown);
+        }
+        destroy(app, &self.name, self.keep_storage)
+    }
+}
 
 /// Removes a domain; `keep_storage`: no file of it.
-pub(crate) fn destroy(app: &App, name: &VmName, keep_storage: bool) -> Result<Outcome, Error> {
+fn destroy(app: &App, name: &VmName, keep_storage: bool) -> Result<Done, Error> {
     let mut locks = Locks::default();
-    app.lock_name(name, Verb::Destroy.as_str(), &mut locks)?;
+    app.lock_name(name, &Destroy::SPEC, &mut locks)?;
     let Some(uuid) = app.resolve(name)? else {
         return gone_already(app, name, keep_storage, &locks);
     };
@@ -28,7 +69,7 @@ pub(crate) fn destroy(app: &App, name: &VmName, keep_storage: bool) -> Result<Ou
     removal::forget(app, uuid)?;
     removal::note(app, uuid, name, &judged)?;
     if let Some(info) = app.dominfo(uuid)? {
-        forget(app, uuid, &info, &locks)?;
+        undefine(app, uuid, &info, &locks)?;
     }
     let storage = if keep_storage {
         "its storage was kept".to_owned()
@@ -38,11 +79,14 @@ pub(crate) fn destroy(app: &App, name: &VmName, keep_storage: bool) -> Result<Ou
         done.text("removed")
     };
     pools::clean(app, &locks);
-    Ok(Outcome::new(format!("removed; {storage}"), VmState::Absent))
+    Ok(Done::changed(
+        format!("removed; {storage}"),
+        VmState::Absent,
+    ))
 }
 
-/// What `destroy` would do.
-pub(crate) fn dry_run(app: &App, name: &VmName, keep_storage: bool) -> Result<String, Error> {
+/// The text of what would be done.
+fn dry_run(app: &App, name: &VmName, keep_storage: bool) -> Result<String, Error> {
     let Some(uuid) = app.resolve(name)? else {
         return Ok(format!("{name}: no such domain\n"));
     };
@@ -54,15 +98,14 @@ pub(crate) fn dry_run(app: &App, name: &VmName, keep_storage: bool) -> Result<St
     Ok(format!("{name}: the domain would be removed; {storage}\n"))
 }
 
-/// A rerun finishes what an earlier one began.
+/// A rerun finishes an earlier, interrupted one.
 fn gone_already(
     app: &App,
     name: &VmName,
     keep_storage: bool,
     locks: &Locks,
-) -> Result<Outcome, Error> {
-    let begun = removal::unfinished(app, name)?;
-    let message = match begun {
+) -> Result<Done, Error> {
+    let message = match removal::unfinished(app, name)? {
         Some(uuid) if keep_storage => {
             removal::forget(app, uuid)?;
             "was removed already; its storage was kept".to_owned()
@@ -74,37 +117,36 @@ fn gone_already(
         None => "is gone already".to_owned(),
     };
     pools::clean(app, locks);
-    Ok(Outcome::new(message, VmState::Absent))
+    Ok(Done::changed(message, VmState::Absent))
 }
 
-/// Pulls the plug, then undefines; what libvirt refused does not count where the domain is gone.
-fn forget(app: &App, uuid: Uuid, info: &Info, locks: &Locks) -> Result<(), Error> {
-    let (virsh, files) = (app.virsh(), locks.files());
+/// Forces the domain off, then undefines it. An error of virsh does not count where the
+/// domain is gone afterwards.
+fn undefine(app: &App, uuid: Uuid, info: &Info, locks: &Locks) -> Result<(), Error> {
     if info.state != VmState::ShutOff {
-        let pulled = app.act("pulling the plug", virsh.destroy(uuid, &files));
-        let off = app
-            .dominfo(uuid)?
-            .is_none_or(|info| info.state == VmState::ShutOff);
-        if !off {
-            pulled?;
+        let forced = app.act(uuid, Act::Destroy, locks);
+        let is_off = matches!(app.state(uuid)?, VmState::ShutOff | VmState::Absent);
+        if !is_off {
+            forced?;
         }
     }
     if app.dominfo(uuid)?.is_none() {
         return Ok(());
     }
-    let undefined = app.act("undefining the domain", virsh.undefine(uuid, &files));
+    let doing = "undefining the domain";
+    let undefined = app.virsh().undefine(uuid, &locks.files());
     if app.dominfo(uuid)?.is_none() {
         return Ok(());
     }
-    undefined?;
-    // It came back, or is active and transient now.
+    undefined.map_err(|source| Error::Act { doing, source })?;
+    // It was defined again meanwhile, or is active and transient now.
     Err(Error::WrongState {
         state: VmState::Unknown,
         hint: "it is still there after virsh undefine",
     })
 }
 
-/// Of both its definitions: as it would start again, and as it runs.
+/// Judges the disks of both definitions: as it would start again, and as it runs.
 fn judge(app: &App, uuid: Uuid) -> Result<Verdict, Error> {
     let doing = "reading the disks of the domain";
     let mut disks: Vec<Disk> = Vec::new();

@@ -1,23 +1,54 @@
-//! `n_vm list`: every domain by two children, however many there are.
+//! `n_vm list`: every domain, by two children however many there are.
 
-use std::fs;
-
+use argh::FromArgs;
 use hps_core::exec::ExecError;
-use hps_core::identity;
 use hps_core::names::VmId;
 use hps_core::report::{Definition, DomainReport, Inventory};
 use hps_core::state::VmState;
+use hps_core::{identity, proc};
 use uuid::Uuid;
 
+use super::{Command, Done};
 use crate::app::App;
 use crate::error::Error;
-use crate::lock;
-use crate::notify;
-use crate::show::Row;
+use crate::show::{self, Row};
+use crate::spec::Spec;
 use crate::virsh::{Listed, Stats};
+use crate::{lock, notify};
+
+/// Show every domain of this node.
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "list", help_triggers("--help", "-h"))]
+pub(crate) struct List {
+    /// one JSON array
+    #[argh(switch)]
+    json: bool,
+    /// send them to the IPS instead
+    #[argh(switch)]
+    report: bool,
+    /// with the XML of each, in the form that is sent
+    #[argh(switch)]
+    definitions: bool,
+}
+
+impl Command for List {
+    const SPEC: Spec = Spec::new("list");
+
+    fn run(&self, app: &App) -> Result<Done, Error> {
+        let text = match self {
+            Self { report: true, .. } => report(app, self.definitions),
+            Self {
+                definitions: true, ..
+            } => definitions(app),
+            Self { json: true, .. } => rows(app).map(|rows| show::json_array(&rows)),
+            _ => rows(app).map(|rows| show::table(&rows)),
+        };
+        text.map(Done::shown)
+    }
+}
 
 /// Every domain of this host.
-pub(crate) fn list(app: &App) -> Result<Vec<Row>, Error> {
+fn rows(app: &App) -> Result<Vec<Row>, Error> {
     let doing = "listing domains";
     let all = app.virsh().domstats();
     let all = all.map_err(|source| Error::NoAnswer { doing, source })?;
@@ -25,9 +56,9 @@ pub(crate) fn list(app: &App) -> Result<Vec<Row>, Error> {
         .iter()
         .map(|(listed, stats)| (listed.uuid, stats.state))
         .collect();
-    let screens = screens(app, &states)?;
+    let consoles = consoles(app, &states)?;
     let row = |(listed, stats): (Listed, Stats)| Row {
-        vnc: screens
+        vnc: consoles
             .iter()
             .find(|(uuid, _)| *uuid == listed.uuid)
             .map(|(_, at)| at.clone()),
@@ -40,8 +71,8 @@ pub(crate) fn list(app: &App) -> Result<Vec<Row>, Error> {
     Ok(all.into_iter().map(row).collect())
 }
 
-/// The screens of those domains that may have one, by one more child at most.
-pub(crate) fn screens(
+/// The VNC consoles of those domains that may have one, by one more child at most.
+pub(super) fn consoles(
     app: &App,
     domains: &[(Uuid, VmState)],
 ) -> Result<Vec<(Uuid, String)>, Error> {
@@ -59,7 +90,7 @@ pub(crate) fn screens(
 }
 
 /// Sends every domain and the node itself to the IPS; returns how many there are.
-pub(crate) fn report(app: &App, definitions: bool) -> Result<String, Error> {
+fn report(app: &App, definitions: bool) -> Result<String, Error> {
     let all = everything(app, definitions)?;
     notify::send(app, "inventory", &all.to_text())?;
     Ok(format!(
@@ -69,14 +100,15 @@ pub(crate) fn report(app: &App, definitions: bool) -> Result<String, Error> {
 }
 
 /// The text that would be sent.
-pub(crate) fn definitions(app: &App) -> Result<String, Error> {
+fn definitions(app: &App) -> Result<String, Error> {
     Ok(everything(app, true)?.to_text())
 }
 
+/// The inventory of this node, with creates that are still in progress.
 fn everything(app: &App, definitions: bool) -> Result<Inventory, Error> {
-    // Before the listing: a create that ends in between is listed then.
+    // Before the listing: a create that ends in between is listed.
     let made = lock::held(&app.settings.state_dir, "id-")?;
-    let mut inventory = inventory(app, list(app)?)?;
+    let mut inventory = inventory(app, rows(app)?)?;
     if definitions {
         define(app, &mut inventory.domains)?;
     }
@@ -86,7 +118,7 @@ fn everything(app: &App, definitions: bool) -> Result<Inventory, Error> {
     Ok(inventory)
 }
 
-/// Adds what each domain is made of. One that goes away meanwhile is listed without.
+/// Adds the XML of each domain. One that disappears meanwhile is listed without.
 fn define(app: &App, domains: &mut [DomainReport]) -> Result<(), Error> {
     let doing = "reading the domains' XML";
     let ids: Vec<VmId> = lock::known(&app.settings.state_dir, "id-")?
@@ -107,8 +139,8 @@ fn define(app: &App, domains: &mut [DomainReport]) -> Result<(), Error> {
     Ok(())
 }
 
-/// VMs that a create is still at work on, and be it an orphaned virt-install, and that are
-/// not there yet: nobody may take them for absent.
+/// VMs that a create is still at work on, if only as an orphaned virt-install, and that are
+/// not listed yet: the IPS must not take them for absent.
 fn unfinished(ids: &[String], listed: &[DomainReport]) -> Vec<DomainReport> {
     let report = |id: &String| {
         let uuid = identity::uuid_of_id(&id.parse().ok()?);
@@ -126,6 +158,7 @@ fn unfinished(ids: &[String], listed: &[DomainReport]) -> Vec<DomainReport> {
     ids.iter().filter_map(report).collect()
 }
 
+/// The node itself, and its domains.
 fn inventory(app: &App, rows: Vec<Row>) -> Result<Inventory, Error> {
     let domain = |row: Row| DomainReport {
         name: row.name,
@@ -138,43 +171,13 @@ fn inventory(app: &App, rows: Vec<Row>) -> Result<Inventory, Error> {
     };
     Ok(Inventory {
         node: app.task.node.clone().ok_or(Error::NoNodeName)?,
-        boot_id: boot_id()?,
+        boot_id: proc::boot_id().map_err(|source| Error::File {
+            path: "boot id".to_owned(),
+            source,
+        })?,
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        cpus: cpus(),
-        memory_mb: memory_mb(),
+        cpus: proc::cpus().unwrap_or(0),
+        memory_mb: proc::memory_mb().unwrap_or(0),
         domains: rows.into_iter().map(domain).collect(),
     })
-}
-
-fn boot_id() -> Result<Uuid, Error> {
-    let path = "/proc/sys/kernel/random/boot_id";
-    let read = fs::read_to_string(path).and_then(|text| {
-        identity::hyphenated(text.trim()).ok_or_else(|| std::io::Error::other("no UUID in it"))
-    });
-    read.map_err(|source| Error::File {
-        path: path.to_owned(),
-        source,
-    })
-}
-
-/// CPUs of the node, not those this process may use.
-fn cpus() -> u32 {
-    // cpu0 1 2 3 …, after the sum of all
-    let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
-    let count = stat
-        .lines()
-        .skip(1)
-        .take_while(|line| line.starts_with("cpu"))
-        .count();
-    u32::try_from(count).unwrap_or(u32::MAX)
-}
-
-fn memory_mb() -> u64 {
-    // MemTotal:        8123456 kB
-    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let kib = text
-        .lines()
-        .find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next());
-    kib.and_then(|kib| kib.parse::<u64>().ok())
-        .map_or(0, |kib| kib / 1024)
 }

@@ -1,5 +1,5 @@
-//! What the other domains of this host, and the other records of the registry, hold:
-//! their disks with all that these are made of.
+//! The files that other domains of this host, and other VMs of the registry, hold: their
+//! disks with the whole backing chains.
 
 use std::collections::HashMap;
 use std::fs;
@@ -15,17 +15,17 @@ use crate::error::Error;
 use crate::qemu_img;
 use crate::virsh::{Listed, Virsh};
 
-/// Files that somebody else holds, by path and by what they are.
+/// Files that others hold, by path and by inode.
 #[derive(Debug, Default)]
 pub(super) struct Others {
     paths: HashMap<PathBuf, String>,
     inodes: HashMap<(u64, u64), String>,
-    /// Something of another domain that could not be looked into.
+    /// A disk of another domain that could not be examined.
     doubt: Option<String>,
 }
 
 impl Others {
-    /// Looks at every domain but `uuid`, and at what the registry wants kept.
+    /// Reads every domain but `uuid`, and the paths that the registry keeps.
     pub(super) fn look(app: &App, uuid: Uuid) -> Result<Self, Error> {
         let mut others = Self::default();
         for listed in app.list()?.into_iter().filter(|listed| listed.uuid != uuid) {
@@ -37,7 +37,7 @@ impl Others {
         Ok(others)
     }
 
-    /// Why this file must stay, if it must.
+    /// The reason to keep this file, if there is one.
     pub(super) fn hold(&self, own: &Own) -> Option<String> {
         let by_path = self.paths.get(&own.path);
         let by_inode = self.inodes.get(&(own.device, own.inode));
@@ -45,9 +45,11 @@ impl Others {
         holder.or_else(|| self.doubt.clone())
     }
 
+    /// Adds all disks of a domain, of both its definitions, with their chains. What cannot be
+    /// parsed becomes doubt, and doubt keeps every candidate.
     fn add_domain(&mut self, app: &App, listed: &Listed) -> Result<(), Error> {
         let who = format!("domain {}", listed.name);
-        for xml in app.definitions(listed.uuid, "looking at all other domains")? {
+        for xml in app.definitions(listed.uuid, "reading all other domains")? {
             match (domain_xml::paths(&xml), domain_xml::disks(&xml)) {
                 (Ok(paths), Ok(disks)) => {
                     paths
@@ -63,6 +65,7 @@ impl Others {
         Ok(())
     }
 
+    /// Adds one disk with its chain. A disk in the network is not a file of this host.
     fn add_disk(&mut self, app: &App, who: &str, disk: &domain_xml::Disk) {
         let format = Some(disk.format.as_str());
         match &disk.source {
@@ -76,7 +79,7 @@ impl Others {
         }
     }
 
-    /// A path another record of the registry holds: it need not be on this host at all.
+    /// A path that another VM of the registry holds; it need not exist on this host.
     fn add_kept(&mut self, app: &App, path: &Path) {
         let who = "another VM of the registry";
         self.add(path, who);
@@ -85,6 +88,7 @@ impl Others {
         }
     }
 
+    /// Adds every file below an image, once per image: qemu-img costs a process.
     fn add_chain(&mut self, app: &App, who: &str, path: &str, format: Option<&str>) {
         self.add(Path::new(path), who);
         if self.paths.contains_key(&chain_mark(path)) {
@@ -99,7 +103,7 @@ impl Others {
         }
     }
 
-    /// Adds a path, the path it leads to, and what is there.
+    /// Adds a path, its target, and its inode.
     fn add(&mut self, path: &Path, who: &str) {
         self.paths.insert(path.to_owned(), who.to_owned());
         if let Ok(real) = fs::canonicalize(path) {
@@ -111,13 +115,14 @@ impl Others {
         }
     }
 
+    /// The first reason is enough: it keeps every candidate.
     fn doubt(&mut self, what: &str) {
         self.doubt
             .get_or_insert(format!("may be held by others: {what}"));
     }
 }
 
-/// Marks a chain as read: no path of a file system, since it is relative.
+/// Marks a chain as read: relative, so it is never a path of the file system.
 fn chain_mark(path: &str) -> PathBuf {
     PathBuf::from(format!("chain of {path}"))
 }

@@ -1,4 +1,4 @@
-//! What virsh prints, parsed. The samples in `tests/fixtures/virsh` are what counts.
+//! Parsers for the output of virsh; `tests/fixtures/virsh` has real samples of each.
 
 use hps_core::state::VmState;
 use hps_core::{identity, kv};
@@ -8,19 +8,21 @@ use uuid::Uuid;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Listed {
     pub uuid: Uuid,
+    /// Any text: domains of others are listed too.
     pub name: String,
 }
 
-/// What `dominfo` says.
+/// The facts of `dominfo`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Info {
     pub state: VmState,
+    /// Whether it is defined: a transient one is gone once it is off.
     pub persistent: bool,
     pub vcpus: u32,
     pub memory_mb: u64,
 }
 
-/// What `domstats` says; what a driver does not tell is 0.
+/// The facts of `domstats`; 0 where a driver does not report one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stats {
     pub state: VmState,
@@ -30,18 +32,18 @@ pub(crate) struct Stats {
 
 /// `virsh list --all --uuid --name`.
 pub(crate) fn listing(text: &str) -> Result<Vec<Listed>, String> {
-    whole(text)?;
+    is_complete(text)?;
     let lines = text.lines().filter(|line| !line.trim().is_empty());
     lines.map(listed).collect()
 }
 
-/// Each listing ends with an empty line, also that of nothing. One without is cut off, or none:
-/// it proves of no domain that it is not there.
-fn whole(text: &str) -> Result<(), String> {
+/// Each listing ends with an empty line, an empty one too. Without it the listing is cut off,
+/// and does not prove that a domain is absent.
+fn is_complete(text: &str) -> Result<(), String> {
     if text == "\n" || text.ends_with("\n\n") {
         Ok(())
     } else {
-        Err("a listing without its end".to_owned())
+        Err("an incomplete listing".to_owned())
     }
 }
 
@@ -52,7 +54,7 @@ fn listed(line: &str) -> Result<Listed, String> {
         Some((uuid, rest.strip_prefix(' ')?))
     });
     let Some((uuid, name)) = parts else {
-        return Err(format!("no UUID and name in {:?}", kv::shown(line)));
+        return Err(format!("want a UUID and a name, not {:?}", kv::shown(line)));
     };
     let name = name.to_owned();
     Ok(Listed { uuid, name })
@@ -60,11 +62,12 @@ fn listed(line: &str) -> Result<Listed, String> {
 
 /// One UUID a line, with spaces around it.
 pub(crate) fn uuids(text: &str) -> Result<Vec<Uuid>, String> {
-    whole(text)?;
+    is_complete(text)?;
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     lines
         .map(|line| {
-            identity::hyphenated(line).ok_or_else(|| format!("no UUID in {:?}", kv::shown(line)))
+            identity::hyphenated(line)
+                .ok_or_else(|| format!("want a UUID, not {:?}", kv::shown(line)))
         })
         .collect()
 }
@@ -78,11 +81,11 @@ pub(crate) fn info(text: &str) -> Result<Info, String> {
             .find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
         found
             .map(str::trim)
-            .ok_or_else(|| format!("no {key:?} in it"))
+            .ok_or_else(|| format!("{key:?} is missing"))
     };
     let number = |text: &str| {
         text.parse::<u64>()
-            .map_err(|_| format!("no number: {:?}", kv::shown(text)))
+            .map_err(|_| format!("want a number, not {:?}", kv::shown(text)))
     };
     let memory = value("Max memory")?.trim_end_matches(" KiB");
     Ok(Info {
@@ -126,7 +129,7 @@ pub(crate) fn stats(text: &str) -> Result<Vec<(Listed, Stats)>, String> {
     let blocks: Vec<_> = blocks.split("\nDomain: '").skip(1).map(block).collect();
     let all = listing(listing_text)?.into_iter().map(|listed| {
         let found = blocks.iter().find(|(name, _)| *name == listed.name);
-        // One that came or went between the two commands.
+        // A domain that appeared or disappeared between the two commands.
         let nothing = Stats {
             state: VmState::Unknown,
             vcpus: 0,
@@ -139,6 +142,7 @@ pub(crate) fn stats(text: &str) -> Result<Vec<(Listed, Stats)>, String> {
 }
 
 /// `web'`, then `  state.state=1` and so on.
+/// One block of `domstats`; a value that is missing is 0.
 fn block(text: &str) -> (&str, Stats) {
     let (head, rest) = text.split_once('\n').unwrap_or((text, ""));
     let value = |key: &str| rest.lines().find_map(|line| line.trim().strip_prefix(key));
@@ -154,8 +158,8 @@ fn block(text: &str) -> (&str, Stats) {
     (head.strip_suffix('\'').unwrap_or(head), stats)
 }
 
-/// `UUID`, then `127.0.0.1:0` where it has a screen: display n is port 5900 + n.
-pub(crate) fn screens(text: &str) -> Vec<(Uuid, String)> {
+/// `UUID`, then `127.0.0.1:0` where it has a console: display n is port 5900 + n.
+pub(crate) fn consoles(text: &str) -> Vec<(Uuid, String)> {
     let mut found = Vec::new();
     let mut of = None;
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -189,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listing_that_is_cut_off_proves_nothing() {
+    fn an_incomplete_listing_is_an_error() {
         let whole = fixture!("list-uuid-name.out");
         for length in 0..whole.len() {
             assert!(listing(&whole[..length]).is_err(), "{length}");
@@ -198,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listing_of_another_form_is_nonsense_rather_than_empty() {
+    fn a_listing_of_another_form_is_not_empty() {
         assert!(listing(" Id   Name   State\n----\n").is_err());
         assert!(uuids("Name\n").is_err());
     }
@@ -248,12 +252,12 @@ mod tests {
     }
 
     #[test]
-    fn screens_are_told_by_the_uuid_before_them() {
-        let screens = screens(fixture!("vncdisplays.out"));
-        let screens: Vec<_> = screens
+    fn each_console_belongs_to_the_uuid_before_it() {
+        let consoles = consoles(fixture!("vncdisplays.out"));
+        let consoles: Vec<_> = consoles
             .iter()
             .map(|(_, address)| address.as_str())
             .collect();
-        assert_eq!(screens, ["127.0.0.1:5900", "127.0.0.1:5901"]);
+        assert_eq!(consoles, ["127.0.0.1:5900", "127.0.0.1:5901"]);
     }
 }

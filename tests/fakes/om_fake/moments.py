@@ -3,7 +3,8 @@
 
 MODE is fail-before (exit 1, nothing done), fail-after (done, exit 1, no answer),
 kill-before, kill-after (the caller is killed and nothing or all is done), orphan-before
-(the caller is killed and the call goes on), MARK:NODE, which marks a node as `om-cluster`
+(the caller is killed and the call goes on), interrupt-before, interrupt-after (the caller
+gets SIGINT, as from Ctrl-C; the call itself is as always), MARK:NODE, which marks a node as `om-cluster`
 does (stopped, killed, cut) before the call, or wild-before, wild-after: `om` is the shell script
 `set/wild` from then on, with nothing or all done. What happened is told in `happened`.
 """
@@ -49,6 +50,8 @@ def before(cluster, mode):
         go_wild(cluster)
     if mode in ("kill-before", "orphan-before"):
         os.kill(os.getppid(), signal.SIGKILL)
+    if mode == "interrupt-before":
+        os.kill(os.getppid(), signal.SIGINT)
     mark, colon, node = mode.partition(":")
     if colon:
         with open(cluster.path("nodes", node, mark), "w"):
@@ -64,4 +67,6 @@ def after(cluster, mode):
         go_wild(cluster)
     if mode == "kill-after":
         os.kill(os.getppid(), signal.SIGKILL)
+    if mode == "interrupt-after":
+        os.kill(os.getppid(), signal.SIGINT)
     return mode in ("kill-after", "fail-after")

@@ -153,7 +153,7 @@ fn carried(text: &str) -> bool {
 }
 
 #[test]
-fn nasty_titles_and_descriptions_arrive_unchanged() {
+fn hostile_titles_and_descriptions_arrive_unchanged() {
     for pair in NASTY.chunks(2) {
         let [title, description] = pair else { continue };
         check(title, description, &[], &[]);
@@ -161,7 +161,7 @@ fn nasty_titles_and_descriptions_arrive_unchanged() {
 }
 
 #[test]
-fn nasty_paths_and_bridges_arrive_unchanged() {
+fn hostile_paths_and_bridges_arrive_unchanged() {
     let names: Vec<_> = NASTY
         .iter()
         .filter(|text| carried(text))
@@ -198,7 +198,7 @@ fn any_text_arrives_unchanged() {
 }
 
 #[test]
-fn what_would_not_arrive_unchanged_really_does_not() {
+fn values_that_are_refused_would_be_changed() {
     // The reason for refusing: were virt-install mended, this test would say so.
     let script = "virt-install --connect test:///default --name x --memory 64 --disk none --import --dry-run \
          --print-xml --osinfo detect=on,require=off --graphics none --network 'bridge=\"a&b\"'";

@@ -25,16 +25,16 @@ fn a_vm_lives_its_whole_life() {
     for (verb, more, says, state) in [
         ("pause", &[][..], "paused", "paused"),
         ("pause", &[], "is paused already", "paused"),
-        ("unpause", &[], "runs on", "running"),
-        ("unpause", &[], "runs already", "running"),
-        ("stop", &["force"], "the plug was pulled", "shut off"),
+        ("unpause", &[], "resumed", "running"),
+        ("unpause", &[], "is running already", "running"),
+        ("stop", &["force"], "was forced off", "shut off"),
         ("stop", &[], "is off already", "shut off"),
         ("start", &[], "started", "running"),
-        ("start", &[], "runs already", "running"),
+        ("start", &[], "is running already", "running"),
         (
             "stop",
             &["--timeout", "0.2", "--force-after"],
-            "the plug was pulled",
+            "was forced off",
             "shut off",
         ),
     ] {
@@ -52,7 +52,7 @@ fn a_vm_lives_its_whole_life() {
 }
 
 #[test]
-fn status_and_list_say_what_libvirt_says() {
+fn status_and_list_agree_with_libvirt() {
     let vm = System::new("list");
     vm.config("").create().code(0);
     let list = vm.world.run(&["list", "--json"]);
@@ -97,7 +97,7 @@ fn a_failed_create_names_the_reason_and_leaves_nothing() {
     done.code(5)
         .says("missing.img does not exist")
         .says("there is no bridge nobridge")
-        .says("libvirt knows no CPU z80");
+        .says("CPU model z80 is unknown to libvirt");
     assert_eq!(vm.state(), None);
     assert_eq!(vm.pools(), [] as [&str; 0]);
     // qemu itself refuses this one, after virt-install has made the pool of its folder.
@@ -160,8 +160,7 @@ fn kill_virt_install(started: &std::path::Path) {
 }
 
 #[test]
-fn virt_install_killed_between_start_and_define_leaves_a_transient_domain_that_create_makes_persistent()
- {
+fn create_completes_a_domain_of_a_killed_virt_install() {
     for with_n_vm in [true, false] {
         let (mut vm, started) = stopped("killed");
         let disk = vm.image("own.qcow2", &[]);

@@ -84,7 +84,7 @@ fn everything_that_is_not_provably_its_own_survives() {
 }
 
 #[test]
-fn nvram_snapshots_and_managed_save_go_with_the_domain() {
+fn nvram_snapshots_and_managed_save_are_removed() {
     let vm = System::new("nvram");
     let own = vm.image("own.qcow2", &[]);
     vm.config(&format!("disk_1_a={own}\n")).create().code(0);
@@ -99,7 +99,7 @@ fn nvram_snapshots_and_managed_save_go_with_the_domain() {
 }
 
 #[test]
-fn a_uefi_vm_is_made_and_its_nvram_goes_with_it() {
+fn a_uefi_vm_is_created_and_removed_with_its_nvram() {
     let vm = System::new("uefi");
     vm.config("firmware=uefi\nboot=hd\n").create().code(0);
     let xml = virsh(&["dumpxml", &vm.name]).stdout;

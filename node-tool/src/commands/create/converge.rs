@@ -3,14 +3,14 @@
 
 use hps_core::state::VmState;
 
-use super::{Vm, here};
-use crate::app::{App, Locks, Outcome};
-use crate::commands::start::runs;
+use super::{Create, Vm, created};
+use crate::app::{App, Locks};
+use crate::commands::{Command, Done};
 use crate::error::{Error, Hint};
-use crate::virsh::Info;
+use crate::virsh::{Act, Info};
 
-/// After a virt-install that says it made the domain.
-pub(super) fn made(app: &App, vm: &Vm, locks: &Locks) -> Result<Outcome, Error> {
+/// After a virt-install that exited 0.
+pub(super) fn made(app: &App, vm: &Vm, locks: &Locks) -> Result<Done, Error> {
     let info = app
         .dominfo(vm.uuid)?
         .ok_or(Error::NoSuchDomain(Hint::None))?;
@@ -18,7 +18,7 @@ pub(super) fn made(app: &App, vm: &Vm, locks: &Locks) -> Result<Outcome, Error> 
 }
 
 /// The domain was here before.
-pub(super) fn found(app: &App, vm: &Vm, locks: &Locks) -> Result<Outcome, Error> {
+pub(super) fn found(app: &App, vm: &Vm, locks: &Locks) -> Result<Done, Error> {
     let info = app
         .dominfo(vm.uuid)?
         .ok_or(Error::NoSuchDomain(Hint::None))?;
@@ -26,23 +26,21 @@ pub(super) fn found(app: &App, vm: &Vm, locks: &Locks) -> Result<Outcome, Error>
     reach(app, vm, &info, "was here already", locks)
 }
 
-/// virt-install failed, and the domain is here all the same: another virt-install of this
-/// VM was quicker, or this one got far enough.
-pub(super) fn after_failure(
-    app: &App,
-    vm: &Vm,
-    info: &Info,
-    locks: &Locks,
-) -> Result<Outcome, Error> {
+/// virt-install failed, and yet the domain is here: another virt-install of this VM was
+/// quicker, or this one got far enough.
+pub(super) fn after_failure(app: &App, vm: &Vm, info: &Info, locks: &Locks) -> Result<Done, Error> {
     reach(app, vm, info, "is here although virt-install failed", locks)
 }
 
-fn reach(app: &App, vm: &Vm, info: &Info, how: &str, locks: &Locks) -> Result<Outcome, Error> {
+/// Defines the domain where it is transient, starts it where it is off.
+fn reach(app: &App, vm: &Vm, info: &Info, how: &str, locks: &Locks) -> Result<Done, Error> {
     if !info.persistent {
         app.make_persistent(vm.uuid, locks)?;
     }
     let state = match info.state {
-        VmState::ShutOff | VmState::Crashed => start(app, vm, locks)?,
+        VmState::ShutOff | VmState::Crashed => {
+            app.change(vm.uuid, Act::Start, &Create::SPEC, locks)?
+        }
         state @ (VmState::Running
         | VmState::Paused
         | VmState::PmSuspended
@@ -54,10 +52,5 @@ fn reach(app: &App, vm: &Vm, info: &Info, how: &str, locks: &Locks) -> Result<Ou
         (true, false) => format!("{how} and was started"),
         (false, _) => format!("{how} and was made persistent"),
     };
-    Ok(here(vm.config.name.as_str(), &how, state))
-}
-
-fn start(app: &App, vm: &Vm, locks: &Locks) -> Result<VmState, Error> {
-    let done = app.virsh().start(vm.uuid, &locks.files());
-    app.reached(vm.uuid, runs, "starting the domain that is defined", done)
+    Ok(created(vm.config.name.as_str(), &how, state))
 }
