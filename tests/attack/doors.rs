@@ -1,6 +1,6 @@
-//! Nothing is let through: whatever the path, the query, the framing or the token, who may not
-//! have a config gets none, who may not report changes nothing, and honest nodes on the same
-//! connections get their own answers. Each alone and behind nginx.
+//! Hostile paths, queries, framings and tokens: an unauthorised client gets no config and changes
+//! nothing, and honest nodes on the same connections get their own answers. Each case alone and
+//! behind nginx.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -18,9 +18,9 @@ const FETCH: &str = "/cgi-bin/boot_manager.sh?cmd=vm&get_config=get_config&vm_id
 const REPORT: &str = "/cgi-bin/boot_manager.sh?cmd=vm&report=report";
 /// What only the node of an open operation on VM `a` may read.
 const SECRET: &str = "title=for-its-node-alone";
-/// How long somebody may say nothing before what he said is taken for all.
+/// An answer is complete after this long without more of it.
 const SILENCE: Duration = Duration::from_millis(150);
-/// As strangers' addresses are told to us.
+/// As nginx forwards a stranger's address.
 const STRANGER: &str = "X-Forwarded-For: 192.0.2.66";
 
 /// An IPS and the way to it.
@@ -30,7 +30,7 @@ enum Door {
 }
 
 impl Door {
-    /// nginx tells everybody's address as a stranger's.
+    /// nginx forwards every address as a stranger's.
     fn behind_nginx() -> Self {
         let strange = |text: &str| {
             text.replace("X-Forwarded-For $remote_addr", "X-Forwarded-For 192.0.2.66")
@@ -89,7 +89,7 @@ impl Door {
             .0
     }
 
-    /// All that a stranger might change.
+    /// Everything that a stranger might change.
     fn state(&self) -> String {
         let tables = self.ips().shell(
             "sqlite3 registry.db 'select * from vm; select * from operation; select * from task; select * from step; \
@@ -147,7 +147,7 @@ fn both(test: impl Fn(&Door)) {
 }
 
 #[test]
-fn no_path_and_no_spelling_of_it_opens_anything_to_a_stranger() {
+fn a_stranger_gets_nothing_by_any_path_or_spelling() {
     both(|door| {
         let before = door.state();
         let query = FETCH.trim_start_matches(CGI);
@@ -222,7 +222,7 @@ fn no_path_and_no_spelling_of_it_opens_anything_to_a_stranger() {
 }
 
 #[test]
-fn every_byte_in_every_value_is_refused_or_taken_for_what_it_is() {
+fn every_byte_in_a_value_is_refused_or_taken_literally() {
     both(|door| {
         let operation = begin(&door.registry(), "a", &create::SPEC, "box", None);
         let before = door.state();
@@ -256,9 +256,9 @@ fn every_byte_in_every_value_is_refused_or_taken_for_what_it_is() {
     });
 }
 
-/// Each token opens one thing, for as long as its operation is open, to its own node.
+/// Each token is valid for one purpose, while its operation is open, for its own node.
 #[test]
-fn a_token_opens_its_own_operation_and_nothing_else() {
+fn a_token_is_valid_for_its_own_operation_only() {
     both(|door| {
         let registry = door.registry();
         let own = begin(&registry, "a", &create::SPEC, "tch-001", None);
@@ -371,10 +371,10 @@ fn a_report_counts_for_its_own_operation_and_once() {
     });
 }
 
-/// What a front and a server might cut up differently. Whoever comes next on the same
-/// connection must get his own answer.
+/// Framings that a proxy and a server might split differently. The next client on the same
+/// connection must get its own answer.
 #[test]
-fn no_framing_makes_one_request_of_two_clients() {
+fn no_framing_mixes_the_requests_of_two_clients() {
     both(|door| {
         let operation = begin(&door.registry(), "a", &create::SPEC, "box", None);
         let before = door.state();
@@ -437,10 +437,10 @@ fn no_framing_makes_one_request_of_two_clients() {
     });
 }
 
-/// A token is looked up by its hash: how much of it is right shows in no time. Two medians of
-/// many requests, taken in turns, are told apart only where there is something to tell.
+/// A token is looked up by its hash, so the time must not depend on how much of it is right.
+/// Compares the medians of many requests, made in turns.
 #[test]
-fn a_token_that_is_nearly_right_takes_no_longer_than_one_that_is_all_wrong() {
+fn an_almost_correct_token_takes_no_longer_than_a_wrong_one() {
     let door = Door::Alone(with_vms());
     let operation = begin(&door.registry(), "a", &create::SPEC, "box", None);
     let nearly = format!(

@@ -1,5 +1,5 @@
 //! Connections to `ips-server` in bad times: kept while there are no files for others, cut
-//! off in the middle, there when the server is told to end.
+//! off in the middle, open when the server stops.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -79,7 +79,7 @@ fn a_kept_connection_outlives_a_lack_of_files() {
 }
 
 #[test]
-fn a_unix_socket_outlives_a_lack_of_files_and_goes_with_the_server() {
+fn a_unix_socket_outlives_a_lack_of_files() {
     let ips = Ips::new();
     let socket = ips.dir.join("ips.sock");
     let log = std::fs::File::create(ips.dir.join("server.log")).unwrap();
@@ -109,11 +109,11 @@ fn a_unix_socket_outlives_a_lack_of_files_and_goes_with_the_server() {
     wait_for("an answer on the same socket", ask);
     kill(pid, "TERM");
     assert_eq!(server.wait().unwrap().code(), Some(0));
-    assert!(!socket.exists(), "nobody listens, so nothing must be found");
+    assert!(!socket.exists(), "a socket without a listener");
 }
 
 #[test]
-fn a_request_under_way_when_the_end_comes_is_answered() {
+fn a_request_in_progress_at_sigterm_is_answered() {
     let mut ips = Ips::new();
     ips.serve();
     let body = "x".repeat(2000);
@@ -130,7 +130,7 @@ fn a_request_under_way_when_the_end_comes_is_answered() {
 }
 
 #[test]
-fn a_client_that_never_ends_its_request_does_not_hold_up_the_end() {
+fn an_unfinished_request_does_not_delay_the_exit() {
     let mut ips = Ips::new();
     ips.serve();
     let mut stuck = connect(&ips);
@@ -144,7 +144,7 @@ fn a_client_that_never_ends_its_request_does_not_hold_up_the_end() {
 }
 
 #[test]
-fn an_answer_longer_than_one_write_does_not_wait_for_the_clients_acknowledgement() {
+fn a_long_answer_does_not_wait_for_acknowledgements() {
     let mut ips = Ips::new();
     ips.set("IPS_NODES_AUTH", "off")
         .set("IPS_NODES_ALLOW", "127.0.0.1");
@@ -169,7 +169,7 @@ fn an_answer_longer_than_one_write_does_not_wait_for_the_clients_acknowledgement
 }
 
 #[test]
-fn clients_that_never_end_their_requests_keep_no_config_from_anybody() {
+fn unfinished_requests_block_no_config() {
     let mut ips = Ips::new();
     ips.set("IPS_NODES_AUTH", "off")
         .set("IPS_NODES_ALLOW", "127.0.0.1");
@@ -199,7 +199,7 @@ fn clients_that_never_end_their_requests_keep_no_config_from_anybody() {
 }
 
 #[test]
-fn clients_that_read_nothing_are_given_up() {
+fn clients_that_read_nothing_are_cut_off() {
     let mut ips = Ips::new();
     // A listing that no socket buffer holds.
     let text = "d".repeat(60_000);
@@ -236,7 +236,7 @@ fn clients_that_read_nothing_are_given_up() {
 
 /// Forty nodes with two reports each, while somebody else writes: all wait, none is turned away.
 #[test]
-fn as_many_reports_as_there_are_nodes_wait_for_another_writer() {
+fn eighty_reports_wait_for_another_writer() {
     let mut ips = Ips::new();
     ips.define("a");
     ips.serve();
@@ -280,7 +280,7 @@ fn stall_readers(ips: &Ips) -> std::fs::File {
 }
 
 #[test]
-fn a_registry_that_does_not_answer_leaves_the_server_answering() {
+fn a_stalled_registry_does_not_stop_other_requests() {
     let mut ips = Ips::new();
     ips.set("IPS_NODES_AUTH", "off")
         .set("IPS_NODES_ALLOW", "127.0.0.1");

@@ -73,7 +73,7 @@ fn healthz(mut stream: impl Read + Write) -> String {
 }
 
 #[test]
-fn it_is_ready_when_it_answers_and_says_when_it_ends() {
+fn it_notifies_ready_and_stopping() {
     let mut ips = Ips::new();
     let supervisor = Supervisor::of(&mut ips);
     let mut server = start(&ips);
@@ -91,7 +91,7 @@ fn it_is_ready_when_it_answers_and_says_when_it_ends() {
 }
 
 #[test]
-fn it_is_never_ready_with_a_registry_that_does_not_open() {
+fn a_registry_that_does_not_open_is_never_ready() {
     let mut ips = Ips::new();
     let supervisor = Supervisor::of(&mut ips);
     std::fs::write(
@@ -105,7 +105,7 @@ fn it_is_never_ready_with_a_registry_that_does_not_open() {
 }
 
 #[test]
-fn the_watchdog_is_fed_while_requests_are_answered_and_the_registry_is_sound() {
+fn the_watchdog_is_fed_only_while_the_server_is_healthy() {
     let mut ips = Ips::new();
     let supervisor = Supervisor::of(&mut ips);
     ips.set("WATCHDOG_USEC", "400000");
@@ -185,7 +185,7 @@ fn a_socket_that_systemd_opened_is_served() {
 }
 
 #[test]
-fn two_activated_sockets_are_refused_by_name() {
+fn two_activated_sockets_are_refused() {
     let ips = Ips::new();
     let (one, two) = (free_address(), free_address());
     let mut server = activated(&ips, &[&one, &two]);

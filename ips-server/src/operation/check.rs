@@ -13,13 +13,13 @@ use crate::model::node::Health;
 /// # Errors
 /// It may not, with exit code 2, 3 or 4, or the user interrupted.
 pub fn check_node(engine: &dyn Engine, node: &NodeName, stop: &AtomicBool) -> Result<(), Error> {
-    let nodes = engine.nodes().map_err(|source| {
+    let nodes = engine.nodes().map_err(|answer| {
         if stop.load(Ordering::Relaxed) {
             return Error::Interrupted;
         }
         Error::Validate {
             node: node.clone(),
-            source,
+            answer,
         }
     })?;
     let found = nodes.into_iter().find(|known| known.name == *node);

@@ -203,9 +203,9 @@ impl Executor<'_> {
             .registry
             .grant(&vm.id, &step.plan, token.hash(), addresses.as_deref());
         let keep = granted.and_then(|()| self.registry.disks_of_others(&vm.id));
-        let keep = keep.map_err(|source| Error::JournalLost {
+        let keep = keep.map_err(|error| Error::JournalLost {
             operation: operation.id,
-            source: Box::new(source),
+            error: Box::new(error),
         })?;
         Ok(Task {
             session: step.plan.session,
