@@ -120,7 +120,7 @@ pub struct NewOperation<'a> {
     pub precondition: Option<Precondition>,
 }
 
-/// The result of [`crate::registry::Registry::begin`].
+/// The result of journaling an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BeginOutcome {
     /// It is in the journal, with the claim where its verb takes one.
