@@ -11,7 +11,7 @@ use tracing::{Event, Level, Metadata, Subscriber};
 
 use crate::kv;
 
-/// How a program logs.
+/// The log of a program.
 #[derive(Debug, Clone, Copy)]
 pub struct Log {
     /// Shows lines that are at least as urgent.

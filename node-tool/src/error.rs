@@ -88,7 +88,7 @@ pub(crate) enum Error {
     /// Its event must not be taken for the result of a request that was not sent yet.
     #[error("the guest restarted by itself before the reboot was requested; repeat the command")]
     RestartedBefore,
-    /// A signal came; the text says what remains of the verb.
+    /// A signal came; the text describes the rest of the verb.
     #[error("interrupted while waiting; {0}")]
     Interrupted(&'static str),
     #[error("the name of this node is unknown: set N_VM_NODE")]

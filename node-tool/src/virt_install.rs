@@ -1,4 +1,4 @@
-//! `virt-install`: the argv that creates a VM exactly as its config says. Its options have a
+//! `virt-install`: the argv that creates a VM exactly by its config. Its options have a
 //! comma syntax of their own, read by Python's shlex (virtinst/cli.py,
 //! `parse_optstr_tuples`): `quoted` writes it.
 

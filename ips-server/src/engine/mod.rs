@@ -82,7 +82,7 @@ pub trait Engine: Sync {
     ) -> Result<InventoryAnswer, NoAnswer>;
 }
 
-/// How much a node reports of its domains.
+/// The extent of an inventory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Detail {
     /// Their names and states.

@@ -1,4 +1,4 @@
-//! Which node owns a VM, and where else a domain of it was seen.
+//! Conflicting domains of a VM, and the conditions of a claim.
 
 use hps_core::names::{NodeName, VmId};
 use hps_core::state::VmState;
@@ -20,8 +20,8 @@ pub struct Conflict {
     pub state: VmState,
 }
 
-/// What must still hold when a VM is created again on its owner: the caller read it before it
-/// acquired the VM's lock.
+/// A condition to check again when a VM is created again on its owner: the caller checked it
+/// before it acquired the VM's lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Precondition {
     /// The node owns the VM: for a command of an operator.

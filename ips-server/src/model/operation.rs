@@ -29,7 +29,7 @@ pub struct Operation {
     pub end: Option<EndRecord>,
     /// Its steps, in order; never empty.
     pub plan: Vec<Step>,
-    /// What happened, in order.
+    /// Its log, in order.
     pub log: Vec<LogEntry>,
 }
 
@@ -116,7 +116,7 @@ pub struct NewOperation<'a> {
     pub options: &'a Options,
     /// Its steps, at least one.
     pub plan: &'a [NewStep],
-    /// What must still hold where the VM is created again.
+    /// The condition to check again where the VM is created again.
     pub precondition: Option<Precondition>,
 }
 
@@ -129,7 +129,7 @@ pub enum BeginOutcome {
     Refused(String),
 }
 
-/// What the end of a step changes.
+/// The result of a step, and its effects on the VM.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Completion {
     /// Exit code of `o_vm`.
@@ -140,11 +140,11 @@ pub struct Completion {
     pub ends_claim: bool,
     /// The VM's state, where it is known now.
     pub state: Option<VmState>,
-    /// What the VM should be from now on, where that changed.
+    /// The new desired state of the VM, where it changed.
     pub desired: Option<Desired>,
 }
 
-/// What follows the end of a step; journaled in the same transaction.
+/// The consequence of the end of a step; journaled in the same transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FollowUp {
     /// The next step of the plan.

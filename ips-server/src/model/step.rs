@@ -27,7 +27,7 @@ pub struct NewStep {
     pub undo: Option<VerbName>,
 }
 
-/// How a step is settled whose result is lost and that no longer runs.
+/// The way to settle a step whose result is lost and that no longer runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recovery {
     /// Its node is observed: the state of the domain decides.
@@ -63,17 +63,17 @@ impl std::str::FromStr for Recovery {
 pub struct Step {
     /// Its place in the plan, from 1.
     pub position: u32,
-    /// What it does, as planned.
+    /// Its part of the plan.
     pub plan: NewStep,
     /// When its task was first started; `None`: nothing has reached the node.
     pub started_at: Option<Timestamp>,
     /// Its end; `None`: it has not ended.
     pub end: Option<EndRecord>,
-    /// What the node reported of it.
+    /// The node's report on it.
     pub reported: Option<NodeResult>,
 }
 
-/// What a node reported of a task, with the task's token.
+/// A node's report on a task, authorized by the task's token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeResult {
     /// Exit code of `n_vm`.

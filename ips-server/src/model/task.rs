@@ -29,7 +29,7 @@ pub struct Task {
     pub node: NodeName,
     /// The verb's options.
     pub options: Options,
-    /// What the node authenticates with.
+    /// The secret with which the node authenticates.
     pub token: Token,
     /// Disks of other VMs, which a destroy must leave alone.
     pub keep: Vec<DiskPath>,
@@ -40,7 +40,7 @@ pub struct Task {
 pub struct TaskRef {
     /// Its session id.
     pub session: Uuid,
-    /// What it works on, as part of a service's name: the VM, or the node.
+    /// Its object, as part of a service's name: the VM, or the node.
     pub subject: String,
     /// The verb of `n_vm`.
     pub verb: VerbName,

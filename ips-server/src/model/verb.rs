@@ -1,4 +1,4 @@
-//! What the layers know of a verb that runs on a node: one row of properties. All code that
+//! A verb that runs on a node, for all layers: one row of properties. All code that
 //! handles operations reads the row; only the verb's own file knows it by name. The rows are
 //! in `verbs/`, a file per verb.
 
@@ -18,7 +18,7 @@ pub struct Spec {
     pub name: VerbName,
     /// The node that it goes to.
     pub target: Target,
-    /// What it does to the claim on its VM.
+    /// Its effect on the claim on the VM.
     pub claim: ClaimEffect,
     /// How `n_vm` addresses the VM.
     pub address: Address,
@@ -44,7 +44,7 @@ pub struct Spec {
     pub node_command: Option<&'static str>,
 }
 
-/// What a plan is made from.
+/// The input of a plan.
 #[derive(Debug)]
 pub struct PlanRequest<'a> {
     /// The id of the operation; the session id of its first step.
@@ -79,7 +79,7 @@ pub enum Target {
     Given,
 }
 
-/// What a verb does to the claim of a node on a VM.
+/// The effect of a verb on the claim of a node on a VM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClaimEffect {
     /// Claims the VM for its node before anything runs; a proof that the domain is absent
@@ -91,7 +91,7 @@ pub enum ClaimEffect {
     Ends,
 }
 
-/// How `n_vm VERB` names its VM.
+/// The address of a VM on the command line of `n_vm VERB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Address {
     /// By vm_id: the node fetches the config.

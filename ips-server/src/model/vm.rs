@@ -21,7 +21,7 @@ pub struct Vm {
     pub uuid: Uuid,
     /// The node that has, or may have, the domain.
     pub owner: Option<NodeName>,
-    /// What it should be.
+    /// Its desired state.
     pub desired: Desired,
     /// Its state when it was last seen; see [`Vm::shown_state`].
     pub state: VmState,
@@ -31,7 +31,7 @@ pub struct Vm {
     pub vnc: Option<String>,
 }
 
-/// What a VM should be.
+/// The desired state of a VM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Desired {
     /// Running: it is created again where its node lost it.

@@ -8,7 +8,7 @@ use super::statements::statements;
 /// An include line of ours in nginx's configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Include {
-    /// Which of the three.
+    /// One of the three lines.
     pub line: Line,
     /// The file that has it.
     pub file: String,

@@ -21,7 +21,7 @@ const NO_INSTANCE: i32 = 3;
 /// is no answer, and must not fill the memory either.
 const KEEP_BYTES: usize = 12 * 1024 * 1024;
 
-/// How `om` is called.
+/// Calls `om`.
 #[derive(Debug, Clone, Copy)]
 pub struct Om<'a> {
     /// How long any one call may take, besides the wait that its `--time` sets.

@@ -57,7 +57,7 @@ pub struct ServiceConfig<'a> {
     pub nodes: &'a [NodeName],
     /// The task's name.
     pub task: &'a str,
-    /// What it runs; found on PATH, no shell.
+    /// The command; found on PATH, run without a shell.
     pub command: &'a str,
     /// Its environment.
     pub environment: &'a [(&'a str, String)],

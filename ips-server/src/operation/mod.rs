@@ -76,7 +76,7 @@ impl From<Error> for CommandResult {
     }
 }
 
-/// What an engine needs to find the task of a step again.
+/// The reference by which an engine finds the task of a step again.
 #[must_use]
 pub fn task_ref(operation: &Operation, step: &Step) -> TaskRef {
     let plan = &step.plan;

@@ -1,5 +1,5 @@
-//! What follows the end of a step: the next one, the undoing of those before it, or the end
-//! of the operation. Pure; the journal alone decides, so any process can go on.
+//! The follow-up of a step: the next step, the undo of earlier steps, or the end of the
+//! operation. Pure; the journal alone decides, so any process can go on.
 
 use uuid::Uuid;
 

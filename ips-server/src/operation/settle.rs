@@ -17,7 +17,7 @@ use crate::model::verb::{Catalog, ClaimEffect, Spec};
 use crate::registry::Registry;
 use hps_core::state::VmState;
 
-/// What an earlier process left of a VM's operations.
+/// The open operation that an earlier process left on a VM.
 #[derive(Debug)]
 pub enum Leftover {
     /// Nothing.
@@ -47,7 +47,7 @@ pub enum Settlement {
     Doubt(String),
 }
 
-/// What the end of a step means for its operation.
+/// The consequence of the end of a step for its operation.
 #[derive(Debug)]
 pub enum StepResult {
     /// The operation goes on with the next step.

@@ -15,7 +15,7 @@ use crate::model::operation::Operation;
 use crate::model::verb::{ClaimEffect, Spec};
 use crate::model::vm::Vm;
 
-/// What a sweep works with.
+/// A sweep.
 pub struct Sweep<'a, 'b> {
     /// Registry, engine, locks.
     pub executor: &'b mut Executor<'a>,
@@ -31,7 +31,7 @@ pub struct Sweep<'a, 'b> {
 pub struct Finding {
     /// The operation, service, node or VM.
     pub subject: String,
-    /// What became of it.
+    /// The result.
     pub outcome: String,
     /// Whether a person must look after it.
     pub needs_attention: bool,

@@ -17,16 +17,16 @@ pub struct Facts<'a> {
     pub spec: &'static Spec,
     /// The verb's options.
     pub options: &'a Options,
-    /// How the wait for the task ended.
+    /// The end of the wait for the task.
     pub outcome: &'a RunOutcome,
-    /// What the node reported of the task.
+    /// The node's report on the task.
     pub reported: Option<&'a NodeResult>,
     /// This operation made the claim, and this was its first attempt: no node had the domain
     /// before it.
     pub fresh_claim: bool,
 }
 
-/// What the facts mean.
+/// The decision on a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
     /// Success, `ExecutionFailed`, `Unknown` or `StoppedWaiting`; cleaning up may change it yet.
@@ -37,7 +37,7 @@ pub struct Verdict {
     pub ends_claim: bool,
     /// The VM's state, where it is known now.
     pub state: Option<VmState>,
-    /// What the VM should be from now on, where that changed.
+    /// The new desired state of the VM, where it changed.
     pub desired: Option<Desired>,
 }
 
@@ -75,7 +75,7 @@ impl Facts<'_> {
             .reported
             .is_some_and(|reported| reported.state == VmState::Unknown);
         // A verb that takes the claim has a code for each failure; the others have one code,
-        // and the report's state says whether it is doubt.
+        // and the report's state shows whether it is doubt.
         self.spec.is_failure(code) && (self.takes_claim() || !doubt)
     }
 

@@ -45,7 +45,7 @@ impl Registry {
     /// Opens a copy, checks that it is ours, not newer, and sound; changes nothing of it.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// It is not a registry, newer, or damaged.
     pub fn verify(copy: &Path) -> Result<(), RegistryError> {
         let registry = Self::open_as_is(copy)?;
         if registry.check_version()? == 0 {

@@ -41,7 +41,7 @@ impl Registry {
     /// Replaces the config of a VM; returns the node that owns it.
     ///
     /// # Errors
-    /// What is refused, and why.
+    /// The change is refused; the text has the reason.
     pub fn redefine(
         &mut self,
         author: &Author,

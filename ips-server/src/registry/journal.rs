@@ -308,7 +308,7 @@ fn forget_conflict(
     Ok(tx.execute(sql, [vm.as_str(), node.as_str()])? > 0)
 }
 
-/// What the end of a step states about the VM itself.
+/// Applies the end of a step to the VM itself.
 fn apply(
     tx: &Transaction<'_>,
     operation: Uuid,

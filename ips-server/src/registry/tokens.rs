@@ -18,7 +18,7 @@ use crate::model::time::Timestamp;
 /// How long a node has to report its inventory.
 const INVENTORY_LIFE: Duration = Duration::from_secs(600);
 
-/// What a token admits.
+/// The rights of a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
     /// The VM; none for an inventory.
@@ -106,7 +106,7 @@ impl Registry {
         })
     }
 
-    /// What the token with this hash admits now; `None` when it is unknown or expired, or its
+    /// The rights of the token with this hash now; `None` when it is unknown or expired, or its
     /// task has ended.
     ///
     /// # Errors
@@ -189,7 +189,7 @@ fn forget_expired_tokens(tx: &Transaction<'_>, now: Timestamp) -> Result<(), Reg
     Ok(())
 }
 
-/// What the journal has already, where a report is to be recorded.
+/// The report in the journal, compared with one to be recorded.
 enum Existing {
     None,
     Same,

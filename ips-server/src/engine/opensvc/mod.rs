@@ -30,7 +30,7 @@ use crate::om::service::ServiceName;
 /// The cluster, through the `om` of this node.
 #[derive(Debug)]
 pub struct OpenSvc<'a> {
-    /// How `om` is called.
+    /// The settings of `om` calls.
     pub om: Om<'a>,
     /// Time limits from the settings.
     pub limits: Limits,
@@ -46,7 +46,7 @@ pub struct OpenSvc<'a> {
     pub checked: OnceLock<()>,
 }
 
-/// How long things may take.
+/// Time limits and intervals.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Until a service has an instance on its node.
@@ -59,7 +59,7 @@ pub struct Limits {
     pub poll: Duration,
     /// How much longer OpenSVC lets a task live than the verb may take.
     pub task_margin: Duration,
-    /// How much longer than OpenSVC we wait.
+    /// How much longer we wait than OpenSVC.
     pub wait_margin: Duration,
 }
 

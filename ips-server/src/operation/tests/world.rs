@@ -30,7 +30,7 @@ use crate::operation::progress::Progress;
 use crate::operation::{CommandRequest, CommandResult};
 use crate::registry::{Author, Registry};
 
-/// What a task of the fake engine does.
+/// The script of a task of the fake engine.
 #[derive(Debug, Clone)]
 pub(super) enum Does {
     /// Its `n_vm` ends with this code.
