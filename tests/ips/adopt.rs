@@ -71,7 +71,7 @@ fn a_lost_registry_is_rebuilt_from_a_node_of_the_cluster() {
         (
             done.code,
             done.out
-                .starts_with("2 VMs registered, 0 registered already")
+                .starts_with("2 registered, 0 registered already")
         ),
         (0, true),
         "{done:?}"
@@ -90,7 +90,7 @@ fn a_lost_registry_is_rebuilt_from_a_node_of_the_cluster() {
             again.code,
             again
                 .out
-                .starts_with("0 VMs registered, 2 registered already")
+                .starts_with("0 registered, 2 registered already")
         ),
         (0, true),
         "{again:?}"
