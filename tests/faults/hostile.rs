@@ -260,7 +260,7 @@ fn every_question_is_answered_in_time_whatever_om_does() {
         }
         assert!(
             world.ips.operations().is_empty(),
-            "om {way}: nothing was begun"
+            "om {way}: nothing was started"
         );
     }
 }

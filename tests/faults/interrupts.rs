@@ -34,8 +34,8 @@ fn case(row: &Row, world: &World, mode: &str, number: u32, codes: &mut BTreeSet<
         assert!(world.ips.services().is_empty(), "{case}: it left a service");
         assert_eq!(open, 0, "{case}: it ended");
     }
-    if done.code == 130 && done.err.contains("nothing was begun") {
-        assert_eq!(open, 0, "{case}: nothing was begun");
+    if done.code == 130 && done.err.contains("nothing was started") {
+        assert_eq!(open, 0, "{case}: nothing was started");
     }
     row.ends_right(world, &done, &case);
     !happened.is_empty()

@@ -120,7 +120,7 @@ fn every_exit_code_can_happen() {
             5,
             &|ips| ips.cluster(&["fault", "answer.create", "exit 1"]),
             create,
-            "the task service could not be made",
+            "the task service could not be created",
         ),
         (
             6,
