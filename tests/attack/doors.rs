@@ -147,7 +147,7 @@ fn both(test: impl Fn(&Door)) {
 }
 
 #[test]
-fn no_path_and_no_spelling_of_it_opens_anything_to_a_stranger() {
+fn no_spelling_of_a_path_serves_a_stranger() {
     both(|door| {
         let before = door.state();
         let query = FETCH.trim_start_matches(CGI);
@@ -222,7 +222,7 @@ fn no_path_and_no_spelling_of_it_opens_anything_to_a_stranger() {
 }
 
 #[test]
-fn every_byte_in_every_value_is_refused_or_taken_for_what_it_is() {
+fn every_byte_in_a_value_is_refused_or_literal() {
     both(|door| {
         let operation = begin(&door.registry(), "a", &create::SPEC, "box", None);
         let before = door.state();
@@ -374,7 +374,7 @@ fn a_report_counts_for_its_own_operation_and_once() {
 /// What a front and a server might cut up differently. Whoever comes next on the same
 /// connection must get his own answer.
 #[test]
-fn no_framing_makes_one_request_of_two_clients() {
+fn no_framing_mixes_the_requests_of_two_clients() {
     both(|door| {
         let operation = begin(&door.registry(), "a", &create::SPEC, "box", None);
         let before = door.state();
@@ -440,7 +440,7 @@ fn no_framing_makes_one_request_of_two_clients() {
 /// A token is looked up by its hash: how much of it is right shows in no time. Two medians of
 /// many requests, taken in turns, are told apart only where there is something to tell.
 #[test]
-fn a_token_that_is_nearly_right_takes_no_longer_than_one_that_is_all_wrong() {
+fn token_checks_take_equal_time() {
     let door = Door::Alone(with_vms());
     let operation = begin(&door.registry(), "a", &create::SPEC, "box", None);
     let nearly = format!(

@@ -200,7 +200,7 @@ fn behind_nginx_honest_nodes_are_answered_in_every_storm() {
 
 /// With files for two dozen connections.
 #[test]
-fn with_64_files_honest_nodes_are_answered_among_idle_connections() {
+fn honest_nodes_are_served_with_64_files() {
     let _alone = STORM.lock().unwrap_or_else(PoisonError::into_inner);
     let (mut ips, request) = with_node();
     ips.end_server();
@@ -216,7 +216,7 @@ fn with_64_files_honest_nodes_are_answered_among_idle_connections() {
 
 /// Killed in the worst of it, and started again as systemd does.
 #[test]
-fn killed_in_a_storm_it_answers_again_within_five_seconds() {
+fn a_server_killed_in_a_storm_answers_in_five_seconds() {
     let _alone = STORM.lock().unwrap_or_else(PoisonError::into_inner);
     let (ips, request) = with_node();
     let all = habits();

@@ -103,7 +103,7 @@ fn fish_completes() {
 }
 
 #[test]
-fn a_virsh_that_hangs_holds_nobody_up() {
+fn completion_does_not_wait_for_a_hung_virsh() {
     let place = Place::new("n-hang");
     place.link("n_vm", PROGRAM);
     place.script("virsh", "#!/bin/sh\nexec sleep 60\n");

@@ -100,7 +100,7 @@ fn verb(engine: Engine, program: Program, row: &Row, every: u64) {
         row.prepare(&world, &case);
         let (first, trace) = run(&mut world, program, fault, &args);
         is_sound(&world, &case);
-        is_told(&first, fault, &case);
+        is_reported(&first, fault, &case);
         row.ends_right(&world, &first, &case);
         trace.is_met()
     });
@@ -114,7 +114,7 @@ fn is_sound(world: &World, case: &str) {
 }
 
 /// Who is not killed says why it failed; stderr itself may be what fails.
-pub(crate) fn is_told(done: &Done, fault: &Fault, case: &str) {
+pub(crate) fn is_reported(done: &Done, fault: &Fault, case: &str) {
     let may_be_mute = fault.how == "KILL" || fault.calls.starts_with("write");
     assert!(
         done.code == 0 || may_be_mute || !done.err.is_empty(),
@@ -173,7 +173,7 @@ fn no_program(engine: Engine, row: &Row) {
         row.prepare(&world, &case);
         let (first, trace) = run(&mut world, program, &fault, &args);
         is_sound(&world, &case);
-        is_told(&first, &fault, &case);
+        is_reported(&first, &fault, &case);
         row.ends_right(&world, &first, &case);
         trace.is_met()
     });

@@ -4,7 +4,7 @@
 
 use std::fs;
 
-use crate::calls::{count, is_told, try_all};
+use crate::calls::{count, is_reported, try_all};
 use crate::harness::{Done, Ips};
 use crate::inject::{Fault, run_o_vm};
 
@@ -59,7 +59,7 @@ impl Change {
             self.prepare(ips);
             assert_eq!(state(ips), before, "{case}: prepared");
             let (first, trace) = run_o_vm(ips, fault, self.verb);
-            is_told(&first, fault, &case);
+            is_reported(&first, fault, &case);
             self.is_whole(ips, &first, [&before, &after], fault);
             trace.is_met()
         });

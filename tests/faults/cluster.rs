@@ -115,13 +115,13 @@ fn the_node_is_frozen_before_each_call() {
 }
 
 #[test]
-fn the_own_daemon_stops_before_each_call() {
+fn the_local_daemon_stops_before_each_call() {
     at_each_call("stopped:ips");
 }
 
 /// OpenSVC kills it (exit -1): unknown, no second one, and the next try converges.
 #[test]
-fn a_task_that_outlives_its_deadline_is_in_doubt_and_the_next_try_converges() {
+fn the_next_try_settles_a_task_that_ran_out_of_time() {
     let mut world = World::new(Engine::OpenSvc);
     world
         .ips
@@ -161,7 +161,7 @@ fn go_on(world: &World) {
 }
 
 #[test]
-fn the_own_daemon_restarted_while_the_task_runs_loses_nothing() {
+fn a_daemon_restart_during_the_task_loses_nothing() {
     let world = World::new(Engine::OpenSvc);
     let create = held_create(&world);
     world.ips.cluster(&["stop", "ips"]);
@@ -181,7 +181,7 @@ fn the_own_daemon_restarted_while_the_task_runs_loses_nothing() {
 
 /// Ctrl-C, then -9, then the whole again.
 #[test]
-fn an_interrupted_then_killed_o_vm_is_followed_to_its_true_end() {
+fn the_next_o_vm_continues_an_interrupted_and_killed_one() {
     let world = World::new(Engine::OpenSvc);
     let create = held_create(&world);
     kill(create.id(), "INT");

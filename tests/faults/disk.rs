@@ -363,7 +363,7 @@ const DEFINE: &str =
     "define() { o_vm define --id $1 --name $1 --cpus 1 --ram 64 >&2 && echo vm $1; }";
 
 #[test]
-fn a_disk_has_what_operators_were_told() {
+fn a_power_loss_keeps_acknowledged_changes() {
     let ips = site();
     let db = ips.dir.join("db").display().to_string();
     let script = format!(
@@ -385,7 +385,7 @@ fn a_disk_has_what_operators_were_told() {
 
 /// A server that has the registry open all the time: its log is never folded away.
 #[test]
-fn a_disk_has_what_they_were_told_while_a_server_runs() {
+fn a_power_loss_under_a_server_keeps_acknowledged_changes() {
     let ips = site();
     let script = format!(
         "{DEFINE}

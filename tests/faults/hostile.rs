@@ -227,7 +227,7 @@ fn verb(engine: Engine, program: Steps, row: &Row, every: u64) {
 
 /// Questions, to an `om` that is wild from the first call on: doubt, and nothing is begun.
 #[test]
-fn every_question_is_answered_in_time_whatever_om_does() {
+fn queries_end_in_time_with_any_fault_of_om() {
     let verbs: [(&[&str], &[i32]); 6] = [
         (&["validate-node", "tch-001"], &[3]),
         (&["healthy-nodes", "tch-001 tch-002"], &[1, 3, 11]),

@@ -165,7 +165,7 @@ fn is_there(site: &Site, round: u32) {
 
 /// 40 rounds; all 200 under `HPS_TORTURE=1`.
 #[test]
-fn nothing_acknowledged_is_lost_when_all_are_killed() {
+fn a_kill_of_all_programs_loses_no_acknowledged_change() {
     let all = std::env::var_os("HPS_TORTURE").is_some();
     let mut site = Site::new(Engine::Local, 2);
     let mut random = Random::of(Random::seed(3));

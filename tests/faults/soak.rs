@@ -145,7 +145,7 @@ struct AtRest {
 const WORK: [u64; 3] = [60, 30, 40];
 
 #[test]
-fn nothing_has_grown_after_a_long_mixed_load() {
+fn a_long_mixed_load_makes_nothing_grow() {
     let minutes: Option<f64> = std::env::var("HPS_SOAK_MINUTES")
         .ok()
         .map(|text| text.parse().unwrap());

@@ -20,7 +20,7 @@ fn kept(ips: &Ips) -> Vec<String> {
 }
 
 #[test]
-fn a_backup_is_taken_while_the_server_runs_and_restored_when_it_does_not() {
+fn backup_runs_under_a_server_and_restore_does_not() {
     let mut ips = Ips::new();
     ips.define("a");
     ips.serve();
@@ -53,7 +53,7 @@ fn a_backup_is_taken_while_the_server_runs_and_restored_when_it_does_not() {
 }
 
 #[test]
-fn a_backup_that_is_damaged_newer_or_another_programs_is_refused() {
+fn restore_refuses_damaged_newer_and_foreign_files() {
     let ips = Ips::new();
     ips.define("a");
     let file = path(&ips, "copy");
@@ -95,7 +95,7 @@ fn a_backup_that_is_damaged_newer_or_another_programs_is_refused() {
 }
 
 #[test]
-fn a_damaged_registry_is_replaced_and_kept_with_its_log() {
+fn restore_keeps_a_damaged_registry_with_its_log() {
     let ips = Ips::new();
     ips.define("a");
     let file = path(&ips, "copy");
@@ -111,7 +111,7 @@ fn a_damaged_registry_is_replaced_and_kept_with_its_log() {
 }
 
 #[test]
-fn a_backup_goes_through_no_link_and_replaces_only_when_it_is_whole() {
+fn backup_follows_no_link_and_replaces_only_when_complete() {
     let ips = Ips::new();
     ips.define("a");
     let file = path(&ips, "copy");

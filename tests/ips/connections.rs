@@ -79,7 +79,7 @@ fn a_kept_connection_outlives_a_lack_of_files() {
 }
 
 #[test]
-fn a_unix_socket_outlives_a_lack_of_files_and_goes_with_the_server() {
+fn a_unix_socket_outlives_a_lack_of_files() {
     let ips = Ips::new();
     let socket = ips.dir.join("ips.sock");
     let log = std::fs::File::create(ips.dir.join("server.log")).unwrap();
@@ -113,7 +113,7 @@ fn a_unix_socket_outlives_a_lack_of_files_and_goes_with_the_server() {
 }
 
 #[test]
-fn a_request_under_way_when_the_end_comes_is_answered() {
+fn the_server_answers_open_requests_before_it_stops() {
     let mut ips = Ips::new();
     ips.serve();
     let body = "x".repeat(2000);
@@ -130,7 +130,7 @@ fn a_request_under_way_when_the_end_comes_is_answered() {
 }
 
 #[test]
-fn a_client_that_never_ends_its_request_does_not_hold_up_the_end() {
+fn an_endless_request_does_not_delay_the_stop() {
     let mut ips = Ips::new();
     ips.serve();
     let mut stuck = connect(&ips);
@@ -144,7 +144,7 @@ fn a_client_that_never_ends_its_request_does_not_hold_up_the_end() {
 }
 
 #[test]
-fn an_answer_longer_than_one_write_does_not_wait_for_the_clients_acknowledgement() {
+fn a_long_answer_does_not_wait_for_an_acknowledgement() {
     let mut ips = Ips::new();
     ips.set("IPS_NODES_AUTH", "off")
         .set("IPS_NODES_ALLOW", "127.0.0.1");
@@ -169,7 +169,7 @@ fn an_answer_longer_than_one_write_does_not_wait_for_the_clients_acknowledgement
 }
 
 #[test]
-fn clients_that_never_end_their_requests_keep_no_config_from_anybody() {
+fn endless_requests_do_not_block_configs() {
     let mut ips = Ips::new();
     ips.set("IPS_NODES_AUTH", "off")
         .set("IPS_NODES_ALLOW", "127.0.0.1");
@@ -199,7 +199,7 @@ fn clients_that_never_end_their_requests_keep_no_config_from_anybody() {
 }
 
 #[test]
-fn clients_that_read_nothing_are_given_up() {
+fn the_server_drops_clients_that_do_not_read() {
     let mut ips = Ips::new();
     // A listing that no socket buffer holds.
     let text = "d".repeat(60_000);
@@ -236,7 +236,7 @@ fn clients_that_read_nothing_are_given_up() {
 
 /// Forty nodes with two reports each, while somebody else writes: all wait, none is turned away.
 #[test]
-fn as_many_reports_as_there_are_nodes_wait_for_another_writer() {
+fn reports_of_all_nodes_wait_for_another_writer() {
     let mut ips = Ips::new();
     ips.define("a");
     ips.serve();
@@ -280,7 +280,7 @@ fn stall_readers(ips: &Ips) -> std::fs::File {
 }
 
 #[test]
-fn a_registry_that_does_not_answer_leaves_the_server_answering() {
+fn a_blocked_registry_does_not_block_the_server() {
     let mut ips = Ips::new();
     ips.set("IPS_NODES_AUTH", "off")
         .set("IPS_NODES_ALLOW", "127.0.0.1");

@@ -52,7 +52,7 @@ fn operation(ips: &Ips) -> String {
 }
 
 #[test]
-fn a_command_that_nginx_would_read_otherwise_is_refused() {
+fn the_server_refuses_a_command_that_nginx_reads_differently() {
     let ips = serving("off", "127.0.0.1");
     for query in [
         "cmd=%76m&get_config=get_config&vm_id=abc-1",
@@ -78,7 +78,7 @@ fn a_parameter_is_decoded_and_a_plus_stays_a_plus() {
 }
 
 #[test]
-fn a_refusal_has_the_header_that_goes_with_it() {
+fn a_refusal_has_its_header() {
     let ips = serving("token", "");
     let has = |answer: crate::harness::Answer, line: &str| {
         let found = answer
@@ -93,7 +93,7 @@ fn a_refusal_has_the_header_that_goes_with_it() {
 }
 
 #[test]
-fn what_is_too_long_is_refused_in_the_words_of_its_route() {
+fn each_route_refuses_long_requests_in_its_format() {
     let ips = serving("off", "127.0.0.1");
     let long = "y".repeat(9000);
     let cgi = ips.get(&format!("{GET_CONFIG}&x={long}"));
@@ -112,7 +112,7 @@ fn what_is_too_long_is_refused_in_the_words_of_its_route() {
 }
 
 #[test]
-fn only_the_hop_that_our_own_proxy_wrote_last_counts() {
+fn only_the_last_hop_of_a_trusted_proxy_counts() {
     let ips = serving("off", "10.1.0.0/16");
     let from = |headers: &[&str]| ips.ask("GET", GET_CONFIG, headers, "").status;
     assert_eq!(from(&["X-Forwarded-For: 10.1.2.3"]), 200);
@@ -124,7 +124,7 @@ fn only_the_hop_that_our_own_proxy_wrote_last_counts() {
 }
 
 #[test]
-fn who_is_not_the_trusted_proxy_is_not_believed() {
+fn an_untrusted_proxy_cannot_set_the_address() {
     let mut ips = Ips::new();
     ips.set("IPS_NODES_AUTH", "off")
         .set("IPS_NODES_ALLOW", "10.1.0.0/16")
@@ -136,7 +136,7 @@ fn who_is_not_the_trusted_proxy_is_not_believed() {
 }
 
 #[test]
-fn without_tokens_a_node_that_shows_one_is_served_all_the_same() {
+fn auth_off_serves_requests_with_a_token_too() {
     let ips = serving("off", "10.1.0.0/16");
     let token = ips.ok(&["config", "abc-1", "--token"]);
     let header = format!("Authorization: bearer {}", token.trim());
@@ -144,7 +144,7 @@ fn without_tokens_a_node_that_shows_one_is_served_all_the_same() {
 }
 
 #[test]
-fn a_token_works_from_the_addresses_it_is_bound_to_and_until_it_expires() {
+fn a_token_is_limited_by_address_and_expiry() {
     let ips = serving("token", "");
     let later = "'abc-1', '9999-01-01T00:00:00.000Z'";
     let bound = grant(
@@ -175,7 +175,7 @@ fn a_token_works_from_the_addresses_it_is_bound_to_and_until_it_expires() {
 }
 
 #[test]
-fn a_vm_is_named_by_id_or_name_in_the_api_too() {
+fn the_api_finds_a_vm_by_id_or_name() {
     let ips = serving("token", "");
     assert_eq!(
         ips.get("/v1/vms/test-vm-01").body,
@@ -185,7 +185,7 @@ fn a_vm_is_named_by_id_or_name_in_the_api_too() {
 }
 
 #[test]
-fn the_json_of_a_vm_is_what_the_contract_says() {
+fn the_json_of_a_vm_follows_the_contract() {
     let ips = serving("token", "");
     let header = operation(&ips);
     assert_eq!(report(&ips, &header, REPORT), 204);
@@ -203,7 +203,7 @@ fn report(ips: &Ips, header: &str, body: &str) -> u16 {
 }
 
 #[test]
-fn a_report_as_nodes_send_it_is_taken_and_shown() {
+fn the_server_records_a_report_and_shows_it() {
     let ips = serving("token", "");
     let header = operation(&ips);
     let nothing = ips.ask(
@@ -240,7 +240,7 @@ fn a_report_as_nodes_send_it_is_taken_and_shown() {
 }
 
 #[test]
-fn an_inventory_refreshes_what_its_node_owns_and_keeps_what_it_should_not_have() {
+fn an_inventory_refreshes_owned_vms_and_lists_foreign_domains() {
     let ips = serving("token", "");
     ips.define("gone");
     ips.define("astray");
@@ -286,7 +286,7 @@ fn an_inventory_refreshes_what_its_node_owns_and_keeps_what_it_should_not_have()
 }
 
 #[test]
-fn a_config_is_never_half_old_and_half_new() {
+fn a_config_never_mixes_old_and_new_values() {
     let ips = serving("off", "127.0.0.1");
     let stop = AtomicBool::new(false);
     // Faster than `o_vm set` could: the moment between two of the server's queries is short.
@@ -349,7 +349,7 @@ fn stale_states_are_unknown_in_the_metrics_too() {
 }
 
 #[test]
-fn an_argument_that_is_no_text_is_refused_not_altered() {
+fn a_non_utf8_argument_is_refused() {
     use std::os::unix::ffi::OsStrExt;
     let ips = Ips::new();
     let bad = std::ffi::OsStr::from_bytes(b"caf\xe9");
@@ -364,7 +364,7 @@ fn an_argument_that_is_no_text_is_refused_not_altered() {
 }
 
 #[test]
-fn a_lone_dash_is_a_file_only_where_a_file_stands() {
+fn a_dash_means_standard_input_only_as_a_file() {
     let ips = Ips::new();
     ips.ok(&[
         "define", "--id", "a", "--name", "a", "--cpus", "1", "--ram", "64", "--title", "-",
@@ -384,7 +384,7 @@ fn set_refuses_a_key_given_twice() {
 }
 
 #[test]
-fn a_settings_file_that_is_no_toml_is_said_on_one_line_with_its_number() {
+fn a_toml_error_is_one_line_with_its_line_number() {
     let ips = Ips::new();
     std::fs::write(ips.dir.join("ips.toml"), "engine = \"local\"\nlisten = \n").unwrap();
     let done = ips.o_vm(&["--config", "ips.toml", "list"]);

@@ -182,7 +182,7 @@ fn every_exit_code_can_happen() {
 }
 
 #[test]
-fn a_lying_om_is_not_believed() {
+fn a_false_answer_of_om_does_not_settle_an_operation() {
     for (fault, code, calls) in [
         (&["fault", "delete-lies"][..], 0, 1),
         (&["fault", "delete-409*1"], 0, 1),
@@ -211,7 +211,7 @@ fn a_lying_om_is_not_believed() {
 }
 
 #[test]
-fn doubt_is_settled_by_the_next_try_and_no_other_node_gets_the_vm_meanwhile() {
+fn an_unknown_outcome_keeps_the_vm_from_other_nodes() {
     let ips = with_vm();
     ips.fake("exit", "6");
     assert_eq!(ips.o_vm(&["create", "a", "tch-001"]).code, 11);
@@ -247,7 +247,7 @@ fn a_report_counts_where_opensvc_lost_the_result() {
 }
 
 #[test]
-fn an_o_vm_killed_while_the_task_runs_is_continued_with_its_true_result() {
+fn the_next_o_vm_records_the_result_of_a_running_task() {
     let ips = with_vm();
     ips.block();
     let create = ips.spawn(&["create", "a", "tch-001"]);
@@ -272,7 +272,7 @@ fn an_o_vm_killed_while_the_task_runs_is_continued_with_its_true_result() {
 }
 
 #[test]
-fn a_sweep_records_the_result_of_a_task_whose_o_vm_died_and_deletes_its_service() {
+fn a_sweep_records_a_dead_o_vms_task_and_deletes_its_service() {
     let ips = with_vm();
     ips.fake("exit", "5").fake("inventory", &inventory(None));
     ips.block();
@@ -292,7 +292,7 @@ fn a_sweep_records_the_result_of_a_task_whose_o_vm_died_and_deletes_its_service(
 }
 
 #[test]
-fn a_service_that_a_node_brought_back_is_swept_and_does_not_disturb() {
+fn a_sweep_deletes_a_service_that_a_node_brought_back() {
     let ips = with_vm();
     ips.fake("inventory", &inventory(Some("running")));
     ips.cluster(&["fault", "comes-back", "1*1"]);
@@ -306,7 +306,7 @@ fn a_service_that_a_node_brought_back_is_swept_and_does_not_disturb() {
 }
 
 #[test]
-fn the_own_daemon_down_is_said_at_once_and_nothing_is_done() {
+fn a_stopped_local_daemon_is_reported_at_once() {
     let ips = with_vm();
     ips.cluster(&["stop", "ips"]);
     let done = ips.o_vm(&["create", "a", "tch-001"]);
@@ -315,7 +315,7 @@ fn the_own_daemon_down_is_said_at_once_and_nothing_is_done() {
 }
 
 #[test]
-fn status_goes_to_the_owning_node_and_names_what_it_cannot_know() {
+fn status_asks_the_owner_and_names_unknown_states() {
     let ips = with_vm();
     ips.ok(&["create", "a", "tch-001"]);
     ips.fake("inventory", &inventory(Some("paused")));
@@ -399,7 +399,7 @@ fn a_burnt_node_is_released_and_its_return_is_a_conflict() {
 }
 
 #[test]
-fn the_old_task_functions_tell_the_truth() {
+fn the_old_task_functions_return_the_true_result() {
     let ips = Ips::in_cluster();
     let task = |args: &[&str]| ips.o_vm(&[&["task"], args].concat());
     assert_eq!(
@@ -456,7 +456,7 @@ fn the_specifications_own_checks_hold() {
 }
 
 #[test]
-fn a_rebooted_node_has_lost_its_vm_and_the_sweep_makes_it_again_where_asked() {
+fn a_sweep_creates_a_vm_that_a_reboot_lost() {
     let mut ips = with_vm();
     ips.ok(&["create", "a", "tch-001"]);
     ips.fake("inventory", &inventory(None));
@@ -478,7 +478,7 @@ fn a_rebooted_node_has_lost_its_vm_and_the_sweep_makes_it_again_where_asked() {
 
 /// Right after a boot its disks may not be there yet.
 #[test]
-fn a_lost_vm_that_cannot_be_made_again_yet_stays_its_nodes_and_is_tried_again() {
+fn a_sweep_retries_a_lost_vm_on_its_own_node() {
     let mut ips = with_vm();
     ips.set("IPS_NODES_RESTART", "on");
     ips.ok(&["create", "a", "tch-001"]);
@@ -509,7 +509,7 @@ fn an_om_that_is_too_old_is_named_and_nothing_runs() {
 
 /// Each call of `om` fails once, in each of its ways; then the same create again.
 #[test]
-fn whichever_call_of_om_fails_the_same_create_again_ends_right() {
+fn the_same_create_recovers_from_a_failure_of_any_om_call() {
     let calls = [
         "node-ls",
         "daemon-status",
@@ -540,7 +540,7 @@ fn whichever_call_of_om_fails_the_same_create_again_ends_right() {
 
 /// The node goes away while its task runs, in each way it can; then it comes back.
 #[test]
-fn a_node_that_goes_away_under_a_task_gives_its_true_result_when_it_is_back() {
+fn a_returning_node_reports_the_true_result_of_its_task() {
     for (away, back) in [("stop", "start"), ("cut", "heal"), ("kill", "start")] {
         let ips = with_vm();
         ips.block();

@@ -29,7 +29,7 @@ fn files(dir: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn what_is_made_is_closed_to_others_whatever_the_umask() {
+fn new_files_are_private_with_any_umask() {
     let mut ips = Ips::new();
     let before = files(&ips.dir);
     ips.fake("list", "[]");
@@ -91,7 +91,7 @@ fn watched(ips: &Ips, program: &str, verb: &str) {
 }
 
 #[test]
-fn a_token_is_in_no_command_line_and_in_the_environment_of_the_verb_alone() {
+fn a_token_is_only_in_the_environment_of_its_verb() {
     for in_cluster in [false, true] {
         let ips = if in_cluster {
             Ips::in_cluster()
@@ -261,7 +261,7 @@ mod slow {
 
     /// Whatever text stands in the registry.
     #[test]
-    fn root_runs_opens_and_removes_nothing_of_a_servers_choosing() {
+    fn a_registry_cannot_make_root_run_open_or_remove() {
         std::thread::scope(|threads| {
             for part in 0..PARTS {
                 threads.spawn(move || hostile_columns(part));
@@ -395,7 +395,7 @@ fn a_schema_that_acts_by_itself_does_not_act_for_root() {
 }
 
 #[test]
-fn what_is_no_file_in_the_place_of_the_registry_does_not_hold_root_up() {
+fn a_fifo_or_folder_as_registry_does_not_block_root() {
     let ips = Ips::new();
     assert_eq!(
         ips.shell("mkfifo registry.db && chmod 600 registry.db")

@@ -64,7 +64,7 @@ fn auth_off_serves_allowed_networks_only() {
 }
 
 #[test]
-fn without_a_token_nobody_gets_a_config() {
+fn a_config_requires_a_token() {
     let ips = serving("token", "127.0.0.0/8");
     let answer = ips.get(GET_CONFIG);
     assert_eq!(answer.status, 401);
@@ -113,7 +113,7 @@ fn a_change_by_o_vm_is_in_the_next_answer() {
 }
 
 #[test]
-fn what_is_malformed_is_refused_with_the_right_status() {
+fn a_malformed_request_gets_the_right_status() {
     let ips = serving("off", "127.0.0.0/8");
     let base = "/cgi-bin/boot_manager.sh";
     for (method, target, status) in [
@@ -163,7 +163,7 @@ fn what_is_malformed_is_refused_with_the_right_status() {
 }
 
 #[test]
-fn people_read_json_health_and_metrics() {
+fn operators_read_json_health_and_metrics() {
     let ips = serving("token", "");
     let vms: serde_json::Value = serde_json::from_str(&ips.get("/v1/vms").body).unwrap();
     assert_eq!(vms[0]["vm_id"], "abc-1");
@@ -192,7 +192,7 @@ fn people_read_json_health_and_metrics() {
 }
 
 #[test]
-fn a_registry_that_is_gone_is_told_by_healthz() {
+fn healthz_reports_a_missing_registry() {
     let ips = serving("token", "");
     std::fs::rename(ips.dir.join("registry.db"), ips.dir.join("away.db")).unwrap();
     std::fs::write(
@@ -236,7 +236,7 @@ fn killed_and_started_again_it_answers_at_the_same_address() {
 }
 
 #[test]
-fn it_survives_running_out_of_file_descriptors() {
+fn the_server_survives_a_lack_of_file_descriptors() {
     let ips = serving("token", "");
     let limit = format!("prlimit --pid {} --nofile=25:25", ips.server_pid());
     assert_eq!(ips.shell(&limit).code, 0);
@@ -256,7 +256,7 @@ fn it_survives_running_out_of_file_descriptors() {
 
 /// Who is silent longest makes room before the files run out.
 #[test]
-fn with_few_files_it_keeps_few_connections() {
+fn few_files_mean_few_connections() {
     let mut ips = Ips::new();
     ips.serve_limited("prlimit --nofile=64");
     let silent: Vec<_> = (0..100)
@@ -269,7 +269,7 @@ fn with_few_files_it_keeps_few_connections() {
 }
 
 #[test]
-fn it_listens_on_a_unix_socket() {
+fn the_server_listens_on_a_unix_socket() {
     let ips = Ips::new();
     let socket = ips.dir.join("ips.sock");
     let mut server = ips
@@ -287,7 +287,7 @@ fn it_listens_on_a_unix_socket() {
 }
 
 #[test]
-fn a_port_in_use_is_said() {
+fn a_port_in_use_is_an_error() {
     let ips = serving("token", "");
     let done = ips.run(
         "ips-server",

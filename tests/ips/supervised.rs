@@ -73,7 +73,7 @@ fn healthz(mut stream: impl Read + Write) -> String {
 }
 
 #[test]
-fn it_is_ready_when_it_answers_and_says_when_it_ends() {
+fn the_server_notifies_ready_and_stopping() {
     let mut ips = Ips::new();
     let supervisor = Supervisor::of(&mut ips);
     let mut server = start(&ips);
@@ -91,7 +91,7 @@ fn it_is_ready_when_it_answers_and_says_when_it_ends() {
 }
 
 #[test]
-fn it_is_never_ready_with_a_registry_that_does_not_open() {
+fn a_registry_that_does_not_open_prevents_ready() {
     let mut ips = Ips::new();
     let supervisor = Supervisor::of(&mut ips);
     std::fs::write(
@@ -105,7 +105,7 @@ fn it_is_never_ready_with_a_registry_that_does_not_open() {
 }
 
 #[test]
-fn the_watchdog_is_fed_while_requests_are_answered_and_the_registry_is_sound() {
+fn the_watchdog_needs_answers_and_a_sound_registry() {
     let mut ips = Ips::new();
     let supervisor = Supervisor::of(&mut ips);
     ips.set("WATCHDOG_USEC", "400000");
@@ -164,7 +164,7 @@ fn free_address() -> String {
 }
 
 #[test]
-fn a_socket_that_systemd_opened_is_served() {
+fn the_server_serves_a_socket_of_systemd() {
     let ips = Ips::new();
     let address = free_address();
     let mut server = activated(&ips, &[&address]);

@@ -16,7 +16,7 @@ fn hurried(text: &str) -> String {
 }
 
 #[test]
-fn what_is_too_large_never_reaches_the_server() {
+fn a_large_request_never_reaches_the_server() {
     let site = Site::new();
     let file = site.ips.dir.join("large");
     let data = format!("@{}", file.display());
@@ -49,7 +49,7 @@ fn what_is_too_large_never_reaches_the_server() {
 }
 
 #[test]
-fn a_slow_client_is_given_up_and_costs_the_server_nothing() {
+fn nginx_drops_a_slow_client_before_the_server() {
     let site = Site::with(&hurried, "");
     for part in [
         "GET /healthz HTT".to_owned(),
@@ -73,7 +73,7 @@ fn a_slow_client_is_given_up_and_costs_the_server_nothing() {
 }
 
 #[test]
-fn a_flood_from_one_address_is_cut_and_another_address_is_served() {
+fn a_flood_from_one_address_does_not_block_another() {
     let site = Site::new();
     let floods: Vec<_> = (0..4)
         .map(|_| {
@@ -88,7 +88,7 @@ fn a_flood_from_one_address_is_cut_and_another_address_is_served() {
 }
 
 #[test]
-fn one_address_holds_so_many_connections_and_another_is_served() {
+fn connections_of_one_address_do_not_block_another() {
     let site = Site::new();
     let target = "/v1/vms";
     // Each is counted from its headers on; the body never comes.

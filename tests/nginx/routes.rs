@@ -26,7 +26,7 @@ fn with_token(site: &Site, use_it: impl FnOnce(&str)) {
 }
 
 #[test]
-fn a_config_goes_through_to_who_has_the_token_and_reports_come_back() {
+fn a_config_passes_nginx_with_a_token_and_reports_pass_back() {
     let site = Site::new();
     let fetch = format!("{BOOT}?cmd=vm&get_config=get_config&vm_id=a");
     with_token(&site, |token| {
@@ -82,7 +82,7 @@ fn every_other_command_stays_with_the_old_cgi() {
 }
 
 #[test]
-fn what_nginx_and_the_server_would_read_differently_is_refused() {
+fn a_request_that_nginx_reads_differently_is_refused() {
     let site = Site::new();
     for query in [
         "cmd=vm&cmd=x",
@@ -103,7 +103,7 @@ fn what_nginx_and_the_server_would_read_differently_is_refused() {
 }
 
 #[test]
-fn nobody_lends_himself_another_address() {
+fn a_client_cannot_claim_another_address() {
     let mut ips = Ips::new();
     ips.define("a");
     ips.set("IPS_NODES_AUTH", "off")
@@ -127,7 +127,7 @@ fn only_its_own_address_counts(site: &Site) {
 }
 
 #[test]
-fn a_unix_socket_between_them_does_as_well() {
+fn nginx_reaches_the_server_by_a_unix_socket() {
     let mut ips = Ips::new();
     ips.define("a");
     ips.set("IPS_NODES_AUTH", "off")
@@ -147,7 +147,7 @@ fn a_unix_socket_between_them_does_as_well() {
 }
 
 #[test]
-fn people_read_and_metrics_stay_on_this_machine() {
+fn the_api_and_metrics_stay_on_this_machine() {
     let site = Site::new();
     assert_eq!(site.curl(&[], "/healthz").0, 200);
     assert_eq!(site.curl(&[], "/v1/vms/a").0, 200);
@@ -181,7 +181,7 @@ fn no_spelling_of_metrics_gets_around_the_refusal() {
 }
 
 #[test]
-fn a_server_that_is_down_is_said_at_once_and_the_site_goes_on() {
+fn a_stopped_server_is_502_at_once_and_the_site_works() {
     let mut site = Site::new();
     site.ips.end_server();
     let began = Instant::now();
@@ -212,7 +212,7 @@ fn the_connection_to_the_server_is_kept() {
 }
 
 #[test]
-fn the_check_says_which_line_is_missing() {
+fn the_check_names_the_missing_line() {
     let site = Site::new();
     let path = main_file(&site.ips.dir);
     let check = |path: &str| site.ips.run("ips-server", &["nginx", "--check", path]);

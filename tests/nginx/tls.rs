@@ -65,7 +65,7 @@ fn config_of(program: &Path, dir: &Path, port: u16, lines: &str, token: &str) ->
 }
 
 #[test]
-fn a_node_with_a_certificate_fetches_over_tls_and_nobody_else_does() {
+fn only_a_node_with_a_certificate_fetches_over_tls() {
     let program = n_vm_with_tls();
     let mut ips = Ips::new();
     ips.define("a");
@@ -130,7 +130,7 @@ fn a_node_with_a_certificate_fetches_over_tls_and_nobody_else_does() {
 }
 
 #[test]
-fn an_n_vm_without_tls_says_so() {
+fn an_n_vm_without_tls_refuses_https() {
     let program = Path::new(env!("CARGO_BIN_EXE_ips-server")).with_file_name("n_vm");
     assert!(program.exists(), "cargo build --workspace");
     let dir = std::env::temp_dir();

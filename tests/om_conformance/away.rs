@@ -285,7 +285,7 @@ pub(crate) fn a_crashed_daemon_looks_healthy_and_its_task_goes_on(world: &World)
     world.drop_service("crash-2")
 }
 
-pub(crate) fn without_the_own_daemon_little_answers_and_delete_hangs(world: &World) -> Verdict {
+pub(crate) fn without_the_local_daemon_delete_hangs(world: &World) -> Verdict {
     world.made("down-1", "/bin/true")?;
     world.lab(&["stop", IPS])?;
     world.om(IPS, &["node", "ls", "-o", "json"])?.exits(0)?;

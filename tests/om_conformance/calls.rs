@@ -33,7 +33,7 @@ pub(crate) fn node_config_of_an_unknown_node_is_the_own_one(world: &World) -> Ve
     })
 }
 
-pub(crate) fn status_tells_all_that_health_is_made_of(world: &World) -> Verdict {
+pub(crate) fn status_has_every_input_of_health(world: &World) -> Verdict {
     let out = world.om(IPS, &["daemon", "status", "-o", "json"])?;
     let status = out.json()?;
     ensure(status["daemon"]["nodename"] == IPS, || {
@@ -68,7 +68,7 @@ pub(crate) fn status_tells_all_that_health_is_made_of(world: &World) -> Verdict 
     ensure(numbers, || format!("{stats}"))
 }
 
-pub(crate) fn status_in_one_line_says_the_same_in_half_the_bytes(world: &World) -> Verdict {
+pub(crate) fn status_in_one_line_is_the_same_in_half_the_bytes(world: &World) -> Verdict {
     let long = world.om(IPS, &["daemon", "status", "-o", "json"])?;
     let short = world.om(IPS, &["daemon", "status", "-o", "jsonline"])?;
     ensure(short.out.lines().count() == 1, || "not one line".to_owned())?;

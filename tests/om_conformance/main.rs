@@ -34,8 +34,8 @@ const CASES: &[Case] = cases! {
         node_ls_of_an_unknown_node_is_empty_and_exits_0
         node_ls_takes_patterns
         node_config_of_an_unknown_node_is_the_own_one
-        status_tells_all_that_health_is_made_of
-        status_in_one_line_says_the_same_in_half_the_bytes
+        status_has_every_input_of_health
+        status_in_one_line_is_the_same_in_half_the_bytes
         color_no_is_taken_in_front_and_behind
         run_help_mentions_wait
         a_misspelt_verb_prints_help_and_exits_0
@@ -83,7 +83,7 @@ const CASES: &[Case] = cases! {
         a_deletion_right_after_a_cut_waits_until_the_node_is_gone
         a_cut_node_looks_healthy_then_is_gone_then_back
         a_crashed_daemon_looks_healthy_and_its_task_goes_on
-        without_the_own_daemon_little_answers_and_delete_hangs
+        without_the_local_daemon_delete_hangs
     }
 };
 
