@@ -1,6 +1,6 @@
-//! Nothing is let through: whatever the path, the query, the framing or the token, who may not
-//! have a config gets none, who may not report changes nothing, and honest nodes on the same
-//! connections get their own answers. Each alone and behind nginx.
+//! No request gets through: for any path, query, framing or token, an unauthorised client gets
+//! no config and changes nothing by a report, and honest nodes on the same connections get
+//! their own answers. Each alone and behind nginx.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -16,21 +16,21 @@ use crate::site::Site;
 const CGI: &str = "/cgi-bin/boot_manager.sh";
 const FETCH: &str = "/cgi-bin/boot_manager.sh?cmd=vm&get_config=get_config&vm_id=a";
 const REPORT: &str = "/cgi-bin/boot_manager.sh?cmd=vm&report=report";
-/// What only the node of an open operation on VM `a` may read.
+/// A text that only the node of an open operation on VM `a` may read.
 const SECRET: &str = "title=for-its-node-alone";
-/// How long somebody may say nothing before what he said is taken for all.
+/// The silence after which an answer counts as complete.
 const SILENCE: Duration = Duration::from_millis(150);
-/// As strangers' addresses are told to us.
+/// The address in X-Forwarded-For: that of a stranger.
 const STRANGER: &str = "X-Forwarded-For: 192.0.2.66";
 
-/// An IPS and the way to it.
+/// An IPS, and the endpoint of its clients.
 enum Door {
     Alone(Ips),
     BehindNginx(Site),
 }
 
 impl Door {
-    /// nginx tells everybody's address as a stranger's.
+    /// nginx sends a stranger's address for every client.
     fn behind_nginx() -> Self {
         let strange = |text: &str| {
             text.replace("X-Forwarded-For $remote_addr", "X-Forwarded-For 192.0.2.66")
@@ -57,8 +57,8 @@ impl Door {
         self.ips().dir.join("registry.db")
     }
 
-    /// Sends bytes as they are; all that comes back until the other side closes, or says
-    /// nothing for a while.
+    /// Sends bytes as they are; returns the answer once the other side closes, or is silent for
+    /// a while.
     fn send(&self, request: &[u8]) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port())).unwrap();
         stream.set_read_timeout(Some(SILENCE)).unwrap();
@@ -70,7 +70,7 @@ impl Door {
         String::from_utf8_lossy(&all).into_owned()
     }
 
-    /// A request with these headers, and the status of its answer.
+    /// Sends a request with these headers; returns the status of the answer.
     fn ask(&self, method: &str, target: &str, headers: &[&str], body: &str) -> (u16, String) {
         let mut head = format!(
             "{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n",
@@ -89,7 +89,7 @@ impl Door {
             .0
     }
 
-    /// All that a stranger might change.
+    /// Everything that a stranger might change.
     fn state(&self) -> String {
         let tables = self.ips().shell(
             "sqlite3 registry.db 'select * from vm; select * from operation; select * from task; select * from step; \
@@ -227,7 +227,7 @@ fn every_byte_in_a_value_is_refused_or_literal() {
         let operation = begin(&door.registry(), "a", &create::SPEC, "box", None);
         let before = door.state();
         for byte in 0..=255u8 {
-            // As it is, where a request line can carry it, and encoded.
+            // As it is, if a request line can contain it, and encoded.
             let plain =
                 (byte > b' ' && byte < 0x7f && byte != b'#').then(|| char::from(byte).to_string());
             for text in plain
@@ -256,7 +256,7 @@ fn every_byte_in_a_value_is_refused_or_literal() {
     });
 }
 
-/// Each token opens one thing, for as long as its operation is open, to its own node.
+/// Each token is valid for one thing, while its operation is open, for its own node.
 #[test]
 fn a_token_opens_its_own_operation_and_nothing_else() {
     both(|door| {
@@ -371,8 +371,8 @@ fn a_report_counts_for_its_own_operation_and_once() {
     });
 }
 
-/// What a front and a server might cut up differently. Whoever comes next on the same
-/// connection must get his own answer.
+/// Framing that a proxy and a server might read differently. The next client on the same
+/// connection must get its own answer.
 #[test]
 fn no_framing_mixes_the_requests_of_two_clients() {
     both(|door| {
@@ -437,8 +437,8 @@ fn no_framing_mixes_the_requests_of_two_clients() {
     });
 }
 
-/// A token is looked up by its hash: how much of it is right shows in no time. Two medians of
-/// many requests, taken in turns, are told apart only where there is something to tell.
+/// A token is looked up by its hash: the time does not show how much of it is right. The test
+/// compares two medians of many requests, sent in turns.
 #[test]
 fn token_checks_take_equal_time() {
     let door = Door::Alone(with_vms());

@@ -1,5 +1,5 @@
 //! `ips-server` under attack, alone on loopback and behind the packaged nginx: honest nodes are
-//! answered all the while, nothing grows without bound, and nothing is let through.
+//! answered meanwhile, no resource grows without bound, and no attack succeeds.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,6 +1,6 @@
-//! A cluster that breaks under an operation: the node's daemon stopped, crashed, cut off,
-//! or the own one down, before each call of `om`; a task that outlives its deadline.
-//! Once all is well again, the same command and a sweep end right.
+//! A cluster that fails during an operation: before each call of `om` the node's daemon is
+//! stopped, crashes or is cut off, or the local daemon is down; or a task exceeds its deadline.
+//! After the repair the same command and a sweep succeed.
 
 use std::fs;
 use std::process::Child;
@@ -9,7 +9,7 @@ use crate::harness::{Done, kill, wait_for};
 use crate::sample::Sample;
 use crate::world::{Engine, VM, World};
 
-/// Takes back whatever the case did to the nodes.
+/// Reverts the faults that the case set on the nodes.
 fn mend(world: &World) {
     for (mark, verb) in [
         ("stopped", "start"),
@@ -37,7 +37,7 @@ fn mend(world: &World) {
     }
 }
 
-/// One fault before the n-th call of `om`; false once there is no such call.
+/// One fault before the n-th call of `om`; false if there is no such call.
 fn case(world: &World, fault: &str, number: u32) -> bool {
     let case = format!("{fault} before call {number}");
     let cluster = world.ips.dir.join("cluster");
@@ -61,7 +61,7 @@ fn case(world: &World, fault: &str, number: u32) -> bool {
     }
     mend(world);
     if elsewhere.code == 0 {
-        // Nothing of the first try was there, so the second one was right.
+        // The first attempt left no domain, so the second one was right to create it.
         assert_eq!(world.places(), ["tch-002"], "{case}: {first:?}");
     } else {
         world.until_done(&["create", VM, "tch-001"], &case);
@@ -119,7 +119,8 @@ fn the_local_daemon_stops_before_each_call() {
     at_each_call("stopped:ips");
 }
 
-/// OpenSVC kills it (exit -1): unknown, no second one, and the next try converges.
+/// OpenSVC kills the task (exit -1): the outcome is unknown, no second VM is created, and the
+/// next attempt converges.
 #[test]
 fn the_next_try_settles_a_task_that_ran_out_of_time() {
     let mut world = World::new(Engine::OpenSvc);
@@ -142,7 +143,7 @@ fn the_next_try_settles_a_task_that_ran_out_of_time() {
 
 /// A create whose virt-install waits before it starts the domain.
 fn held_create(world: &World) -> Child {
-    // That is the act after the listing and the two of the pools.
+    // That is the act after the listing and the two acts on pools.
     fs::write(world.of("tch-001", "hold"), "before 4\n").unwrap();
     assert_eq!(world.ips.shell("mkfifo nodes/tch-001/fifo").code, 0);
     let create = world.ips.spawn(&["create", VM, "tch-001"]);
@@ -152,7 +153,7 @@ fn held_create(world: &World) -> Child {
     create
 }
 
-/// Lets it go on.
+/// Releases the held virt-install.
 fn go_on(world: &World) {
     let go = world
         .ips
@@ -179,7 +180,7 @@ fn a_daemon_restart_during_the_task_loses_nothing() {
     world.is_tidy("afterwards");
 }
 
-/// Ctrl-C, then -9, then the whole again.
+/// Ctrl-C, then kill -9, then the same command again.
 #[test]
 fn the_next_o_vm_continues_an_interrupted_and_killed_one() {
     let world = World::new(Engine::OpenSvc);
@@ -195,7 +196,8 @@ fn the_next_o_vm_continues_an_interrupted_and_killed_one() {
         .stderr(fs::File::create(&said).unwrap())
         .spawn()
         .unwrap();
-    // For the lock, which the first one's `om` may hold still, or for the task.
+    // The second one waits for the lock, which the `om` of the first may still hold, or for the
+    // task.
     wait_for("the second create to wait for the first one's task", || {
         let text = fs::read_to_string(&said).unwrap();
         let waits = ["step=waiting", "step=attached"];

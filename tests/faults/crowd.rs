@@ -13,7 +13,7 @@ use crate::world::Engine;
 /// How many operators there are.
 const OPERATORS: u64 = 8;
 
-/// One outcome, as an operator saw it.
+/// One outcome, as the operator's `o_vm` printed it.
 pub(crate) struct Seen {
     pub(crate) deed: Deed,
     pub(crate) done: Done,
@@ -87,7 +87,7 @@ fn operate(site: &Site, seed: u64, left: &AtomicU64, seen: &Mutex<Vec<Seen>>) {
     }
 }
 
-/// By the journal's own times.
+/// Compares the times in the journal.
 pub(crate) fn one_at_a_time(site: &Site) {
     let overlaps = site.ask(
         "select * from (select vm_id, operation, started_at, \
@@ -97,8 +97,8 @@ pub(crate) fn one_at_a_time(site: &Site) {
     assert!(overlaps.is_empty(), "{overlaps:?}");
 }
 
-/// Each operation that an operator was given is in the journal, with the exit code that he
-/// got; a refused one left nothing there. Returns how often each exit code was seen.
+/// Each operation that an operator saw is in the journal with the exit code that the operator
+/// got; a refused one left no record. Returns the count of each exit code.
 pub(crate) fn all_is_journaled(site: &Site, seen: &[Seen]) -> BTreeMap<i32, usize> {
     let journal: BTreeMap<String, String> = site
         .ask("select operation, exit_code from operation")
@@ -112,7 +112,7 @@ pub(crate) fn all_is_journaled(site: &Site, seen: &[Seen]) -> BTreeMap<i32, usiz
         *counts.entry(done.code).or_default() += 1;
         let record: Option<serde_json::Value> = serde_json::from_str(&done.out).ok();
         let Some(record) = record else {
-            // Refused, or nothing to do: reported without an operation.
+            // Refused, or nothing to do: the verb exits without an operation.
             assert!(matches!(done.code, 0 | 1 | 2 | 10), "{deed:?}: {done:?}");
             continue;
         };
@@ -121,7 +121,7 @@ pub(crate) fn all_is_journaled(site: &Site, seen: &[Seen]) -> BTreeMap<i32, usiz
         let code = journal.get(operation).unwrap_or_else(|| {
             panic!("{deed:?} was given {operation}, which is not in the journal: {done:?}")
         });
-        // Doubt is settled later.
+        // A later command settles an unknown outcome.
         let is_same = *code == done.code.to_string() || done.code == 11;
         assert!(
             is_same,

@@ -1,7 +1,7 @@
 //! Mixed load for a long time: operators, some of whom are killed; honest nodes and hostile
-//! clients at the server; the server itself killed now and then, later left alone. At the end
-//! nothing has grown without bound: files, threads, memory, the log of the database.
-//! `make soak MINUTES=10`; `HPS_SEED` replays what each of them did.
+//! clients at the server; the server itself killed at intervals, later left running. At the end
+//! no resource has grown without bound: files, threads, memory, the WAL. `make soak
+//! MINUTES=10`; `HPS_SEED` replays the actions.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -19,10 +19,10 @@ use crate::world::Engine;
 const OPERATORS: u64 = 4;
 const NODES: u64 = 2;
 const STRANGERS: u64 = 2;
-/// Largest log of the database, in bytes: a checkpoint comes every 1,000 pages.
+/// Largest WAL, in bytes: SQLite checkpoints every 1,000 pages.
 const MOST_LOG: u64 = 16 * 1024 * 1024;
 
-/// What all of them share.
+/// The state that all workers share.
 struct Soak {
     site: Site,
     stop: AtomicBool,
@@ -30,7 +30,7 @@ struct Soak {
     fetched: AtomicU64,
     annoyed: AtomicU64,
     killed: AtomicU64,
-    /// Largest log of the database so far, in bytes.
+    /// Largest WAL so far, in bytes.
     log: AtomicU64,
 }
 
@@ -39,7 +39,7 @@ impl Soak {
         !self.stop.load(Ordering::Relaxed)
     }
 
-    /// Sends bytes; what comes back until the other side closes.
+    /// Sends bytes; returns the answer once the other side closes.
     fn send(&self, request: &[u8]) -> std::io::Result<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.site.ips.port))?;
         stream.set_read_timeout(Some(Duration::from_secs(15)))?;
@@ -49,7 +49,7 @@ impl Soak {
         Ok(String::from_utf8_lossy(&answer).into_owned())
     }
 
-    /// All of them work until `work` is done and `time` is over, and come to an end.
+    /// All workers run until `work` is done and `time` is over, then end.
     fn go_on(&self, time: Duration, work: u64, seed: u64, are_servers_killed: bool) {
         let goal = self.done().map(|done| done + work);
         let killed = self.killed.load(Ordering::Relaxed) + u64::from(are_servers_killed);
@@ -87,7 +87,7 @@ impl Soak {
         self.site.comes_to_rest("in the soak");
     }
 
-    /// How much was done: deeds of operators, fetches of nodes, requests of strangers.
+    /// Counts: actions of operators, fetches of nodes, requests of strangers.
     fn done(&self) -> [u64; 3] {
         let deeds = self.seen.lock().unwrap().len() as u64;
         let [fetched, annoyed] =
@@ -95,8 +95,8 @@ impl Soak {
         [deeds, fetched, annoyed]
     }
 
-    /// The server once it has ended the connections that were dropped, with their threads: a
-    /// second and a half long no file and no thread more or less.
+    /// The resources of the server once it has closed the dropped connections and ended their
+    /// threads: the counts of files and threads stay constant for one and a half seconds.
     fn server_at_rest(&self) -> Most {
         let mut since = Instant::now();
         let mut last = look(self.site.ips.server_pid());
@@ -112,7 +112,7 @@ impl Soak {
         })
     }
 
-    /// What the server has without a request, and what else there is.
+    /// Resources of the server without requests, and of the site.
     fn at_rest(&self) -> AtRest {
         let server = self.server_at_rest();
         let dir = &self.site.ips.dir;
@@ -130,18 +130,18 @@ impl Soak {
     }
 }
 
-/// What there is without work.
+/// Resources without load.
 #[derive(Debug)]
 struct AtRest {
     server: Most,
-    /// Of this site, with its server.
+    /// The processes of this site and its server.
     processes: usize,
-    /// In its folder, and in that of the locks.
+    /// The files in its folder, and in that of the locks.
     names: usize,
 }
 
-/// So many deeds, fetches and requests of strangers in each of its three parts, and as long
-/// as that takes; `HPS_SOAK_MINUTES` lets it go on for that time.
+/// The minimum number of actions, fetches and requests of strangers in each of the three parts;
+/// `HPS_SOAK_MINUTES` sets a minimum time, too.
 const WORK: [u64; 3] = [60, 30, 40];
 
 #[test]
@@ -194,7 +194,7 @@ fn a_long_mixed_load_makes_nothing_grow() {
     }
 }
 
-/// No token, and nothing that a terminal would act upon.
+/// No token, and no control character for a terminal.
 fn is_fit_to_be_read(text: &str) {
     for line in text.lines() {
         assert!(!line.chars().any(char::is_control), "{line:?}");
@@ -217,7 +217,7 @@ fn operate(soak: &Soak, seed: u64) {
     }
 }
 
-/// A node that fetches configs with tokens made by hand, and reads the API for people.
+/// A node that fetches configs with tokens made by hand, and reads the API for operators.
 fn fetch(soak: &Soak, seed: u64, are_servers_killed: bool) {
     let (mut random, site) = (Random::of(seed), &soak.site);
     let all: Vec<_> = site.vms.iter().map(String::as_str).collect();
@@ -239,9 +239,9 @@ fn fetch(soak: &Soak, seed: u64, are_servers_killed: bool) {
                 Ok(answer) if answer.starts_with("HTTP/1.1 200") => {
                     soak.fetched.fetch_add(1, Ordering::Relaxed);
                 }
-                // The server was killed under the request.
+                // The server was killed during the request.
                 _ if are_servers_killed => {}
-                // Strangers read more listings than are made at a time.
+                // Strangers request more listings than the server sends at a time.
                 Ok(answer) if may_wait && answer.starts_with("HTTP/1.1 503") => {}
                 other => panic!("{target}: {other:?}"),
             }
@@ -249,7 +249,7 @@ fn fetch(soak: &Soak, seed: u64, are_servers_killed: bool) {
     }
 }
 
-/// A client that sends what no client should.
+/// A client that sends invalid requests.
 fn annoy(soak: &Soak, seed: u64) {
     let mut random = Random::of(seed);
     while soak.goes_on() {
@@ -278,7 +278,7 @@ fn annoy(soak: &Soak, seed: u64) {
     }
 }
 
-/// Ends the server now and then, and starts it again.
+/// Ends the server at intervals, and starts it again.
 fn end_servers(soak: &Soak, seed: u64) {
     let (mut random, ips) = (Random::of(seed), &soak.site.ips);
     while soak.goes_on() {

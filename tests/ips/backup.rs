@@ -1,5 +1,5 @@
-//! `o_vm backup` and `o_vm restore`: there and back, and what is refused. Faults in them are
-//! in tests/faults/changes.rs.
+//! `o_vm backup` and `o_vm restore`: a round trip, and what is refused. Faults in them are in
+//! tests/faults/changes.rs.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -10,7 +10,7 @@ fn path(ips: &Ips, name: &str) -> String {
     ips.dir.join(name).display().to_string()
 }
 
-/// The registries that a restore has put aside.
+/// The registries that a restore kept beside the new one.
 fn kept(ips: &Ips) -> Vec<String> {
     let names = fs::read_dir(&ips.dir).unwrap().flatten();
     names
@@ -42,7 +42,7 @@ fn backup_runs_under_a_server_and_restore_does_not() {
     assert!(said.contains("`o_vm sweep`"), "{said}");
     assert_eq!(ips.vm("a")["name"], "a");
     assert_eq!(ips.o_vm(&["show", "b"]).code, 1, "defined after the backup");
-    // The old one is whole too.
+    // The old registry is complete, too.
     let [old] = &kept(&ips)[..] else {
         panic!("{:?}", kept(&ips))
     };

@@ -1,5 +1,6 @@
-//! Registry files in a bad way: damaged, newer, another program's, not ours to write, on a
-//! full disk, made by root, replaced under a running server. Told clearly, left alone.
+//! Damaged or unusable registry files: corrupt, newer, from another program, not writable, on a
+//! full disk, created by root, replaced under a running server. Each is reported clearly and
+//! left unchanged.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
@@ -31,7 +32,7 @@ fn file(ips: &Ips) -> PathBuf {
     ips.dir.join("registry.db")
 }
 
-/// Writes into the file as no program should.
+/// Overwrites a part of the file, as no program should.
 fn scribble(ips: &Ips, at: u64, bytes: &[u8]) {
     let file = OpenOptions::new().write(true).open(file(ips)).unwrap();
     file.write_all_at(bytes, at).unwrap();
@@ -177,7 +178,7 @@ fn an_import_that_meets_a_used_name_or_disk_names_the_line() {
     }
 }
 
-/// What only root can do: give files away, be another user, mount.
+/// Tests that only root can run: they change owners and users, and mount.
 mod as_root {
     use std::os::unix::fs::{MetadataExt, chown};
     use std::os::unix::process::CommandExt;
@@ -245,7 +246,7 @@ mod as_root {
         let ips = Ips::new();
         chown(&ips.dir, Some(NOBODY), Some(NOBODY)).unwrap();
         ips.define("a");
-        // While somebody has it open, the WAL and its index stay.
+        // While a process has it open, the WAL and its index stay.
         let open = Connection::open(file(&ips)).unwrap();
         let _: u32 = open
             .query_row("SELECT count(*) FROM vm", [], |row| row.get(0))

@@ -1,5 +1,5 @@
-//! Requests at the edge of what `ips-server` takes, and who may make them; the bodies and
-//! answers that nodes and programs rely on, byte for byte (tests/fixtures/wire).
+//! Requests at the limits of `ips-server`, and who may send them; the bodies and answers that
+//! nodes and programs rely on, byte for byte (tests/fixtures/wire).
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -28,7 +28,7 @@ fn sql(ips: &Ips) -> Connection {
     Connection::open(ips.dir.join("registry.db")).unwrap()
 }
 
-/// A token in the registry, as `o_vm` would have put it there.
+/// Adds a token to the registry, as `o_vm` does.
 fn grant(ips: &Ips, token: &str, columns: &str, values: &str) -> String {
     let hash: [u8; 32] = Sha256::digest(token).into();
     let text = format!("INSERT INTO token (hash, {columns}) VALUES (?1, {values})");
@@ -192,7 +192,7 @@ fn the_json_of_a_vm_follows_the_contract() {
     let seen = "UPDATE vm SET seen_at = '2026-11-23T10:00:01.000Z', state = 'running'";
     sql(&ips).execute_batch(seen).unwrap();
     let mut shown = ips.get("/v1/vms/abc-1").body;
-    // Seen long ago by the time somebody runs this: the state is doubt, the rest is bytes.
+    // Observed long before this test runs: the state is unknown, all other bytes are fixed.
     shown = shown.replace("\"state\":\"running\"", "\"state\":\"unknown\"");
     assert_eq!(shown + "\n", include_str!("../fixtures/wire/vm.json"));
 }
@@ -289,8 +289,8 @@ fn an_inventory_refreshes_owned_vms_and_lists_foreign_domains() {
 fn a_config_never_mixes_old_and_new_values() {
     let ips = serving("off", "127.0.0.1");
     let stop = AtomicBool::new(false);
-    // Faster than `o_vm set` could: the moment between two of the server's queries is short.
-    // Written so far, to know that readers met changes at all.
+    // Faster than `o_vm set` could: the time between two of the server's queries is short.
+    // The number of writes so far, as evidence that readers met changes.
     let changes = AtomicUsize::new(0);
     let write = || {
         let db = sql(&ips);

@@ -1,6 +1,6 @@
-//! `o_vm` killed with -9: before, inside and after each outside act, alone and together
-//! with its child; then the same command again, or a sweep. One record, one claim, no
-//! operation left open.
+//! `o_vm` killed with -9: before, inside and after each external act, alone and together with
+//! its child; then the same command again, or a sweep. One record, one claim, no operation left
+//! open.
 
 use crate::harness::{ATTENTION, Ips, kill, wait_for};
 
@@ -18,7 +18,7 @@ fn listed(state: &str) -> String {
     )
 }
 
-/// Starts a create, waits until its n_vm runs, kills o_vm and, if asked, n_vm too.
+/// Starts a create, waits until its n_vm runs, kills o_vm and, if requested, n_vm too.
 fn killed(ips: &Ips, with_child: bool) {
     ips.block();
     let mut create = ips.spawn(&["create", "a", "box"]);

@@ -1,5 +1,5 @@
-//! Engine `opensvc` against the fake cluster: every exit code, every lie of `om` that an
-//! operation must survive, and what is left afterwards.
+//! Engine `opensvc` against the fake cluster: every exit code, every false answer of `om` that
+//! an operation must survive, and the state afterwards.
 
 use std::io::{BufRead, BufReader};
 
@@ -11,7 +11,7 @@ fn with_vm() -> Ips {
     ips
 }
 
-/// What `n_vm list --report` sends from tch-001, with the VM in this state or without it.
+/// The output of `n_vm list --report` on tch-001, with the VM in this state or without it.
 fn inventory(state: Option<&str>) -> String {
     let uuid = hps_core::identity::uuid_of_id(&"a".parse().unwrap());
     let node = "node=tch-001\nboot_id=6ba7b810-9dad-11d1-80b4-00c04fd430c8\nversion=1\ncpus=4\nmemory_mb=1024\n";
@@ -72,7 +72,7 @@ fn the_token_is_in_no_command_line() {
     assert!(!ips.server_log().contains(&token));
 }
 
-/// Every code of contract 3, produced.
+/// Produces every code of contract 3.
 #[test]
 fn every_exit_code_can_happen() {
     let run = |prepare: &dyn Fn(&Ips), args: &[&str]| {
@@ -168,7 +168,7 @@ fn every_exit_code_can_happen() {
     ];
     let documented: Vec<String> = crate::readme::codes_of_o_vm();
     let tried: Vec<String> = table.iter().map(|(code, ..)| code.to_string()).collect();
-    // 130 needs a hand on the keyboard: operations.rs has it.
+    // 130 needs a signal: operations.rs has it.
     assert_eq!(
         documented[..12],
         tried,
@@ -190,7 +190,7 @@ fn a_false_answer_of_om_does_not_settle_an_operation() {
         (&["fault", "session-replaced"], 11, 1),
         (&["fault", "create-lost"], 6, 0),
         (&["fault", "answer.run", "truncated"], 0, 1),
-        // As where nothing ran; but it did.
+        // The answer is as if nothing ran; but it did.
         (&["fault", "answer.run", "empty"], 0, 1),
         (&["fault", "answer.daemon-status", "german"], 3, 0),
         (&["fault", "answer.daemon-status", "truncated"], 3, 0),
@@ -372,7 +372,7 @@ fn a_burnt_node_is_released_and_its_return_is_a_conflict() {
                 .contains("tch-001 has a domain of a (running)"),
         "never two of one VM: {elsewhere:?}"
     );
-    // It burns again, and for good: a person says so, or nobody does.
+    // The node fails again, for good: only an operator can confirm that.
     ips.cluster(&["cut", "tch-001"]);
     wait_for("the node to be gone", || {
         (ips.o_vm(&["validate-node", "-q", "tch-001"]).code == 3).then_some(())
@@ -476,7 +476,7 @@ fn a_sweep_creates_a_vm_that_a_reboot_lost() {
     assert_eq!(ips.vm("a")["state"], "running");
 }
 
-/// Right after a boot its disks may not be there yet.
+/// Right after a boot its disks may not be available yet.
 #[test]
 fn a_sweep_retries_a_lost_vm_on_its_own_node() {
     let mut ips = with_vm();
@@ -538,7 +538,7 @@ fn the_same_create_recovers_from_a_failure_of_any_om_call() {
     }
 }
 
-/// The node goes away while its task runs, in each way it can; then it comes back.
+/// The node goes away while its task runs, in each possible way; then it returns.
 #[test]
 fn a_returning_node_reports_the_true_result_of_its_task() {
     for (away, back) in [("stop", "start"), ("cut", "heal"), ("kill", "start")] {

@@ -166,7 +166,7 @@ fn a_silent_libvirt_keeps_claim_and_operation() {
     assert_eq!(done.code, 11, "{done:?}");
     assert_eq!(ips.vm("a")["node"], "box");
     assert!(ips.operations()[0]["ended_at"].is_null());
-    // The next try settles it: here the node says that the domain is not there.
+    // The next command settles it: here the node reports that it has no such domain.
     ips.fake("exit", "0").fake("list", ABSENT);
     assert_eq!(ips.o_vm(&["create", "a", "box"]).code, 0);
     let ends: Vec<_> = ips
@@ -331,7 +331,7 @@ fn a_report_with_the_operations_token_counts_and_closes_with_it() {
 fn start_creates_a_lost_domain_again() {
     let ips = with_vm();
     ips.ok(&["create", "a", "box"]);
-    // The node was rebooted: it knows no domain, so start fails and create succeeds.
+    // The node was rebooted: it has no domain, so start fails and create succeeds.
     ips.fake("list", ABSENT).fake("exit", "1");
     let fails_once = "#!/bin/sh\n[ \"$1\" = start ] || echo 0 >\"$FAKE_DIR/exit\"\nexec \"${0%/*}/../real/n_vm\" \"$@\"\n";
     ips.shell("mkdir real; mv bin/n_vm real/");

@@ -56,7 +56,7 @@ fn contracts_have_every_setting_of_the_ips() {
     assert_eq!(found, keys);
 }
 
-/// The README is what a newcomer reads; what does not fit belongs into docs/.
+/// The README is for newcomers; further text belongs in docs/.
 #[test]
 fn the_readme_has_at_most_200_lines() {
     let lines = README.lines().count();

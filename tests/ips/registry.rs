@@ -1,4 +1,4 @@
-//! The verbs that edit the registry: what an operator types, and what comes back.
+//! The verbs that edit the registry: the command line and its result.
 
 use crate::harness::{Ips, SPEC};
 

@@ -1,4 +1,4 @@
-//! The server as nodes, people and strangers meet it.
+//! The server from the view of nodes, operators and strangers.
 
 use std::time::Duration;
 
@@ -212,7 +212,7 @@ fn healthz_reports_a_missing_registry() {
 #[test]
 fn term_ends_it_with_0_within_two_seconds() {
     let mut ips = serving("token", "");
-    // A client that is connected and says nothing must not hold it up.
+    // A connected client that sends nothing must not delay the stop.
     let _idle = std::net::TcpStream::connect(("127.0.0.1", ips.port)).unwrap();
     let (code, took) = ips.end_server();
     assert_eq!(code, Some(0));
@@ -254,7 +254,7 @@ fn the_server_survives_a_lack_of_file_descriptors() {
     });
 }
 
-/// Who is silent longest makes room before the files run out.
+/// The connection that was silent for the longest time is closed before the files run out.
 #[test]
 fn few_files_mean_few_connections() {
     let mut ips = Ips::new();

@@ -9,7 +9,7 @@ use crate::site::Site;
 
 const BOOT: &str = "/cgi-bin/boot_manager.sh?cmd=vm&report=report";
 
-/// Our files with the times of a test: seconds, where the package says tens of them.
+/// Our files with short times for a test: seconds, where the package has tens of seconds.
 fn hurried(text: &str) -> String {
     text.replace("client_header_timeout 15s", "client_header_timeout 1s")
         .replace("client_body_timeout 10s", "client_body_timeout 1s")
@@ -20,7 +20,7 @@ fn a_large_request_never_reaches_the_server() {
     let site = Site::new();
     let file = site.ips.dir.join("large");
     let data = format!("@{}", file.display());
-    // Past the site's own limit, 1 MB where it says nothing, and ours for what is ours alone.
+    // Above the site's own limit (1 MB by default), and above ours for our own routes.
     for (bytes, target) in [(1_100_000, BOOT), (66_000, "/v1/vms")] {
         std::fs::write(&file, "x".repeat(bytes)).unwrap();
         assert_eq!(
@@ -42,7 +42,7 @@ fn a_large_request_never_reaches_the_server() {
         &answer[..answer.len().min(60)]
     );
     assert_eq!(site.upstream.load(std::sync::atomic::Ordering::Relaxed), 0);
-    // Between the two the server itself refuses.
+    // Between the two limits the server itself refuses.
     std::fs::write(&file, "x".repeat(66_000)).unwrap();
     assert_eq!(site.curl(&["--data-binary", &data], BOOT).0, 413);
     assert_eq!(site.curl(&[], "/healthz").0, 200);
@@ -91,7 +91,7 @@ fn a_flood_from_one_address_does_not_block_another() {
 fn connections_of_one_address_do_not_block_another() {
     let site = Site::new();
     let target = "/v1/vms";
-    // Each is counted from its headers on; the body never comes.
+    // Each is counted once its headers are complete; the body never comes.
     let held: Vec<_> = (0..32)
         .map(|_| {
             let mut stream = TcpStream::connect(("127.0.0.1", site.port)).unwrap();
