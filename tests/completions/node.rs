@@ -1,5 +1,5 @@
-//! Completions of `n_vm`: the files are what its help makes of them, and real shells
-//! complete with them, over the fake virsh.
+//! Completions of `n_vm`: the files are generated from its help, and real shells complete with
+//! them, over the fake virsh.
 
 #![expect(
     clippy::unwrap_used,
@@ -24,7 +24,7 @@ use model::Program;
 use shell::Place;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_n_vm");
-/// Only names that a VM can have: another's domain may be called anything.
+/// Only valid names of VMs: a foreign domain may have any name.
 const ASK: &str = "N_VM_VIRSH_TIMEOUT=1 command n_vm list 2>/dev/null | sed -n '1d;s/^\\([A-Za-z0-9][A-Za-z0-9._-]*\\)  .*/\\1/p'";
 
 fn n_vm() -> Program {

@@ -1,4 +1,4 @@
-//! ips.toml(5) against the settings: every key, what it takes, and its default.
+//! ips.toml(5) compared with the settings: every key, its values, and its default.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;

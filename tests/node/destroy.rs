@@ -8,7 +8,7 @@ use crate::{OTHER, UUID, world};
 
 const THIRD: &str = "6ba7b812-9dad-11d1-80b4-00c04fd430c8";
 
-/// A world with the VM `web`, and a disk file of its own.
+/// A world with the VM `web`, and its own disk file.
 fn with_disk() -> (World, String) {
     let world = world();
     let disk = world
@@ -399,7 +399,7 @@ fn qemu_img(args: &[&str]) {
 fn a_domain_of_others_may_disappear_meanwhile() {
     let (world, disk) = with_disk();
     world.domain(OTHER, "other", "running", &[]);
-    // The listing names it; when it is looked at, it is gone.
+    // The listing contains it; it is gone when its XML is read.
     fs::remove_file(world.dir.join(format!("fake/domains/{OTHER}/xml"))).unwrap();
     fs::write(world.dir.join("fake/vanish"), OTHER).unwrap();
     world

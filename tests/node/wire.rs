@@ -1,4 +1,4 @@
-//! What goes over the wire to the IPS, byte for byte.
+//! The requests to the IPS, byte for byte.
 
 use std::time::Duration;
 

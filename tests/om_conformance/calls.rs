@@ -1,4 +1,4 @@
-//! What single calls answer: lists of nodes, the daemon's status, help, odd arguments.
+//! The answers of single calls: lists of nodes, the daemon's status, help, unusual arguments.
 
 use crate::ask::{SOON, sid};
 use crate::world::{IPS, OTHER, TCH, Verdict, World, ensure};

@@ -24,10 +24,10 @@ macro_rules! cases {
 
 type Case = (&'static str, fn(&World) -> Verdict);
 
-/// Fake clusters in use at a time: most of a case is waiting.
+/// Fake clusters in use at a time: a case mostly waits.
 const AT_ONCE: usize = 16;
 
-/// Every point of how `om` behaves that the engine builds on.
+/// Every property of `om` that the engine relies on.
 const CASES: &[Case] = cases! {
     calls {
         node_ls_names_every_configured_node
@@ -99,7 +99,7 @@ fn wanted() -> Result<Vec<&'static Case>, String> {
     Ok(found)
 }
 
-/// Runs one case and says how it went.
+/// Runs one case and prints its result.
 fn try_case(world: &World, name: &str, (case, check): &Case) -> Verdict {
     let began = Instant::now();
     let verdict = check(world).map_err(|why| format!("{case}: {why}"));
@@ -116,11 +116,11 @@ fn all_hold(verdicts: Vec<Verdict>) -> Verdict {
     world::ensure(failed.is_empty(), || failed.join("\n"))
 }
 
-/// Each case with a fake cluster of its own, a few at a time.
+/// Runs each case with its own fake cluster, a few at a time.
 #[test]
 fn the_fake_behaves_as_the_table_says() -> Verdict {
     let mut cases = wanted()?;
-    // Nodes that go away are the last and longest cases: they begin first.
+    // The cases with nodes that go away are the last and longest: they start first.
     cases.reverse();
     let (next, verdicts) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let work = || {
@@ -139,7 +139,7 @@ fn the_fake_behaves_as_the_table_says() -> Verdict {
     all_hold(verdicts)
 }
 
-/// All cases with one real cluster, one after the other.
+/// Runs all cases with one real cluster, one after the other.
 #[test]
 fn a_real_cluster_behaves_as_the_table_says() -> Verdict {
     let world = match World::real()? {

@@ -31,7 +31,7 @@ pub(crate) fn create_with_wait_returns_when_all_of_the_scope_has_it(world: &Worl
     world.drop_service("waited")
 }
 
-/// A service for which nobody waited, and one call right behind.
+/// A service whose creator did not wait, and one call directly after it.
 fn just_made(world: &World, name: &str, args: &[&str]) -> Result<Out, String> {
     let create = [
         name,
@@ -47,7 +47,7 @@ fn just_made(world: &World, name: &str, args: &[&str]) -> Result<Out, String> {
 
 pub(crate) fn a_service_just_made_is_unknown_and_cannot_be_deleted(world: &World) -> Verdict {
     world.unhurried("propagate")?;
-    // This "gone" is not to be believed.
+    // This "gone" is false.
     just_made(world, "early-1", &["ls", "-o", "json"])?.exits(2)?;
     just_made(world, "early-2", &["config", "show"])?.exits(0)?;
     let status = ["instance", "ls", "--node", TCH, "-o", "json"];
@@ -106,7 +106,7 @@ pub(crate) fn a_create_from_outside_replaces_the_others_configuration(world: &Wo
             .out
             .contains("/bin/false"))
     })?;
-    // A deletion on top of a configuration that is still on its way may never end.
+    // A deletion of a configuration that is still spreading may never end.
     sleep(Duration::from_secs(2));
     world.drop_service("replaced")
 }
@@ -159,7 +159,7 @@ pub(crate) fn delete_asked_inside_the_scope_is_done_when_it_returns(world: &Worl
     world
         .om(IPS, &["svc", "ls", "-s", "inside", "-o", "json"])?
         .exits(2)?;
-    // Other nodes learn of it a moment later.
+    // Other nodes see it a moment later.
     world.until(SOON, "tch-001 to know", || {
         Ok(world.om(TCH, &["svc", "ls", "-s", "inside"])?.code == 2)
     })

@@ -1,4 +1,4 @@
-//! A task on a node: how it starts, what it sees, and where its result is.
+//! A task on a node: how it starts, its environment, and where its result is.
 
 use std::fs;
 use std::thread::sleep;
@@ -65,7 +65,7 @@ pub(crate) fn exit_codes_are_in_the_result_and_nowhere_else(world: &World) -> Ve
         ("exit-3", "command = /bin/sh -c \"exit 3\"", 3),
         ("exit-255", "command = /bin/sh -c \"exit 255\"", 255),
         ("exit-signal", "command = /bin/sh -c \"kill -TERM $$\"", -1),
-        // Not to be told from a command that exits 1.
+        // The same as for a command that exits 1.
         ("exit-missing", "command = nosuch_command vm-7", 1),
         ("exit-no-program", "command = /etc/passwd", 1),
     ] {
@@ -166,7 +166,7 @@ pub(crate) fn the_timeout_kills_with_sigkill_and_counts_as_minus_1(world: &World
     ensure(code == -1 && !mark.exists(), || format!("{code} {out:?}"))?;
     out.exits(1)?;
     let took = out.took;
-    // By itself it never ends.
+    // It never ends by itself.
     ensure((1.0..60.0).contains(&took.as_secs_f64()), || {
         format!("{took:?}")
     })

@@ -1,4 +1,4 @@
-//! Values made at random, written and read back.
+//! Random values, written and read back.
 
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ proptest! {
             want.push(format!("environment = {}", pairs.join(" ")));
         }
         prop_assert_eq!(ini.lines().collect::<Vec<_>>(), want);
-        // Python's and Go's INI readers begin a comment there, OpenSVC a reference.
+        // Python's and Go's INI readers start a comment there, OpenSVC a reference.
         let syntax = ['#', ';', '{', '}'];
         prop_assert_eq!(ini.replace("[task#create]", "").find(syntax), None);
         // One word a variable.
