@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use ips_server::verbs::create;
 
-use crate::begun::{Operation, begin};
 use crate::harness::Ips;
+use crate::open_operation::{Operation, begin};
 use crate::site::Site;
 
 const CGI: &str = "/cgi-bin/boot_manager.sh";
@@ -359,7 +359,7 @@ fn a_report_counts_for_its_own_operation_and_once() {
         assert_eq!(door.report(&own, &text), 204, "replayed");
         let contrary = text.replace("exit_code=0", "exit_code=5");
         assert_eq!(door.report(&own, &contrary), 409);
-        assert_eq!(door.state(), once, "the first report stands");
+        assert_eq!(door.state(), once, "the first report is kept");
         own.end(&registry);
         let ended = door.state();
         assert_eq!(door.report(&own, &text), 401, "after its end");

@@ -31,10 +31,10 @@ impl Node {
     /// Fetches this every few milliseconds; each answer must contain `want`.
     pub(crate) fn begin(port: u16, request: String, want: &'static str) -> Self {
         let stop = Arc::<AtomicBool>::default();
-        let told = stop.clone();
+        let stopping = stop.clone();
         let thread = std::thread::spawn(move || {
             let (mut took, mut failed) = (Vec::new(), Vec::new());
-            while !told.load(Ordering::Relaxed) {
+            while !stopping.load(Ordering::Relaxed) {
                 let began = Instant::now();
                 match fetch(port, &request) {
                     Ok(answer) if answer.starts_with("HTTP/1.1 200") && answer.contains(want) => {
@@ -97,10 +97,10 @@ pub(crate) struct Watch {
 impl Watch {
     pub(crate) fn begin(pid: u32) -> Self {
         let stop = Arc::<AtomicBool>::default();
-        let told = stop.clone();
+        let stopping = stop.clone();
         let thread = std::thread::spawn(move || {
             let mut most = Most::default();
-            while !told.load(Ordering::Relaxed) {
+            while !stopping.load(Ordering::Relaxed) {
                 let now = look(pid);
                 most.memory_kib = most.memory_kib.max(now.memory_kib);
                 most.threads = most.threads.max(now.threads);

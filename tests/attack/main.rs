@@ -6,8 +6,6 @@
     reason = "a failed expectation is a test's result"
 )]
 
-#[path = "../ips/begun.rs"]
-mod begun;
 mod doors;
 mod flood;
 #[path = "../ips/harness.rs"]
@@ -15,6 +13,8 @@ mod flood;
 mod harness;
 mod honest;
 mod listings;
+#[path = "../ips/open_operation.rs"]
+mod open_operation;
 #[path = "../nginx/site.rs"]
 #[expect(dead_code, reason = "shared with the tests of nginx")]
 mod site;

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use ips_server::verbs::create;
 
-use crate::begun::begin;
 use crate::flood::{Flood, Habit};
 use crate::harness::{Ips, kill, wait_for};
 use crate::honest::{Most, Node, Watch};
+use crate::open_operation::begin;
 use crate::site::Site;
 
 /// One storm at a time: storms reach this machine's own limits.

@@ -116,7 +116,7 @@ fn of_kind(kind: &Kind) -> String {
     match kind {
         Kind::Free => String::new(),
         Kind::Files => "@files".to_owned(),
-        Kind::Asked(what) => format!("@{what}"),
+        Kind::Listed(what) => format!("@{what}"),
         Kind::Words(words) => words.join(" "),
     }
 }

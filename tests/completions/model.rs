@@ -14,7 +14,7 @@ pub(crate) enum Kind {
     Free,
     Files,
     /// `vms`, `nodes` or `operations`, which the program lists.
-    Asked(&'static str),
+    Listed(&'static str),
     Words(Vec<String>),
 }
 
@@ -147,11 +147,11 @@ fn kind(name: &str, text: &str) -> Kind {
         Kind::Words(words.map(|word| word.trim().to_owned()).collect())
     };
     match name {
-        "vm" => Kind::Asked("vms"),
+        "vm" => Kind::Listed("vms"),
         // Of `n_vm`, whose VMs are this node's domains.
-        "name" if text == "the VM" => Kind::Asked("vms"),
-        "node" | "nodes" => Kind::Asked("nodes"),
-        "operation" => Kind::Asked("operations"),
+        "name" if text == "the VM" => Kind::Listed("vms"),
+        "node" | "nodes" => Kind::Listed("nodes"),
+        "operation" => Kind::Listed("operations"),
         "file" | "configuration" => Kind::Files,
         "force" => Kind::Words(vec!["force".to_owned()]),
         "state" => Kind::Words(VmState::ALL.map(|state| state.as_str().to_owned()).to_vec()),

@@ -60,13 +60,19 @@ impl Change {
             assert_eq!(state(ips), before, "{case}: prepared");
             let (first, trace) = run_o_vm(ips, fault, self.verb);
             is_reported(&first, fault, &case);
-            self.is_whole(ips, &first, [&before, &after], fault);
+            self.is_all_or_nothing(ips, &first, [&before, &after], fault);
             trace.is_met()
         });
     }
 
     /// All or nothing; then the same command applies the change.
-    fn is_whole(&self, ips: &Ips, first: &Done, [before, after]: [&str; 2], fault: &Fault) {
+    fn is_all_or_nothing(
+        &self,
+        ips: &Ips,
+        first: &Done,
+        [before, after]: [&str; 2],
+        fault: &Fault,
+    ) {
         let case = format!("o_vm {:?}: {fault}: {first:?}", self.verb);
         let found = state(ips);
         assert!(

@@ -10,7 +10,7 @@ use crate::sample::Sample;
 use crate::world::{Engine, VM, World};
 
 /// Reverts the faults that the case set on the nodes.
-fn mend(world: &World) {
+fn repair_nodes(world: &World) {
     for (mark, verb) in [
         ("stopped", "start"),
         ("killed", "start"),
@@ -59,7 +59,7 @@ fn case(world: &World, fault: &str, number: u32) -> bool {
             "{case} ({happened}): {first:?}, then {elsewhere:?}"
         );
     }
-    mend(world);
+    repair_nodes(world);
     if elsewhere.code == 0 {
         // The first attempt left no domain, so the second one was right to create it.
         assert_eq!(world.places(), ["tch-002"], "{case}: {first:?}");
@@ -171,7 +171,7 @@ fn a_daemon_restart_during_the_task_loses_nothing() {
     let done = Done::of(create);
     assert!(matches!(done.code, 0 | 8 | 11), "{done:?}");
     fs::remove_file(world.of("tch-001", "hold")).unwrap();
-    mend(&world);
+    repair_nodes(&world);
     world.until_done(&["create", VM, "tch-001"], "afterwards");
     wait_for("a tidy end", || {
         world.ips.o_vm(&["sweep"]);

@@ -248,16 +248,16 @@ fn recorded(ips: &Ips, script: &str) -> Vec<Event> {
     assert_eq!(done.code, 0, "{done:?}");
     let text = fs::read_to_string(ips.dir.join("trace")).unwrap();
     let folder = ips.dir.join("db").display().to_string();
-    let mut begun = HashMap::<&str, String>::new();
+    let mut unfinished = HashMap::<&str, String>::new();
     let mut events = Vec::new();
     for line in text.lines() {
         let (thread, call) = line.split_once(' ').unwrap();
         let call = call.trim_start();
         let whole = if let Some(start) = call.strip_suffix(" <unfinished ...>") {
-            begun.insert(thread, start.to_owned());
+            unfinished.insert(thread, start.to_owned());
             continue;
         } else if let Some((_, rest)) = call.split_once(" resumed>") {
-            begun.remove(thread).unwrap_or_default() + rest
+            unfinished.remove(thread).unwrap_or_default() + rest
         } else {
             call.to_owned()
         };

@@ -13,7 +13,7 @@ use crate::sample::Sample;
 use crate::steps::{Steps, met_at_or_before};
 use crate::world::{Engine, VM, World};
 
-/// Seconds, as in [`World`] and in [`with_hurry`]. The longest time that a verb may take by its
+/// Seconds, as in [`World`] and in [`with_short_timeouts`]. The longest time that a verb may take by its
 /// settings: with OpenSVC the time-outs of the instance, of the verb with its two margins and
 /// of the deletion, and up to four queries in sequence.
 const LOCAL_DEADLINE: f64 = VERB + 1.0;
@@ -42,7 +42,7 @@ const WAYS: [(&str, &str); 10] = [
         "yes x | head -c 50000000 >&2; exit 1",
     ),
     (
-        "says an error and exits 0",
+        "prints an error and exits 0",
         "echo 'Error: no daemon'; echo 'error: no connection' >&2; exit 0",
     ),
     (
@@ -61,7 +61,7 @@ const WAYS: [(&str, &str); 10] = [
 ];
 
 /// A world with short time-outs.
-fn with_hurry(engine: Engine) -> World {
+fn with_short_timeouts(engine: Engine) -> World {
     let mut world = World::with(
         engine,
         &[
@@ -122,7 +122,7 @@ impl Wildness {
     }
 }
 
-fn is_civil(world: &World, seen: &Seen, case: &str) {
+fn check_outcome(world: &World, seen: &Seen, case: &str) {
     let deadline = match world.engine {
         Engine::Local => LOCAL_DEADLINE,
         Engine::OpenSvc => OPENSVC_DEADLINE,
@@ -186,7 +186,7 @@ fn case(world: &World, row: &Row, wildness: &Wildness) -> bool {
     let mark = new_mark();
     let (seen, happened) = wildness.run(world, &args, &mark);
     let case = format!("{case} ({happened})");
-    is_civil(world, &seen, &case);
+    check_outcome(world, &seen, &case);
     let left = left_behind(world, &mark);
     // A process in its own session is out of reach; a task of OpenSVC that exceeds its time
     // loses its own process, not its children.
@@ -198,7 +198,7 @@ fn case(world: &World, row: &Row, wildness: &Wildness) -> bool {
 
 /// Every way at every call of a verb, once and from then on: one of `every` of them.
 fn verb(engine: Engine, program: Steps, row: &Row, every: u64) {
-    let world = with_hurry(engine);
+    let world = with_short_timeouts(engine);
     let name = format!("{engine:?} {:?} {program:?}", row.args(&world));
     let mut all = Vec::new();
     for number in 1..=program.count(&world, row) {
@@ -238,7 +238,7 @@ fn queries_end_in_time_with_any_fault_of_om() {
         (&["sweep"], &[0, 1]),
         (&["create", VM, "tch-001"], &[3]),
     ];
-    let world = with_hurry(Engine::OpenSvc);
+    let world = with_short_timeouts(Engine::OpenSvc);
     for (way, script) in WAYS {
         for (args, codes) in verbs {
             let wildness = Wildness {
@@ -253,7 +253,7 @@ fn queries_end_in_time_with_any_fault_of_om() {
             let case = format!("o_vm {args:?}: om {way}: {:?}", seen.done);
             assert!(!happened.is_empty(), "{case}: om was never called");
             assert!(codes.contains(&seen.done.code), "{case}");
-            is_civil(&world, &seen, &case);
+            check_outcome(&world, &seen, &case);
             let left = left_behind(&world, &mark);
             assert!(
                 left.is_empty() || script.contains("setsid"),
@@ -262,7 +262,7 @@ fn queries_end_in_time_with_any_fault_of_om() {
         }
         assert!(
             world.ips.operations().is_empty(),
-            "om {way}: nothing was begun"
+            "om {way}: no operation was started"
         );
     }
 }

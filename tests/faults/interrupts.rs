@@ -35,7 +35,7 @@ fn case(row: &Row, world: &World, mode: &str, number: u32, codes: &mut BTreeSet<
         assert_eq!(open, 0, "{case}: it ended");
     }
     if done.code == 130 && done.err.contains("nothing was begun") {
-        assert_eq!(open, 0, "{case}: nothing was begun");
+        assert_eq!(open, 0, "{case}: no operation is open");
     }
     row.ends_right(world, &done, &case);
     !happened.is_empty()

@@ -10,9 +10,6 @@
     reason = "a failed expectation is a test's result"
 )]
 
-#[path = "../ips/begun.rs"]
-#[expect(dead_code, reason = "shared with the tests of the server under attack")]
-mod begun;
 mod calls;
 mod changes;
 mod clocks;
@@ -29,6 +26,9 @@ mod hostile;
 mod inject;
 mod interrupts;
 mod matrix;
+#[path = "../ips/open_operation.rs"]
+#[expect(dead_code, reason = "shared with the tests of the server under attack")]
+mod open_operation;
 mod operators;
 mod power;
 mod rows;

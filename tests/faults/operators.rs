@@ -190,7 +190,7 @@ impl Site {
 
 /// One action of an operator.
 #[derive(Debug, Clone)]
-pub(crate) struct Deed {
+pub(crate) struct Action {
     pub(crate) node: &'static str,
     pub(crate) args: Vec<String>,
     /// The delay after which the operator kills it, if any.
@@ -198,7 +198,7 @@ pub(crate) struct Deed {
 }
 
 /// A random action on a random VM.
-pub(crate) fn deed(random: &mut Random, site: &Site) -> Deed {
+pub(crate) fn action(random: &mut Random, site: &Site) -> Action {
     let node = random.pick(&site.nodes);
     let all: Vec<_> = site.vms.iter().map(String::as_str).collect();
     let vm = random.pick(&all);
@@ -218,14 +218,14 @@ pub(crate) fn deed(random: &mut Random, site: &Site) -> Deed {
     };
     let args = args.iter().map(|&word| word.to_owned()).collect();
     let killed_after = (random.below(20) == 0).then(|| Duration::from_millis(random.below(60)));
-    Deed {
+    Action {
         node,
         args,
         killed_after,
     }
 }
 
-impl Deed {
+impl Action {
     /// Runs it; `None`: its `o_vm` was killed.
     pub(crate) fn act(&self, site: &Site) -> Option<Done> {
         let mut args = self.args.clone();

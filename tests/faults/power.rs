@@ -12,8 +12,8 @@ use ips_server::verbs::create;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-use crate::begun::{author, begin};
 use crate::harness::{kill, wait_for};
+use crate::open_operation::{author, begin};
 use crate::operators::{Random, Site};
 use crate::world::Engine;
 

@@ -120,7 +120,7 @@ impl Row {
     pub(crate) fn ends_right(&self, world: &World, first: &Done, case: &str) {
         world.holds(case);
         if first.code == 0 && self.is_operation {
-            self.is_done(world, &format!("{case}: said 0"));
+            self.is_done(world, &format!("{case}: exit 0"));
         }
         world.until_done(&self.args(world), case);
         world.until_swept(case);

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::crowd::{Seen, all_is_journaled, one_at_a_time};
 use crate::harness::{NEVER, kill, wait_for};
 use crate::honest::{Most, look};
-use crate::operators::{Random, Site, deed};
+use crate::operators::{Random, Site, action};
 use crate::world::Engine;
 
 const OPERATORS: u64 = 4;
@@ -28,7 +28,7 @@ struct Soak {
     stop: AtomicBool,
     seen: Mutex<Vec<Seen>>,
     fetched: AtomicU64,
-    annoyed: AtomicU64,
+    strangers: AtomicU64,
     killed: AtomicU64,
     /// Largest WAL so far, in bytes.
     log: AtomicU64,
@@ -62,7 +62,7 @@ impl Soak {
                 threads.spawn(move || fetch(self, seed + 100 + number, are_servers_killed));
             }
             for number in 0..STRANGERS {
-                threads.spawn(move || annoy(self, seed + 200 + number));
+                threads.spawn(move || act_as_stranger(self, seed + 200 + number));
             }
             if are_servers_killed {
                 threads.spawn(|| end_servers(self, seed + 300));
@@ -89,10 +89,10 @@ impl Soak {
 
     /// Counts: actions of operators, fetches of nodes, requests of strangers.
     fn done(&self) -> [u64; 3] {
-        let deeds = self.seen.lock().unwrap().len() as u64;
-        let [fetched, annoyed] =
-            [&self.fetched, &self.annoyed].map(|count| count.load(Ordering::Relaxed));
-        [deeds, fetched, annoyed]
+        let actions = self.seen.lock().unwrap().len() as u64;
+        let [fetched, strangers] =
+            [&self.fetched, &self.strangers].map(|count| count.load(Ordering::Relaxed));
+        [actions, fetched, strangers]
     }
 
     /// The resources of the server once it has closed the dropped connections and ended their
@@ -155,7 +155,7 @@ fn a_long_mixed_load_makes_nothing_grow() {
         stop: AtomicBool::new(false),
         seen: Mutex::default(),
         fetched: AtomicU64::new(0),
-        annoyed: AtomicU64::new(0),
+        strangers: AtomicU64::new(0),
         killed: AtomicU64::new(0),
         log: AtomicU64::new(0),
     };
@@ -168,14 +168,15 @@ fn a_long_mixed_load_makes_nothing_grow() {
     one_at_a_time(&soak.site);
     let seen = soak.seen.lock().unwrap();
     let counts = all_is_journaled(&soak.site, &seen);
-    let [fetched, annoyed, killed, log] = [&soak.fetched, &soak.annoyed, &soak.killed, &soak.log]
-        .map(|count| count.load(Ordering::Relaxed));
+    let [fetched, strangers, killed, log] =
+        [&soak.fetched, &soak.strangers, &soak.killed, &soak.log]
+            .map(|count| count.load(Ordering::Relaxed));
     println!(
-        "{} deeds of operators, by exit code {counts:?}; {fetched} fetches, {annoyed} annoyances, \
+        "{} actions of operators, by exit code {counts:?}; {fetched} fetches, {strangers} requests of strangers, \
          server ended {killed} times; largest log {log} bytes\nat rest {before:?}\nlater   {after:?}",
         seen.len()
     );
-    assert!(seen.len() > 100 && fetched > 100 && annoyed > 100 && killed > 0);
+    assert!(seen.len() > 100 && fetched > 100 && strangers > 100 && killed > 0);
     let (had, has) = (before.server, after.server);
     assert!(has.files <= had.files + 2, "{had:?} {has:?}");
     assert!(has.threads <= had.threads + 1, "{had:?} {has:?}");
@@ -190,12 +191,12 @@ fn a_long_mixed_load_makes_nothing_grow() {
     assert!(!log.contains("report this"), "{log}");
     let said = seen.iter().map(|seen| seen.done.err.as_str());
     for text in said.chain([log.as_str()]) {
-        is_fit_to_be_read(text);
+        is_safe_to_print(text);
     }
 }
 
 /// No token, and no control character for a terminal.
-fn is_fit_to_be_read(text: &str) {
+fn is_safe_to_print(text: &str) {
     for line in text.lines() {
         assert!(!line.chars().any(char::is_control), "{line:?}");
         let longest_hex = line
@@ -209,10 +210,10 @@ fn is_fit_to_be_read(text: &str) {
 fn operate(soak: &Soak, seed: u64) {
     let mut random = Random::of(seed);
     while soak.goes_on() {
-        let deed = deed(&mut random, &soak.site);
-        if let Some(done) = deed.act(&soak.site) {
-            assert!(matches!(done.code, 0..=11), "{deed:?}: {done:?}");
-            soak.seen.lock().unwrap().push(Seen { deed, done });
+        let action = action(&mut random, &soak.site);
+        if let Some(done) = action.act(&soak.site) {
+            assert!(matches!(done.code, 0..=11), "{action:?}: {done:?}");
+            soak.seen.lock().unwrap().push(Seen { action, done });
         }
     }
 }
@@ -250,7 +251,7 @@ fn fetch(soak: &Soak, seed: u64, are_servers_killed: bool) {
 }
 
 /// A client that sends invalid requests.
-fn annoy(soak: &Soak, seed: u64) {
+fn act_as_stranger(soak: &Soak, seed: u64) {
     let mut random = Random::of(seed);
     while soak.goes_on() {
         let noise: Vec<u8> = (0..random.below(300))
@@ -273,7 +274,7 @@ fn annoy(soak: &Soak, seed: u64) {
                 let _ = stream.set_read_timeout(Some(Duration::from_millis(50)));
                 let _ = stream.read(&mut [0; 100]);
             }
-            soak.annoyed.fetch_add(1, Ordering::Relaxed);
+            soak.strangers.fetch_add(1, Ordering::Relaxed);
         }
     }
 }

@@ -117,10 +117,10 @@ fn backup_follows_no_link_and_replaces_only_when_complete() {
     let file = path(&ips, "copy");
     fs::write(&file, "the backup of yesterday").unwrap();
     let other = ips.dir.join("other");
-    fs::write(&other, "somebody's").unwrap();
+    fs::write(&other, "foreign").unwrap();
     std::os::unix::fs::symlink(&other, ips.dir.join("copy.new")).unwrap();
     ips.ok(&["backup", &file]);
-    assert_eq!(fs::read(&other).unwrap(), b"somebody's");
+    assert_eq!(fs::read(&other).unwrap(), b"foreign");
     let nowhere = path(&ips, "no-such-folder/copy");
     let done = ips.o_vm(&["backup", &nowhere]);
     assert!(done.code == 1 && done.err.contains(&nowhere), "{done:?}");

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use ips_server::verbs::create;
 use nix::fcntl::{FcntlArg, fcntl};
 
-use crate::begun::begin;
 use crate::harness::{Ips, kill, wait_for};
+use crate::open_operation::begin;
 
 const ASK: &str = "GET /v1/operations HTTP/1.1\r\nHost: x\r\n\r\n";
 
@@ -109,7 +109,10 @@ fn a_unix_socket_outlives_a_lack_of_files() {
     wait_for("an answer on the same socket", ask);
     kill(pid, "TERM");
     assert_eq!(server.wait().unwrap().code(), Some(0));
-    assert!(!socket.exists(), "nobody listens, so nothing must be found");
+    assert!(
+        !socket.exists(),
+        "no server listens, so there must be no socket"
+    );
 }
 
 #[test]
@@ -228,7 +231,7 @@ fn the_server_drops_clients_that_do_not_read() {
         });
         (full.count() == deaf.len()).then_some(())
     });
-    wait_for("somebody else to be answered", || {
+    wait_for("another client to be answered", || {
         answer(&mut connect(&ips), ASK).ok()
     });
     drop(deaf);

@@ -217,7 +217,11 @@ fn the_server_records_a_report_and_shows_it() {
     assert!(ips.vm("abc-1")["seen_at"].is_string());
     assert_eq!(report(&ips, &header, REPORT), 204, "a repeat");
     let other = REPORT.replace("exit_code=0", "exit_code=5");
-    assert_eq!(report(&ips, &header, &other), 409, "the first one stands");
+    assert_eq!(
+        report(&ips, &header, &other),
+        409,
+        "the first report is kept"
+    );
     for (from, to) in [
         ("vm_id=abc-1", "vm_id=other"),
         ("verb=create", "verb=destroy"),
@@ -271,7 +275,7 @@ fn an_inventory_refreshes_owned_vms_and_lists_foreign_domains() {
     assert_eq!(
         state("astray"),
         "absent",
-        "another node's word changes nothing"
+        "a report of another node changes nothing"
     );
     let conflict: (String, String) = sql(&ips)
         .query_row("SELECT vm_id, node FROM conflict", [], |row| {
@@ -315,8 +319,8 @@ fn a_config_never_mixes_old_and_new_values() {
                 found.unwrap_or_default().to_owned()
             };
             let (memory, disk) = (value("ram_mb="), value("disk_1_a=/"));
-            let is_whole = answer.status == 200 && (memory == disk || memory == "8192");
-            if !is_whole || writer.is_finished() {
+            let is_consistent = answer.status == 200 && (memory == disk || memory == "8192");
+            if !is_consistent || writer.is_finished() {
                 stop.store(true, Ordering::Relaxed);
                 panic!("{}: {body}", answer.status);
             }
@@ -339,9 +343,9 @@ fn stale_states_are_unknown_in_the_metrics_too() {
     wait_for("the state to grow old", || {
         std::thread::sleep(Duration::from_millis(60));
         let metrics = ips.get("/metrics").body;
-        let told = metrics.contains("hps_vms{state=\"unknown\"} 1")
+        let shown = metrics.contains("hps_vms{state=\"unknown\"} 1")
             && metrics.contains("hps_vms{state=\"absent\"} 1");
-        told.then_some(())
+        shown.then_some(())
     });
     let metrics = ips.get("/metrics").body;
     let operations = "hps_operations{verb=\"create\",result=\"0\"} 1";

@@ -205,7 +205,7 @@ fn a_false_answer_of_om_does_not_settle_an_operation() {
         assert_eq!(
             owner.is_string(),
             matches!(code, 0 | 11),
-            "{fault:?}: the claim stands exactly where a domain may be"
+            "{fault:?}: the claim is kept exactly where a domain may be"
         );
     }
 }
@@ -239,7 +239,7 @@ fn a_report_counts_where_opensvc_lost_the_result() {
     ips.wait_started();
     ips.kill_with_child(create);
     ips.unblock();
-    wait_for("the sweep to believe the report", || {
+    wait_for("the sweep to settle by the report", || {
         ips.ok(&["sweep"]);
         (ends(&ips) == [Some(0)]).then_some(())
     });
@@ -287,7 +287,7 @@ fn a_sweep_records_a_dead_o_vms_task_and_deletes_its_service() {
     assert!(ips.services().is_empty());
     assert!(
         ips.vm("a")["node"].is_null(),
-        "the node said that it is not there"
+        "the node reported that it is absent"
     );
 }
 
@@ -460,13 +460,13 @@ fn a_sweep_creates_a_vm_that_a_reboot_lost() {
     let mut ips = with_vm();
     ips.ok(&["create", "a", "tch-001"]);
     ips.fake("inventory", &inventory(None));
-    let told = ips.ok(&["sweep"]);
+    let printed = ips.ok(&["sweep"]);
     assert!(
-        told.contains("attention: VM a: should run, and tch-001 has lost it"),
-        "{told}"
+        printed.contains("attention: VM a: should run, and tch-001 has lost it"),
+        "{printed}"
     );
     assert_eq!(ips.vm("a")["state"], "absent");
-    assert_eq!(ips.vm("a")["node"], "tch-001", "the claim stands");
+    assert_eq!(ips.vm("a")["node"], "tch-001", "the claim is kept");
     ips.set("IPS_NODES_RESTART", "on");
     let made = ips.ok(&["sweep"]);
     assert!(
@@ -489,7 +489,7 @@ fn a_sweep_retries_a_lost_vm_on_its_own_node() {
             tried.contains("attention: VM a: created again on tch-001: ") && tried.contains("(7)"),
             "{tried}"
         );
-        assert_eq!(ips.vm("a")["node"], "tch-001", "the claim stands");
+        assert_eq!(ips.vm("a")["node"], "tch-001", "the claim is kept");
     }
     ips.fake("exit", "0");
     assert!(ips.ok(&["sweep"]).contains("create done (0)"));

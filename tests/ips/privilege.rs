@@ -184,7 +184,7 @@ fn columns(sql: &Connection) -> Vec<(String, String)> {
 }
 
 /// A registry with a row in every table, and a create that was left open.
-fn furnished() -> Ips {
+fn filled_registry() -> Ips {
     let mut ips = Ips::in_cluster();
     ips.set("IPS_NODES_RESTART", "on");
     let made = ips.with_input(
@@ -273,7 +273,7 @@ mod slow {
 
 /// Every [`PARTS`]th column.
 fn hostile_columns(part: usize) {
-    let ips = furnished();
+    let ips = filled_registry();
     let registry = ips.dir.join("registry.db");
     let whole = std::fs::read(&registry).unwrap();
     let all = columns(&Connection::open(&registry).unwrap());

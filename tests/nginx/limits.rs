@@ -10,7 +10,7 @@ use crate::site::Site;
 const BOOT: &str = "/cgi-bin/boot_manager.sh?cmd=vm&report=report";
 
 /// Our files with short times for a test: seconds, where the package has tens of seconds.
-fn hurried(text: &str) -> String {
+fn with_short_times(text: &str) -> String {
     text.replace("client_header_timeout 15s", "client_header_timeout 1s")
         .replace("client_body_timeout 10s", "client_body_timeout 1s")
 }
@@ -50,7 +50,7 @@ fn a_large_request_never_reaches_the_server() {
 
 #[test]
 fn nginx_drops_a_slow_client_before_the_server() {
-    let site = Site::with(&hurried, "");
+    let site = Site::with(&with_short_times, "");
     for part in [
         "GET /healthz HTT".to_owned(),
         format!("POST {BOOT} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc"),

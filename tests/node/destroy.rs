@@ -363,7 +363,7 @@ fn a_file_that_was_replaced_meanwhile_is_kept() {
     world.answer("virsh-destroy", 1, "", "error: no\n");
     world.run(&["destroy", "web"]).code(1);
     fs::remove_dir_all(world.dir.join("fake/domains").join(UUID)).unwrap();
-    fs::write(world.dir.join("new"), "somebody else's").unwrap();
+    fs::write(world.dir.join("new"), "foreign").unwrap();
     fs::rename(world.dir.join("new"), &disk).unwrap();
     world
         .run(&["destroy", "web"])

@@ -152,7 +152,7 @@ fn a_real_cluster_behaves_as_the_table_says() -> Verdict {
     let tried = wanted()?.into_iter().map(|case| {
         let verdict = try_case(&world, "real", case);
         if verdict.is_err() {
-            world.mend();
+            world.repair_nodes();
         }
         verdict
     });

@@ -46,7 +46,7 @@ fn just_made(world: &World, name: &str, args: &[&str]) -> Result<Out, String> {
 }
 
 pub(crate) fn a_service_just_made_is_unknown_and_cannot_be_deleted(world: &World) -> Verdict {
-    world.unhurried("propagate")?;
+    world.slow_down("propagate")?;
     // This "gone" is false.
     just_made(world, "early-1", &["ls", "-o", "json"])?.exits(2)?;
     just_made(world, "early-2", &["config", "show"])?.exits(0)?;
@@ -193,7 +193,7 @@ pub(crate) fn purge_is_a_delete_by_another_name(world: &World) -> Verdict {
 
 pub(crate) fn delete_while_another_is_under_way_is_refused(world: &World) -> Verdict {
     world.made("twice", "/bin/true")?;
-    world.unhurried("delete")?;
+    world.slow_down("delete")?;
     world
         .om(IPS, &["twice", "delete", "-o", "json"])?
         .exits(0)?;

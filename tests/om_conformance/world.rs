@@ -146,7 +146,7 @@ impl World {
     }
 
     /// Brings every node back after a case that failed half-way.
-    pub(crate) fn mend(&self) {
+    pub(crate) fn repair_nodes(&self) {
         for words in [["start", IPS], ["start", TCH], ["heal", TCH]] {
             if let Err(why) = self.lab(&words) {
                 eprintln!("{why}");
@@ -172,7 +172,7 @@ impl World {
     }
 
     /// Slows one step of the fake down, where a case must act before it is done.
-    pub(crate) fn unhurried(&self, step: &str) -> Verdict {
+    pub(crate) fn slow_down(&self, step: &str) -> Verdict {
         match self.fake {
             Some(_) => self.lab(&["fault", step, "4"]),
             None => Ok(()),

@@ -203,10 +203,10 @@ pub(super) fn tuples(text: &str) -> Option<Vec<Tuple>> {
 /// `whitespace_split` and no comments.
 #[expect(clippy::option_option, reason = "malformed, no more, or a token")]
 fn token(chars: &mut std::str::Chars<'_>) -> Option<Option<String>> {
-    let (mut token, mut begun) = (String::new(), false);
+    let (mut token, mut started) = (String::new(), false);
     while let Some(c) = chars.next() {
         match c {
-            ',' if begun => return Some(Some(token)),
+            ',' if started => return Some(Some(token)),
             ',' => continue,
             '\\' => token.push(chars.next()?),
             '\'' => loop {
@@ -227,7 +227,7 @@ fn token(chars: &mut std::str::Chars<'_>) -> Option<Option<String>> {
             },
             plain => token.push(plain),
         }
-        begun = true;
+        started = true;
     }
-    Some(begun.then_some(token))
+    Some(started.then_some(token))
 }

@@ -36,7 +36,7 @@ def stamp(seconds):
 
 
 class Cluster:
-    """The files below FAKE_OM_DIR, as the node `own` sees them."""
+    """The files below FAKE_OM_DIR, from the view of the node `own`."""
 
     def __init__(self, folder, own=None):
         self.folder = folder
@@ -114,7 +114,7 @@ class Cluster:
         return since + self.seconds("return" if how == "heal" else "rejoin")
 
     def state(self, node, now):
-        """`monitor.state` of a node in the own node's eyes; None: not listed."""
+        """`monitor.state` of a node from the view of the local node; None: not listed."""
         try:
             with open(self.path("nodes", node, "state")) as file:
                 return file.read().strip() or None
@@ -155,7 +155,7 @@ class Cluster:
         return Locked(self)
 
     def read(self):
-        """The state as somebody saved it last, without a lock."""
+        """The last saved state, without a lock."""
         try:
             with open(self.path("state")) as file:
                 return json.load(file)

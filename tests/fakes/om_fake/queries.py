@@ -1,4 +1,4 @@
-"""Calls that only look, and `node freeze`."""
+"""Read-only calls, and `node freeze`."""
 
 import os
 import sys
