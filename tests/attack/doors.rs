@@ -1,6 +1,6 @@
-//! No request gets through: for any path, query, framing or token, an unauthorised client gets
-//! no config and changes nothing by a report, and honest nodes on the same connections get
-//! their own answers. Each alone and behind nginx.
+//! Hostile paths, queries, framings and tokens: an unauthorised client gets no config and changes
+//! nothing, and honest nodes on the same connections get their own answers. Each case alone and
+//! behind nginx.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -18,9 +18,9 @@ const FETCH: &str = "/cgi-bin/boot_manager.sh?cmd=vm&get_config=get_config&vm_id
 const REPORT: &str = "/cgi-bin/boot_manager.sh?cmd=vm&report=report";
 /// A text that only the node of an open operation on VM `a` may read.
 const SECRET: &str = "title=for-its-node-alone";
-/// The silence after which an answer counts as complete.
+/// An answer is complete after this long without more of it.
 const SILENCE: Duration = Duration::from_millis(150);
-/// The address in X-Forwarded-For: that of a stranger.
+/// As nginx forwards a stranger's address.
 const STRANGER: &str = "X-Forwarded-For: 192.0.2.66";
 
 /// An IPS, and the endpoint of its clients.
@@ -30,7 +30,7 @@ enum Door {
 }
 
 impl Door {
-    /// nginx sends a stranger's address for every client.
+    /// nginx forwards every address as a stranger's.
     fn behind_nginx() -> Self {
         let strange = |text: &str| {
             text.replace("X-Forwarded-For $remote_addr", "X-Forwarded-For 192.0.2.66")
@@ -147,7 +147,7 @@ fn both(test: impl Fn(&Door)) {
 }
 
 #[test]
-fn no_spelling_of_a_path_serves_a_stranger() {
+fn a_stranger_gets_nothing_by_any_path_or_spelling() {
     both(|door| {
         let before = door.state();
         let query = FETCH.trim_start_matches(CGI);
@@ -222,7 +222,7 @@ fn no_spelling_of_a_path_serves_a_stranger() {
 }
 
 #[test]
-fn every_byte_in_a_value_is_refused_or_literal() {
+fn every_byte_in_a_value_is_refused_or_taken_literally() {
     both(|door| {
         let operation = begin(&door.registry(), "a", &create::SPEC, "box", None);
         let before = door.state();
@@ -256,9 +256,9 @@ fn every_byte_in_a_value_is_refused_or_literal() {
     });
 }
 
-/// Each token is valid for one thing, while its operation is open, for its own node.
+/// Each token is valid for one purpose, while its operation is open, for its own node.
 #[test]
-fn a_token_opens_its_own_operation_and_nothing_else() {
+fn a_token_is_valid_for_its_own_operation_only() {
     both(|door| {
         let registry = door.registry();
         let own = begin(&registry, "a", &create::SPEC, "tch-001", None);
@@ -371,7 +371,7 @@ fn a_report_counts_for_its_own_operation_and_once() {
     });
 }
 
-/// Framing that a proxy and a server might read differently. The next client on the same
+/// Framings that a proxy and a server might split differently. The next client on the same
 /// connection must get its own answer.
 #[test]
 fn no_framing_mixes_the_requests_of_two_clients() {
@@ -437,10 +437,10 @@ fn no_framing_mixes_the_requests_of_two_clients() {
     });
 }
 
-/// A token is looked up by its hash: the time does not show how much of it is right. The test
-/// compares two medians of many requests, sent in turns.
+/// A token is looked up by its hash, so the time must not depend on how much of it is right.
+/// Compares the medians of many requests, made in turns.
 #[test]
-fn token_checks_take_equal_time() {
+fn an_almost_correct_token_takes_no_longer_than_a_wrong_one() {
     let door = Door::Alone(with_vms());
     let operation = begin(&door.registry(), "a", &create::SPEC, "box", None);
     let nearly = format!(

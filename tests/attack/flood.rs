@@ -1,5 +1,5 @@
-//! Thousands of clients that repeat one thing for ever: they connect, send an opening, then the
-//! same bytes again and again, and reconnect after a disconnect.
+//! Thousands of clients that connect, send an opening, then repeat one message for ever, and
+//! reconnect when they are cut off.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -138,7 +138,7 @@ fn arrive(from: Ipv4Addr, port: u16) -> Option<Client> {
 }
 
 impl Client {
-    /// Does what is due; false once it is disconnected.
+    /// Does what is due; false once it was cut off.
     fn goes_on(&mut self, habit: &Habit) -> bool {
         if habit.reads {
             match self.stream.read(&mut [0; 4096]) {

@@ -87,7 +87,7 @@ fn fetch(port: u16) -> std::io::Result<String> {
 }
 
 #[test]
-fn slow_clients_do_not_block_listings() {
+fn slow_clients_block_no_listing_of_another_client() {
     let ips = with_long_listing();
     let (stop, counts) = (AtomicBool::new(false), Counts::default());
     std::thread::scope(|threads| {

@@ -21,7 +21,7 @@ const LASTS: Duration = Duration::from_secs(2);
 /// Of the server, in KiB; its unit allows four times as much.
 const MEMORY: u64 = 64 * 1024;
 /// The limit of the unit.
-const TASKS: u64 = 512;
+const TASKS: u64 = 64;
 const FILES: u64 = 4096;
 
 fn habits() -> Vec<Habit> {

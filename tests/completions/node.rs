@@ -18,7 +18,7 @@ mod zsh;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use node_tool::links::LINKS;
+use node_tool::links;
 
 use model::Program;
 use shell::Place;
@@ -29,9 +29,8 @@ const ASK: &str = "N_VM_VIRSH_TIMEOUT=1 command n_vm list 2>/dev/null | sed -n '
 
 fn n_vm() -> Program {
     let mut program = Program::new(Path::new(PROGRAM), "n_vm", ASK);
-    program.links = LINKS
-        .iter()
-        .map(|link| (link.name, link.verb.to_owned()))
+    program.links = links::all()
+        .map(|(link, spec)| (link.name, spec.name.to_string()))
         .collect();
     program
 }
@@ -49,8 +48,8 @@ fn place(test: &str) -> Place {
         place.set(key, &folder);
     }
     place.link("n_vm", PROGRAM);
-    for name in LINKS.iter().map(|link| link.name) {
-        place.link(name, PROGRAM);
+    for (link, _) in links::all() {
+        place.link(link.name, PROGRAM);
     }
     let fakes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fakes");
     for name in ["virsh", "node-fake.sh"] {

@@ -1,5 +1,5 @@
-//! Connections to `ips-server` under stress: kept without free file descriptors, cut off in the
-//! middle, open when the server stops.
+//! Connections to `ips-server` under stress: kept without free file descriptors, cut
+//! off in the middle, open when the server stops.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -109,14 +109,11 @@ fn a_unix_socket_outlives_a_lack_of_files() {
     wait_for("an answer on the same socket", ask);
     kill(pid, "TERM");
     assert_eq!(server.wait().unwrap().code(), Some(0));
-    assert!(
-        !socket.exists(),
-        "no server listens, so there must be no socket"
-    );
+    assert!(!socket.exists(), "a socket without a listener");
 }
 
 #[test]
-fn the_server_answers_open_requests_before_it_stops() {
+fn a_request_in_progress_at_sigterm_is_answered() {
     let mut ips = Ips::new();
     ips.serve();
     let body = "x".repeat(2000);
@@ -133,7 +130,7 @@ fn the_server_answers_open_requests_before_it_stops() {
 }
 
 #[test]
-fn an_endless_request_does_not_delay_the_stop() {
+fn an_unfinished_request_does_not_delay_the_exit() {
     let mut ips = Ips::new();
     ips.serve();
     let mut stuck = connect(&ips);
@@ -147,7 +144,7 @@ fn an_endless_request_does_not_delay_the_stop() {
 }
 
 #[test]
-fn a_long_answer_does_not_wait_for_an_acknowledgement() {
+fn a_long_answer_does_not_wait_for_acknowledgements() {
     let mut ips = Ips::new();
     ips.set("IPS_NODES_AUTH", "off")
         .set("IPS_NODES_ALLOW", "127.0.0.1");
@@ -172,7 +169,7 @@ fn a_long_answer_does_not_wait_for_an_acknowledgement() {
 }
 
 #[test]
-fn endless_requests_do_not_block_configs() {
+fn unfinished_requests_block_no_config() {
     let mut ips = Ips::new();
     ips.set("IPS_NODES_AUTH", "off")
         .set("IPS_NODES_ALLOW", "127.0.0.1");
@@ -202,7 +199,7 @@ fn endless_requests_do_not_block_configs() {
 }
 
 #[test]
-fn the_server_drops_clients_that_do_not_read() {
+fn clients_that_read_nothing_are_cut_off() {
     let mut ips = Ips::new();
     // A listing that exceeds every socket buffer.
     let text = "d".repeat(60_000);
@@ -239,7 +236,7 @@ fn the_server_drops_clients_that_do_not_read() {
 
 /// Forty nodes with two reports each during another write: all wait, none is refused.
 #[test]
-fn reports_of_all_nodes_wait_for_another_writer() {
+fn eighty_reports_wait_for_another_writer() {
     let mut ips = Ips::new();
     ips.define("a");
     ips.serve();
@@ -283,7 +280,7 @@ fn stall_readers(ips: &Ips) -> std::fs::File {
 }
 
 #[test]
-fn a_blocked_registry_does_not_block_the_server() {
+fn a_stalled_registry_does_not_stop_other_requests() {
     let mut ips = Ips::new();
     ips.set("IPS_NODES_AUTH", "off")
         .set("IPS_NODES_ALLOW", "127.0.0.1");

@@ -19,7 +19,7 @@ fn serving(auth: &str, allow: &str) -> Ips {
 }
 
 #[test]
-fn an_old_bash_node_gets_the_specifications_text_byte_for_byte() {
+fn an_old_bash_node_gets_the_specified_bytes() {
     let ips = serving("off", "127.0.0.0/8");
     let answer = ips.ask("POST", GET_CONFIG, &[], "");
     assert_eq!((answer.status, answer.body.as_str()), (200, SPEC));
@@ -64,7 +64,7 @@ fn auth_off_serves_allowed_networks_only() {
 }
 
 #[test]
-fn a_config_requires_a_token() {
+fn no_config_without_a_token() {
     let ips = serving("token", "127.0.0.0/8");
     let answer = ips.get(GET_CONFIG);
     assert_eq!(answer.status, 401);
@@ -75,7 +75,7 @@ fn a_config_requires_a_token() {
 }
 
 #[test]
-fn a_token_made_by_hand_fetches_that_config_and_nothing_else() {
+fn a_token_made_by_hand_fetches_that_config_only() {
     let ips = serving("token", "");
     ips.define("other");
     let token = ips.ok(&["config", "abc-1", "--token"]);
@@ -113,7 +113,7 @@ fn a_change_by_o_vm_is_in_the_next_answer() {
 }
 
 #[test]
-fn a_malformed_request_gets_the_right_status() {
+fn malformed_requests_get_their_status() {
     let ips = serving("off", "127.0.0.0/8");
     let base = "/cgi-bin/boot_manager.sh";
     for (method, target, status) in [
@@ -220,7 +220,7 @@ fn term_ends_it_with_0_within_two_seconds() {
 }
 
 #[test]
-fn killed_and_started_again_it_answers_at_the_same_address() {
+fn after_kill_and_restart_it_answers_at_the_same_address() {
     let ips = serving("token", "");
     let (idle, before) = (
         std::net::TcpStream::connect(("127.0.0.1", ips.port)).unwrap(),
@@ -254,7 +254,7 @@ fn the_server_survives_a_lack_of_file_descriptors() {
     });
 }
 
-/// The connection that was silent for the longest time is closed before the files run out.
+/// The connection that is silent longest is closed before the files run out.
 #[test]
 fn few_files_mean_few_connections() {
     let mut ips = Ips::new();
@@ -305,7 +305,7 @@ fn a_port_in_use_is_an_error() {
 }
 
 #[test]
-fn a_log_message_stays_one_line_and_is_bounded_per_address() {
+fn log_messages_are_one_line_and_limited_per_address() {
     let ips = serving("off", "127.0.0.0/8");
     let send = |message: &str| {
         ips.get(&format!(

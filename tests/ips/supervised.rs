@@ -73,7 +73,7 @@ fn healthz(mut stream: impl Read + Write) -> String {
 }
 
 #[test]
-fn the_server_notifies_ready_and_stopping() {
+fn it_notifies_ready_and_stopping() {
     let mut ips = Ips::new();
     let supervisor = Supervisor::of(&mut ips);
     let mut server = start(&ips);
@@ -91,7 +91,7 @@ fn the_server_notifies_ready_and_stopping() {
 }
 
 #[test]
-fn a_registry_that_does_not_open_prevents_ready() {
+fn a_registry_that_does_not_open_is_never_ready() {
     let mut ips = Ips::new();
     let supervisor = Supervisor::of(&mut ips);
     std::fs::write(
@@ -105,7 +105,7 @@ fn a_registry_that_does_not_open_prevents_ready() {
 }
 
 #[test]
-fn the_watchdog_needs_answers_and_a_sound_registry() {
+fn the_watchdog_is_fed_only_while_the_server_is_healthy() {
     let mut ips = Ips::new();
     let supervisor = Supervisor::of(&mut ips);
     ips.set("WATCHDOG_USEC", "400000");
@@ -185,7 +185,7 @@ fn the_server_serves_a_socket_of_systemd() {
 }
 
 #[test]
-fn two_activated_sockets_are_refused_by_name() {
+fn two_activated_sockets_are_refused() {
     let ips = Ips::new();
     let (one, two) = (free_address(), free_address());
     let mut server = activated(&ips, &[&one, &two]);

@@ -16,7 +16,7 @@ fn with_short_times(text: &str) -> String {
 }
 
 #[test]
-fn a_large_request_never_reaches_the_server() {
+fn too_large_requests_never_reach_the_server() {
     let site = Site::new();
     let file = site.ips.dir.join("large");
     let data = format!("@{}", file.display());
@@ -49,7 +49,7 @@ fn a_large_request_never_reaches_the_server() {
 }
 
 #[test]
-fn nginx_drops_a_slow_client_before_the_server() {
+fn a_slow_client_is_cut_off_and_costs_the_server_nothing() {
     let site = Site::with(&with_short_times, "");
     for part in [
         "GET /healthz HTT".to_owned(),
@@ -73,7 +73,7 @@ fn nginx_drops_a_slow_client_before_the_server() {
 }
 
 #[test]
-fn a_flood_from_one_address_does_not_block_another() {
+fn a_flood_from_one_address_leaves_another_address_served() {
     let site = Site::new();
     let floods: Vec<_> = (0..4)
         .map(|_| {
@@ -88,7 +88,7 @@ fn a_flood_from_one_address_does_not_block_another() {
 }
 
 #[test]
-fn connections_of_one_address_do_not_block_another() {
+fn many_connections_of_one_address_leave_another_served() {
     let site = Site::new();
     let target = "/v1/vms";
     // Each is counted once its headers are complete; the body never comes.

@@ -1,4 +1,4 @@
-//! Which server answers which request.
+//! Which request goes to the server, and which to the old CGI.
 
 use std::fs;
 use std::sync::atomic::Ordering;
@@ -26,7 +26,7 @@ fn with_token(site: &Site, use_it: impl FnOnce(&str)) {
 }
 
 #[test]
-fn a_config_passes_nginx_with_a_token_and_reports_pass_back() {
+fn configs_and_reports_with_a_token_pass_nginx() {
     let site = Site::new();
     let fetch = format!("{BOOT}?cmd=vm&get_config=get_config&vm_id=a");
     with_token(&site, |token| {
@@ -82,7 +82,7 @@ fn every_other_command_stays_with_the_old_cgi() {
 }
 
 #[test]
-fn a_request_that_nginx_reads_differently_is_refused() {
+fn queries_that_nginx_reads_differently_get_400() {
     let site = Site::new();
     for query in [
         "cmd=vm&cmd=x",
@@ -127,7 +127,7 @@ fn only_its_own_address_counts(site: &Site) {
 }
 
 #[test]
-fn nginx_reaches_the_server_by_a_unix_socket() {
+fn nginx_reaches_the_server_over_a_unix_socket() {
     let mut ips = Ips::new();
     ips.define("a");
     ips.set("IPS_NODES_AUTH", "off")
@@ -147,7 +147,7 @@ fn nginx_reaches_the_server_by_a_unix_socket() {
 }
 
 #[test]
-fn the_api_and_metrics_stay_on_this_machine() {
+fn metrics_are_served_to_this_machine_only() {
     let site = Site::new();
     assert_eq!(site.curl(&[], "/healthz").0, 200);
     assert_eq!(site.curl(&[], "/v1/vms/a").0, 200);
@@ -157,7 +157,7 @@ fn the_api_and_metrics_stay_on_this_machine() {
 
 /// nginx routes by the normalised path, and forwards the path as it was written.
 #[test]
-fn no_spelling_of_metrics_gets_around_the_refusal() {
+fn no_spelling_of_metrics_bypasses_the_refusal() {
     let site = Site::new();
     for target in [
         "/metrics?x",
@@ -181,7 +181,7 @@ fn no_spelling_of_metrics_gets_around_the_refusal() {
 }
 
 #[test]
-fn a_stopped_server_is_502_at_once_and_the_site_works() {
+fn a_stopped_server_fails_at_once_and_the_site_goes_on() {
     let mut site = Site::new();
     site.ips.end_server();
     let began = Instant::now();
@@ -191,7 +191,7 @@ fn a_stopped_server_is_502_at_once_and_the_site_works() {
 }
 
 #[test]
-fn a_restarted_server_is_found_with_the_next_request() {
+fn a_restarted_server_gets_the_next_request() {
     let mut site = Site::new();
     assert_eq!(site.curl(&[], "/healthz").0, 200);
     let endpoint = format!("127.0.0.1:{}", site.ips.port);
@@ -202,7 +202,7 @@ fn a_restarted_server_is_found_with_the_next_request() {
 }
 
 #[test]
-fn the_connection_to_the_server_is_kept() {
+fn nginx_keeps_its_connections_to_the_server() {
     let site = Site::new();
     for _ in 0..20 {
         assert_eq!(site.curl(&[], "/healthz").0, 200);

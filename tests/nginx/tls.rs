@@ -130,7 +130,7 @@ fn only_a_node_with_a_certificate_fetches_over_tls() {
 }
 
 #[test]
-fn an_n_vm_without_tls_refuses_https() {
+fn an_n_vm_without_tls_rejects_an_https_address() {
     let program = Path::new(env!("CARGO_BIN_EXE_ips-server")).with_file_name("n_vm");
     assert!(program.exists(), "cargo build --workspace");
     let dir = std::env::temp_dir();

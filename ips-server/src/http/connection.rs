@@ -95,9 +95,7 @@ impl AsyncRead for Socket {
             Stream::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
             Stream::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
         };
-        if buffer.filled().len() > before {
-            self.slot.has_read();
-        }
+        self.slot.has_read(buffer.filled().len() > before);
         read
     }
 }

@@ -22,8 +22,13 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 const STALL_LIMIT: Duration = Duration::from_secs(5);
 /// A connection without a whole request by then is the first to go.
 const SUSPECT_AFTER: Duration = Duration::from_secs(1);
+/// A connection is not evicted before: the bytes that it waits for may be on their way. Short,
+/// because it bounds how many idle connections a second make room for others.
+const EVICT_AFTER: Duration = Duration::from_millis(30);
 /// How long a new connection waits for a slot.
-const SLOT_WAIT: Duration = Duration::from_millis(500);
+const SLOT_WAIT: Duration = Duration::from_secs(3);
+/// How often it looks whether another connection may be ended by now.
+const SLOT_POLL: Duration = Duration::from_millis(5);
 /// How many evicted connections may still be closing while others have their slots.
 const MAX_CLOSING: usize = 8;
 /// How often the deadlines are checked. One look at all connections is cheaper than a timer
@@ -33,6 +38,8 @@ const DEADLINE_POLL: Duration = Duration::from_millis(250);
 /// What the server waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
+    /// The runtime, to look at it for the first time: its request may be there already.
+    New,
     /// The first byte of a request.
     Idle,
     /// The rest of its head.
@@ -67,7 +74,7 @@ impl Slot {
         let now = Instant::now();
         Self {
             state: Mutex::new(State {
-                phase: Phase::Idle,
+                phase: Phase::New,
                 since: now,
                 progress: now,
                 has_requested: false,
@@ -89,11 +96,13 @@ impl Slot {
         lock(&self.state).enter(phase);
     }
 
-    /// Bytes of a request came.
-    pub(super) fn has_read(&self) {
+    /// The server looked for bytes of a request.
+    pub(super) fn has_read(&self, found_any: bool) {
         let mut state = lock(&self.state);
-        if state.phase == Phase::Idle {
-            state.enter(Phase::Head);
+        match state.phase {
+            Phase::New | Phase::Idle if found_any => state.enter(Phase::Head),
+            Phase::New => state.enter(Phase::Idle),
+            Phase::Idle | Phase::Head | Phase::Body | Phase::Working | Phase::Answer => {}
         }
     }
 
@@ -136,7 +145,7 @@ impl State {
     fn is_overdue(&self, now: Instant) -> bool {
         let waited = now.saturating_duration_since(self.since);
         match self.phase {
-            Phase::Idle => waited > IDLE_LIMIT,
+            Phase::New | Phase::Idle => waited > IDLE_LIMIT,
             Phase::Head => waited > HEAD_LIMIT,
             Phase::Body => waited > BODY_LIMIT,
             // The dispatcher has limits of its own.
@@ -149,7 +158,9 @@ impl State {
     }
 
     fn is_evictable(&self) -> bool {
-        self.phase != Phase::Working && !self.is_ended
+        !matches!(self.phase, Phase::New | Phase::Working)
+            && !self.is_ended
+            && self.since.elapsed() > EVICT_AFTER
     }
 
     fn is_suspect(&self) -> bool {
@@ -197,7 +208,7 @@ impl Slots {
                 if let Some(guard) = self.try_acquire() {
                     return guard;
                 }
-                self.freed.notified().await;
+                let _ = tokio::time::timeout(SLOT_POLL, self.freed.notified()).await;
             }
         };
         tokio::time::timeout(SLOT_WAIT, acquired).await.ok()
@@ -324,6 +335,7 @@ mod tests {
         let one = slots.acquire().await.unwrap();
         one.enter(Phase::Working);
         let two = slots.acquire().await.unwrap();
+        two.has_read(false);
         let slot = Arc::clone(&two);
         // As a connection does.
         let task = tokio::spawn(async move {
@@ -346,6 +358,7 @@ mod tests {
         old.enter(Phase::Answer);
         back_date(&old, Duration::from_secs(30));
         let mute = slots.acquire().await.unwrap();
+        mute.has_read(false);
         back_date(&mute, Duration::from_secs(2));
         assert!(slots.try_acquire().is_some());
         assert!(is_ended(&mute) && !is_ended(&old));
@@ -356,6 +369,8 @@ mod tests {
         let slots = Arc::new(Slots::new(1));
         let mut guards = Vec::new();
         while let Some(guard) = slots.try_acquire() {
+            guard.has_read(false);
+            back_date(&guard, EVICT_AFTER);
             guards.push(guard);
         }
         assert_eq!(guards.len(), 1 + MAX_CLOSING);
@@ -366,12 +381,25 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_at_work_is_never_evicted() {
+    async fn a_connection_is_not_evicted_at_once() {
         let slots = Arc::new(Slots::new(1));
         let one = slots.acquire().await.unwrap();
+        one.has_read(false);
+        assert!(slots.try_acquire().is_none());
+        back_date(&one, EVICT_AFTER);
+        assert!(slots.try_acquire().is_some());
+        assert!(is_ended(&one));
+    }
+
+    #[tokio::test]
+    async fn a_connection_at_work_or_unread_is_never_evicted() {
+        let slots = Arc::new(Slots::new(2));
+        let one = slots.acquire().await.unwrap();
         one.enter(Phase::Working);
+        let unread = slots.acquire().await.unwrap();
+        back_date(&unread, Duration::from_secs(2));
         assert!(slots.acquire().await.is_none());
-        assert!(!is_ended(&one));
+        assert!(!is_ended(&one) && !is_ended(&unread));
     }
 
     #[tokio::test]

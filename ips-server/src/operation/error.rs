@@ -12,7 +12,8 @@ use crate::model::exit::Exit;
 use crate::model::token::TokenError;
 use crate::registry::RegistryError;
 
-/// Why a command was not carried out.
+/// Why a command was not carried out. No field is called `source`: each text holds its cause
+/// already, and the chain would print it twice.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The command line, or a file that it names, cannot be used.
@@ -31,12 +32,12 @@ pub enum Error {
     #[error("journal: {}", crate::error::chain(.0))]
     Journal(RegistryError),
     /// As `Journal`, after the operation was begun: it stays open.
-    #[error("journal: {}", crate::error::chain(source))]
+    #[error("journal: {}", crate::error::chain(error))]
     JournalLost {
         /// The operation.
         operation: Uuid,
         /// What failed.
-        source: Box<RegistryError>,
+        error: Box<RegistryError>,
     },
     /// The end of a step could not be recorded.
     #[error("the end of operation {operation} could not be recorded: {why}")]
@@ -83,12 +84,12 @@ pub enum Error {
         verb: VerbName,
     },
     /// The cluster did not answer whether the node may be used.
-    #[error("validate {node}: {source}")]
+    #[error("validate {node}: {answer}")]
     Validate {
         /// The node.
         node: NodeName,
         /// Why.
-        source: NoAnswer,
+        answer: NoAnswer,
     },
     /// The cluster did not answer.
     #[error("nodes: {0}")]
@@ -122,12 +123,12 @@ pub enum Error {
     #[error("{0}")]
     Refused(String),
     /// A node did not answer, so that a state is unknown.
-    #[error("{node}: {source}")]
+    #[error("{node}: {answer}")]
     StateUnknown {
         /// The node.
         node: NodeName,
         /// Why.
-        source: NoAnswer,
+        answer: NoAnswer,
     },
     /// The state of VMs cannot be determined.
     #[error("{0}")]
@@ -189,8 +190,8 @@ impl Error {
     /// One line for people, without the node where the caller names it.
     #[must_use]
     pub fn without_node(&self) -> String {
-        if let Self::StateUnknown { source, .. } | Self::Cluster(source) = self {
-            source.0.clone()
+        if let Self::StateUnknown { answer, .. } | Self::Cluster(answer) = self {
+            answer.0.clone()
         } else {
             crate::error::chain(self)
         }

@@ -236,9 +236,9 @@ impl Executor<'_> {
             .registry
             .grant(&vm.id, &step.plan, token.hash(), addresses.as_deref());
         let keep = granted.and_then(|()| self.registry.disks_of_others(&vm.id));
-        let keep = keep.map_err(|source| Error::JournalLost {
+        let keep = keep.map_err(|error| Error::JournalLost {
             operation: operation.id,
-            source: Box::new(source),
+            error: Box::new(error),
         })?;
         Ok(Task {
             session: step.plan.session,
@@ -351,13 +351,13 @@ impl Executor<'_> {
 /// # Errors
 /// It may not.
 pub fn check_node(engine: &dyn Engine, node: &NodeName, stop: &AtomicBool) -> Result<(), Error> {
-    let nodes = engine.nodes().map_err(|source| {
+    let nodes = engine.nodes().map_err(|answer| {
         if stop.load(Ordering::Relaxed) {
             return Error::Interrupted;
         }
         Error::Validate {
             node: node.clone(),
-            source,
+            answer,
         }
     })?;
     let found = nodes.into_iter().find(|known| known.name == *node);

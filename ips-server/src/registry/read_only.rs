@@ -9,6 +9,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use hps_core::names::{NodeName, VmId, VmName};
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Row};
 use uuid::Uuid;
 
@@ -50,13 +51,20 @@ impl ReadOnlyRegistry {
         self.rows(sql, |row| word(row, 0))
     }
 
-    /// The operations that have not ended: which, and of which VM.
+    /// The open operations, each with its VM where it concerns one.
     ///
     /// # Errors
     /// The registry cannot be read now.
-    pub fn open_operations(&self) -> rusqlite::Result<Vec<(Uuid, VmId)>> {
+    pub fn open_operations(&self) -> rusqlite::Result<Vec<(Uuid, Option<VmId>)>> {
         let sql = "SELECT operation, vm_id FROM operation WHERE ended_at IS NULL ORDER BY vm_id";
-        self.rows(sql, |row| Some((word(row, 0)?, word(row, 1)?)))
+        self.rows(sql, |row| {
+            let has_vm = row.get_ref(1).ok()? != ValueRef::Null;
+            let vm = has_vm.then(|| word(row, 1)).flatten();
+            if has_vm != vm.is_some() {
+                return None;
+            }
+            Some((word(row, 0)?, vm))
+        })
     }
 
     fn rows<T>(&self, sql: &str, read: impl Fn(&Row<'_>) -> Option<T>) -> rusqlite::Result<Vec<T>> {

@@ -571,3 +571,89 @@ fn a_registry_of_schema_1_is_migrated_with_all_it_has() {
     Registry::open(&path).unwrap().check().unwrap();
     std::fs::remove_file(&path).unwrap();
 }
+
+/// An operation of schema 4 was one task on one node: it becomes a plan of one step that the
+/// same token, session id and report belong to.
+#[test]
+fn an_open_operation_of_schema_4_becomes_a_plan() {
+    let folder = Folder::new("schema-4");
+    let old = include_str!("../../../../tests/fixtures/registry/schema_4.sql");
+    Connection::open(folder.file())
+        .unwrap()
+        .execute_batch(old)
+        .unwrap();
+    let mut registry = folder.open();
+    registry.check().unwrap();
+    let all = registry.operations(None, 10).unwrap();
+    let names: Vec<_> = all
+        .iter()
+        .map(|operation| operation.vm.as_ref().unwrap().as_str())
+        .collect();
+    assert_eq!(names, ["open", "done"], "the newest first, as before");
+    let (open, done) = (&all[0], &all[1]);
+    assert_eq!((done.plan.len(), open.plan.len()), (1, 1));
+    assert_eq!(done.plan[0].ended, done.ended);
+    assert_eq!(done.ended.as_ref().unwrap().exit_code, 7);
+    let step = open.current().unwrap();
+    assert_eq!(step.plan.session, open.id);
+    assert_eq!(step.reported.as_ref().unwrap().message, "created");
+    assert!(step.started_at.is_some() && open.has_fresh_claim() && open.log.len() == 3);
+    // Its token is still admitted, until the step ends.
+    let hash = |registry: &Registry| -> [u8; 32] {
+        registry
+            .connection
+            .query_row("SELECT hash FROM token", [], |row| row.get(0))
+            .unwrap()
+    };
+    let token = hash(&registry);
+    assert_eq!(
+        registry.token(token).unwrap().unwrap().session,
+        Some(open.id)
+    );
+    end_session(&mut registry, open.id);
+    assert_eq!(registry.token(token).unwrap(), None);
+    let ended = registry.operation(open.id).unwrap().unwrap();
+    assert_eq!(ended.ended.unwrap().exit_code, 0);
+}
+
+fn end_session(registry: &mut Registry, session: Uuid) {
+    let completion = Completion {
+        exit_code: 0,
+        reason: "settled".into(),
+        ends_claim: false,
+        state: Some(VmState::Running),
+        desired: Some(Desired::Running),
+    };
+    finish(registry, session.as_u128(), &completion);
+}
+
+/// A verb of a node, such as draining it, concerns no VM: any number may be open at once.
+#[test]
+fn an_operation_may_concern_no_vm() {
+    let folder = Folder::new("no-vm");
+    let mut registry = folder.open();
+    let (to, options) = (node("n1"), Options::default());
+    for number in [1, 2] {
+        let plan = (start::SPEC.plan)(&PlanRequest {
+            operation: Uuid::from_u128(number),
+            spec: &start::SPEC,
+            node: &to,
+            options: &options,
+        });
+        let new = NewOperation {
+            id: Uuid::from_u128(number),
+            vm: None,
+            spec: &start::SPEC,
+            options: &options,
+            plan: &plan,
+            precondition: None,
+        };
+        let begun = registry.begin(&author(), &new).unwrap();
+        assert_eq!(begun, BeginOutcome::Journaled);
+    }
+    let open = registry.open_operations().unwrap();
+    assert_eq!(open.len(), 2);
+    assert_eq!((&open[0].vm, open[0].node()), (&None, Some(&to)));
+    end_session(&mut registry, Uuid::from_u128(1));
+    assert_eq!(registry.open_operations().unwrap().len(), 1);
+}
