@@ -138,7 +138,7 @@ fn arrive(from: Ipv4Addr, port: u16) -> Option<Client> {
 }
 
 impl Client {
-    /// Does what is due; false once it was cut off.
+    /// Does what is due; false once it is cut off.
     fn goes_on(&mut self, habit: &Habit) -> bool {
         if habit.reads {
             match self.stream.read(&mut [0; 4096]) {

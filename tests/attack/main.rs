@@ -1,5 +1,5 @@
 //! `ips-server` under attack, alone on loopback and behind the packaged nginx: honest nodes are
-//! answered all the time, nothing grows without bound, and no request gets what it must not.
+//! answered all the time, nothing grows without bound, and no attack succeeds.
 
 #![expect(
     clippy::unwrap_used,

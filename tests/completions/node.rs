@@ -1,5 +1,5 @@
-//! Completions of `n_vm`: the files are generated from its help, and real shells complete with
-//! them, over the fake virsh.
+//! Completions of `n_vm`: the files are generated from its help, and real shells complete
+//! with them, over the fake virsh.
 
 #![expect(
     clippy::unwrap_used,
@@ -24,7 +24,7 @@ use model::Program;
 use shell::Place;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_n_vm");
-/// Only valid names of VMs: a foreign domain may have any name.
+/// Only valid VM names: the domains of others may have any name.
 const ASK: &str = "N_VM_VIRSH_TIMEOUT=1 command n_vm list 2>/dev/null | sed -n '1d;s/^\\([A-Za-z0-9][A-Za-z0-9._-]*\\)  .*/\\1/p'";
 
 fn n_vm() -> Program {
@@ -40,7 +40,7 @@ fn the_files_are_generated_from_the_help() {
     shell::files_are_up_to_date(&[n_vm()]);
 }
 
-/// A node with two VMs and a foreign domain of an invalid name.
+/// A node with two VMs, and a domain of others with a hostile name.
 fn place(test: &str) -> Place {
     let mut place = Place::new(test);
     for (key, folder) in [("FAKE_DIR", "fake"), ("N_VM_STATE_DIR", "state")] {
@@ -48,8 +48,8 @@ fn place(test: &str) -> Place {
         place.set(key, &folder);
     }
     place.link("n_vm", PROGRAM);
-    for (link, _) in links::all() {
-        place.link(link.name, PROGRAM);
+    for name in links::all().map(|(link, _)| link.name) {
+        place.link(name, PROGRAM);
     }
     let fakes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fakes");
     for name in ["virsh", "node-fake.sh"] {
@@ -66,14 +66,16 @@ fn place(test: &str) -> Place {
     place
 }
 
-/// What every shell must offer.
-const WANTED: [(&str, &[&str]); 7] = [
+/// Lines, and the words that every shell must offer for them.
+const WANTED: [(&str, &[&str]); 9] = [
     ("n_vm rem", &["remote-log"]),
     ("n_vm start ", &["web", "worker"]),
     ("n_vm destroy --keep-storage we", &["web"]),
     ("n_vm stop --timeout 5 wo", &["worker"]),
     ("n_vm list --r", &["--report"]),
     ("n_vm_stop web ", &["force"]),
+    ("n_vm_reboot web ", &["force"]),
+    ("n_vm reb", &["reboot"]),
     ("n_vm_pause ", &["web", "worker"]),
 ];
 
@@ -102,7 +104,7 @@ fn fish_completes() {
 }
 
 #[test]
-fn completion_does_not_wait_for_a_hung_virsh() {
+fn a_virsh_that_hangs_does_not_block_the_shell() {
     let place = Place::new("n-hang");
     place.link("n_vm", PROGRAM);
     place.script("virsh", "#!/bin/sh\nexec sleep 60\n");

@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use crate::model::{Program, file, is_up_to_date};
 use crate::{bash, fish, zsh};
 
-/// Calls the function that `complete` knows for the command, as bash does at TAB.
+/// Calls the function that `complete` registered for the command, as bash does at TAB.
 const BASH: &str = r#"
 . "$FILE"
 read -ra COMP_WORDS <<<"$LINE"

@@ -185,10 +185,10 @@ mod as_root {
 
     use super::*;
 
-    /// A user who is not root.
+    /// An unprivileged user.
     const NOBODY: u32 = 65534;
 
-    /// Runs `o_vm` as a user who is not root, from a copy that this user can reach.
+    /// Runs `o_vm` as an unprivileged user, from a copy that this user can access.
     fn as_nobody(ips: &Ips, args: &[&str]) -> Done {
         let program = ips.dir.join("bin/o_vm");
         let real = program.canonicalize().unwrap();

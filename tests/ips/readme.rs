@@ -129,7 +129,7 @@ fn every_link_of_the_documents_has_a_file() {
     assert!(met >= 6, "{met} links");
 }
 
-/// The paths between backticks. One with a name in capitals (`verbs/VERB.rs`) stands for many files, one
+/// The paths between backticks. One with a name in capitals (`verbs/VERB.rs`) means many files, one
 /// below `dist/` is built.
 fn paths(text: &str) -> impl Iterator<Item = &str> {
     let is_path = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);

@@ -121,7 +121,7 @@ impl World {
         )
     }
 
-    /// `.info` of the task as the IPS knows it.
+    /// `.info` of the task from the view of the IPS.
     pub(crate) fn info(&self, name: &str) -> Result<Value, String> {
         let out = self.om(
             IPS,

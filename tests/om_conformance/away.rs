@@ -330,7 +330,7 @@ pub(crate) fn without_the_local_daemon_delete_hangs(world: &World) -> Verdict {
     ensure(hangs.code == -1, || format!("it does not hang: {hangs:?}"))?;
     world.create(IPS, "down-2", BOTH, TRUE)?.exits(0)?;
     world.lab(&["start", IPS])?;
-    world.until(SOON, "the own daemon", || {
+    world.until(SOON, "the local daemon", || {
         Ok(world.om(IPS, &["daemon", "status", "-o", "json"])?.code == 0)
     })?;
     world.becomes(OTHER, "idle", SOON)?;

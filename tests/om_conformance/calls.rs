@@ -37,7 +37,7 @@ pub(crate) fn status_has_every_input_of_health(world: &World) -> Verdict {
     let out = world.om(IPS, &["daemon", "status", "-o", "json"])?;
     let status = out.json()?;
     ensure(status["daemon"]["nodename"] == IPS, || {
-        "daemon.nodename is the own node".to_owned()
+        "daemon.nodename is the local node".to_owned()
     })?;
     let nodes = &status["cluster"]["config"]["nodes"];
     ensure(*nodes == serde_json::json!([IPS, TCH, OTHER]), || {

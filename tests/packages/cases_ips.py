@@ -236,7 +236,7 @@ class Rpm(Rooted):
         run(os.path.join(TOP, "packaging/repo"), PACKAGES, out)
         os.makedirs(self.path("/etc/yum.repos.d"))
         fresh_root.write(self.root, "etc/yum.repos.d/hps.repo", f"[hps]\nname=hps\nbaseurl=file://{out}/rocky\ngpgcheck=0\n")
-        # rpm needs nothing, so that no other repository is asked.
+        # The package has no dependency, so dnf queries no other repository.
         dnf = ["dnf", "--installroot", self.root, "--releasever=9", "--setopt=reposdir=" + self.path("/etc/yum.repos.d")]
         run(*dnf, "--setopt=install_weak_deps=False", "-y", "install", "hps-ips-server")
         self.all_is_there()

@@ -1,7 +1,7 @@
 """The cluster's directory: its nodes, its settings and faults, its state under a lock.
 
 Nothing runs in the background: what the daemons would have done by now is worked
-out whenever somebody looks (`settle` in services.py).
+out at each read (`settle` in services.py).
 """
 
 import fcntl

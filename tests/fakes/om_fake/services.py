@@ -26,7 +26,7 @@ def parse_ini(text):
 
 
 def create(cluster, state, name, text, now):
-    """A new configuration, made on the own node; None, or why not."""
+    """A new configuration, created on the local node; None, or the error."""
     settle(cluster, state, now)
     service = state["services"].get(name)
     if service and cluster.own in service["copies"]:
@@ -151,7 +151,7 @@ def seen_by(cluster, own, node, now):
 
 
 def instances(cluster, state, name, now):
-    """{node: copy} of a service as the own node sees it."""
+    """{node: copy} of a service from the view of the local node."""
     service = state["services"].get(name)
     if not service:
         return {}
@@ -164,7 +164,7 @@ def instances(cluster, state, name, now):
 
 
 def known(cluster, state, name, now):
-    """Whether the own daemon lists the service: neither a file made a moment ago, nor
+    """Whether the local daemon lists the service: neither a file made a moment ago, nor
     one that waits here for a node of its scope, is listed."""
     return bool(instances(cluster, state, name, now))
 
@@ -179,7 +179,7 @@ def known_or_file(cluster, state, name, now):
 
 
 def by_name(cluster, state, selector, now):
-    """The services a selector names, of those the own daemon knows."""
+    """The services a selector names, of those the local daemon knows."""
     names = [name for name in state["services"] if known(cluster, state, name, now)]
     if selector is None or selector in ("*", "**", "*/svc/*"):
         return names

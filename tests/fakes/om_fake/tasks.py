@@ -65,7 +65,7 @@ def running(state, node):
 
 
 def last_run(cluster, state, name, node, rid, now):
-    """The last run whose result the own node knows by now."""
+    """The last run whose result the local node has by now."""
     service = state["services"][name]
     lag = 0 if node == cluster.own else cluster.seconds("lag")
     lost = cluster.lost(node)
