@@ -21,7 +21,7 @@ mod nodes_a_day_behind {
 }
 
 #[test]
-fn nodes_a_day_ahead_create() {
+fn create_works_on_nodes_a_day_ahead() {
     nodes_are_off("86400", &ROWS[0]);
 }
 
@@ -79,7 +79,7 @@ fn our_clock_a_day_back_in_a_cluster() {
 }
 
 #[test]
-fn a_state_of_tomorrow_is_unknown_until_the_node_answers() {
+fn a_state_from_the_future_is_unknown() {
     for engine in [Engine::Local, Engine::OpenSvc] {
         let world = World::new(engine);
         world.until_done(&["create", VM, world.node()], "before");

@@ -57,11 +57,11 @@ fn in_each_phase(row: &Row) {
 }
 
 #[test]
-fn a_create_is_cleaned_up_or_goes_on() {
+fn an_interrupted_create_is_cleaned_up_or_continues() {
     in_each_phase(named("create"));
 }
 
 #[test]
-fn a_destroy_is_cleaned_up_or_goes_on() {
+fn an_interrupted_destroy_is_cleaned_up_or_continues() {
     in_each_phase(named("destroy"));
 }

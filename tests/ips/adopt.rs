@@ -192,7 +192,7 @@ fn a_vm_of_another_node_is_not_registered() {
 }
 
 #[test]
-fn no_answer_is_not_an_empty_node() {
+fn a_missing_answer_is_not_an_empty_node() {
     let ips = Ips::in_cluster();
     let done = ips.o_vm(&["adopt", "tch-001"]);
     assert_eq!((done.code, done.out.as_str()), (11, ""), "{done:?}");

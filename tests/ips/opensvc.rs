@@ -438,7 +438,7 @@ fn the_old_task_functions_return_the_true_result() {
 }
 
 #[test]
-fn the_specifications_own_checks_hold() {
+fn the_checks_of_the_specification_pass() {
     let ips = Ips::in_cluster();
     ips.cluster(&["stop", "tch-002"]);
     let script = concat!(

@@ -240,7 +240,7 @@ fn a_second_operation_is_refused_and_names_the_first() {
 }
 
 #[test]
-fn ctrl_c_stops_waiting_and_the_verb_goes_on() {
+fn ctrl_c_ends_the_wait_and_the_verb_continues() {
     let mut ips = with_vm();
     ips.serve();
     ips.block();

@@ -70,7 +70,7 @@ fn a_name_or_a_disk_of_another_vm_is_refused() {
 }
 
 #[test]
-fn set_changes_keys_says_when_and_is_audited() {
+fn set_prints_when_a_change_takes_effect_and_is_audited() {
     let ips = Ips::new();
     ips.define("a");
     let said = ips.ok(&[

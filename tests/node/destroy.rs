@@ -84,7 +84,7 @@ fn a_dry_run_prints_both_lists_and_changes_nothing() {
 }
 
 #[test]
-fn all_but_its_own_writable_disk_files_is_kept() {
+fn destroy_removes_only_its_own_writable_disk_files() {
     let world = world();
     let file = |name: &str| {
         world
@@ -278,7 +278,7 @@ fn without_qemu_img_all_is_kept_beside_other_domains() {
 }
 
 #[test]
-fn a_path_that_the_registry_holds_is_kept() {
+fn a_path_of_the_registry_is_kept() {
     let (world, disk) = with_disk();
     let world = world.env(
         "N_VM_KEEP",

@@ -127,9 +127,7 @@ pub(crate) fn a_stopped_node_is_in_maintenance_then_gone_then_back(world: &World
     Ok(())
 }
 
-pub(crate) fn a_stopped_node_can_have_work_waiting_that_nobody_can_delete(
-    world: &World,
-) -> Verdict {
+pub(crate) fn a_stopped_node_can_have_services_that_no_call_deletes(world: &World) -> Verdict {
     world.lab(&["stop", TCH])?;
     let args = [
         "waiting",
@@ -141,7 +139,7 @@ pub(crate) fn a_stopped_node_can_have_work_waiting_that_nobody_can_delete(
     ];
     world.om(IPS, &args)?.exits(0)?;
     std::thread::sleep(Duration::from_millis(1500));
-    // It appears deleted, and is not: its file waits on the node that created it.
+    // It is not listed, and still exists: its file waits on the node that created it.
     ensure(!world.is_there("waiting")?, || "it is listed".to_owned())?;
     world.om(IPS, &["waiting", "config", "show"])?.exits(0)?;
     let out = world.om(
@@ -251,7 +249,7 @@ pub(crate) fn a_deletion_right_after_a_cut_waits_until_the_node_is_gone(world: &
     is_back(world, "cut-5")
 }
 
-pub(crate) fn a_crashed_daemon_looks_healthy_and_its_task_goes_on(world: &World) -> Verdict {
+pub(crate) fn a_crashed_daemon_looks_healthy_and_its_task_continues(world: &World) -> Verdict {
     let gate = world.gate("crash-1", "exit 6")?;
     world.made("crash-2", "/bin/true")?;
     let run = [

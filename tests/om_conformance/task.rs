@@ -59,7 +59,7 @@ pub(crate) fn a_session_that_is_no_uuid_is_replaced(world: &World) -> Verdict {
     world.drop_service("banana")
 }
 
-pub(crate) fn exit_codes_are_in_the_result_and_nowhere_else(world: &World) -> Verdict {
+pub(crate) fn exit_codes_are_only_in_the_result(world: &World) -> Verdict {
     for (name, task, code) in [
         ("exit-0", "command = /bin/true", 0),
         ("exit-3", "command = /bin/sh -c \"exit 3\"", 3),
@@ -139,7 +139,7 @@ pub(crate) fn a_task_sees_its_session_its_environment_and_no_input(world: &World
     Ok(())
 }
 
-pub(crate) fn no_shell_unless_the_command_has_one_of_its_signs(world: &World) -> Verdict {
+pub(crate) fn a_command_without_shell_operators_runs_without_a_shell(world: &World) -> Verdict {
     let file = world.scratch.join("shell");
     let (_, code) = world.outcome("plain", "command = test $HOME = /root")?;
     ensure(code == 1, || format!("expanded without a shell: {code}"))?;
@@ -223,7 +223,7 @@ pub(crate) fn a_first_run_shows_in_daemon_ps_only(world: &World) -> Verdict {
     world.drop_service("first")
 }
 
-pub(crate) fn a_second_run_meanwhile_fails_without_a_trace(world: &World) -> Verdict {
+pub(crate) fn a_second_run_at_the_same_time_fails_without_a_trace(world: &World) -> Verdict {
     let gate = world.gate("second", "exit 0")?;
     let args = [
         "second",
@@ -251,7 +251,7 @@ pub(crate) fn a_second_run_meanwhile_fails_without_a_trace(world: &World) -> Ver
     world.drop_service("second")
 }
 
-pub(crate) fn a_task_that_is_not_there_fails_without_a_trace(world: &World) -> Verdict {
+pub(crate) fn a_missing_task_fails_without_a_trace(world: &World) -> Verdict {
     world.made("norid", "/bin/true")?;
     let args = [
         "norid",
@@ -275,7 +275,7 @@ pub(crate) fn a_task_that_is_not_there_fails_without_a_trace(world: &World) -> V
     world.drop_service("norid")
 }
 
-pub(crate) fn waiting_too_short_leaves_the_task_alone(world: &World) -> Verdict {
+pub(crate) fn a_wait_time_out_does_not_stop_the_task(world: &World) -> Verdict {
     let gate = world.gate("patient", "exit 4")?;
     let out = world.run("patient", &sid(1), "500ms")?;
     out.exits(1)?;

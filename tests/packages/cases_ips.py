@@ -166,7 +166,7 @@ class Rooted(unittest.TestCase):
         print(f"200 connections, each with a listing of 300 VMs: {resident} KiB resident", file=sys.stderr)
 
     def the_sweep_may_come_first(self):
-        """On a fresh boot root's sweep, with its two capabilities, makes the registry."""
+        """On a fresh boot root's sweep, with its two capabilities, creates the registry."""
         caps = "-all,+chown,+dac_override"
         self.chroot("setpriv", "--bounding-set", caps, "--inh-caps", caps, "o_vm", "sweep", check=False)
         self.assertTrue(os.path.exists(self.path("/var/lib/hps-ips/registry.db")))

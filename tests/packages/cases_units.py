@@ -98,7 +98,7 @@ class Units(unittest.TestCase):
 
 
 class Install(unittest.TestCase):
-    """`make install` places what the packages place, and keeps an edited settings file."""
+    """`make install` installs the files of the packages, and keeps an edited settings file."""
 
     def install(self, what, folder, **more):
         done = run("packaging/install", what, env=os.environ | {"DESTDIR": folder} | more)

@@ -50,7 +50,7 @@ class Cluster:
     # --- settings and faults ---
 
     def fault(self, name):
-        """The text of `set/NAME`, None where there is none; `TEXT*3` counts down."""
+        """The text of `set/NAME`, None if there is none; `TEXT*3` counts down."""
         try:
             with open(self.path("set", name)) as file:
                 text = file.read().strip()
@@ -75,7 +75,7 @@ class Cluster:
     # --- nodes ---
 
     def since(self, node, mark):
-        """When the file `mark` of a node was made, None where there is none."""
+        """The time of the file `mark` of a node, None if there is none."""
         try:
             return os.stat(self.path("nodes", node, mark)).st_mtime
         except OSError:

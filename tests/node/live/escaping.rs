@@ -197,7 +197,7 @@ fn any_text_arrives_unchanged() {
 }
 
 #[test]
-fn values_that_are_refused_would_be_changed() {
+fn virt_install_changes_the_values_that_n_vm_refuses() {
     // The reason for refusing: once virt-install is fixed, this test fails.
     let script = "virt-install --connect test:///default --name x --memory 64 --disk none --import --dry-run \
          --print-xml --osinfo detect=on,require=off --graphics none --network 'bridge=\"a&b\"'";

@@ -33,7 +33,7 @@ fn disk(path: &str, target: &str, more: &str) -> String {
 }
 
 #[test]
-fn everything_that_is_not_provably_its_own_survives() {
+fn destroy_keeps_all_files_that_are_not_provably_its_own() {
     let vm = System::new("proof");
     let (own, base) = (vm.image("own,1.qcow2", &[]), vm.image("base.qcow2", &[]));
     let overlay = vm.image("overlay.qcow2", &["-F", "qcow2", "-b", &base]);
