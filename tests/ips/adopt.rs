@@ -70,8 +70,7 @@ fn a_lost_registry_is_rebuilt_from_a_node_of_the_cluster() {
     assert_eq!(
         (
             done.code,
-            done.out
-                .starts_with("2 registered, 0 registered already")
+            done.out.starts_with("2 registered, 0 registered already")
         ),
         (0, true),
         "{done:?}"
@@ -88,9 +87,7 @@ fn a_lost_registry_is_rebuilt_from_a_node_of_the_cluster() {
     assert_eq!(
         (
             again.code,
-            again
-                .out
-                .starts_with("0 registered, 2 registered already")
+            again.out.starts_with("0 registered, 2 registered already")
         ),
         (0, true),
         "{again:?}"

@@ -596,8 +596,8 @@ fn an_open_operation_of_schema_4_becomes_a_plan() {
     assert_eq!(names, ["open", "done"], "the newest first, as before");
     let (open, done) = (&all[0], &all[1]);
     assert_eq!((done.plan.len(), open.plan.len()), (1, 1));
-    assert_eq!(done.plan[0].ended, done.ended);
-    assert_eq!(done.ended.as_ref().unwrap().exit_code, 7);
+    assert_eq!(done.plan[0].end, done.end);
+    assert_eq!(done.end.as_ref().unwrap().exit_code, 7);
     let step = open.current().unwrap();
     assert_eq!(step.plan.session, open.id);
     assert_eq!(step.reported.as_ref().unwrap().message, "created");
@@ -617,7 +617,7 @@ fn an_open_operation_of_schema_4_becomes_a_plan() {
     end_session(&mut registry, open.id);
     assert_eq!(registry.token(token).unwrap(), None);
     let ended = registry.operation(open.id).unwrap().unwrap();
-    assert_eq!(ended.ended.unwrap().exit_code, 0);
+    assert_eq!(ended.end.unwrap().exit_code, 0);
 }
 
 fn end_session(registry: &mut Registry, session: Uuid) {
