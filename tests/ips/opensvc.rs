@@ -96,7 +96,7 @@ fn every_exit_code_can_happen() {
             1,
             &nothing,
             &["create", "nosuch", "tch-001"],
-            "no VM nosuch is defined",
+            "VM nosuch is not defined",
         ),
         (
             2,

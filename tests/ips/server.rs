@@ -31,7 +31,7 @@ fn an_old_bash_node_gets_the_specified_bytes() {
     let unknown = ips.get(&GET_CONFIG.replace("abc-1", "nosuch"));
     assert_eq!(
         (unknown.status, unknown.body.as_str()),
-        (404, "error=no VM nosuch is defined\n")
+        (404, "error=VM nosuch is not defined\n")
     );
 }
 
