@@ -56,7 +56,7 @@ fn contracts_have_every_setting_of_the_ips() {
     assert_eq!(found, keys);
 }
 
-/// The README is what a newcomer reads; what does not fit belongs into docs/.
+/// The README is for newcomers; further text belongs in docs/.
 #[test]
 fn the_readme_has_at_most_200_lines() {
     let lines = README.lines().count();
@@ -127,4 +127,42 @@ fn every_link_of_the_documents_has_a_file() {
         }
     }
     assert!(met >= 6, "{met} links");
+}
+
+/// The paths between backticks. One with a name in capitals (`verbs/VERB.rs`) means many files, one
+/// below `dist/` is built.
+fn paths(text: &str) -> impl Iterator<Item = &str> {
+    let is_path = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+    text.split('`').skip(1).step_by(2).filter(move |path| {
+        let stem = path.rsplit('/').next().unwrap_or_default();
+        let is_built = path.starts_with('/') || path.starts_with("dist/");
+        let stands_for_many = ["VERB", "RESOURCE", "schema_N"]
+            .iter()
+            .any(|name| stem.contains(name));
+        path.contains('/') && path.chars().all(is_path) && !is_built && !stands_for_many
+    })
+}
+
+#[test]
+fn every_path_of_the_documents_exists() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let roots = ["", "ips-server/src", "node-tool/src", "tests/fixtures"];
+    let mut missing = Vec::new();
+    let mut met = 0;
+    for file in [
+        "CONTRIBUTING.md",
+        "docs/architecture.md",
+        "README.md",
+        "SECURITY.md",
+    ] {
+        let text = std::fs::read_to_string(top.join(file)).unwrap();
+        for path in paths(&text) {
+            met += 1;
+            if !roots.iter().any(|root| top.join(root).join(path).exists()) {
+                missing.push(format!("{file}: {path}"));
+            }
+        }
+    }
+    assert!(met > 50, "{met} paths");
+    assert_eq!(missing, [""; 0]);
 }

@@ -54,7 +54,7 @@ pub fn definitions(
     }
     Err(unknown(
         node,
-        "it reported no definitions of its domains: is its n_vm older than this?",
+        "it reported no definitions of its domains; its n_vm may be older than this o_vm",
     ))
 }
 
@@ -74,9 +74,9 @@ fn ask(
         Ok(InventoryAnswer::Reported) => registry
             .kept_inventory(token.hash())
             .map_err(Error::Registry),
-        Err(source) => Err(Error::StateUnknown {
+        Err(answer) => Err(Error::StateUnknown {
             node: node.clone(),
-            source,
+            answer,
         }),
     };
     let revoked = registry.revoke(token.hash());
@@ -88,7 +88,7 @@ fn ask(
 fn unknown(node: &NodeName, why: &str) -> Error {
     Error::StateUnknown {
         node: node.clone(),
-        source: NoAnswer(why.to_owned()),
+        answer: NoAnswer(why.to_owned()),
     }
 }
 

@@ -1,6 +1,6 @@
-//! A look at the registry for completions: it is in nobody's way and waits for nobody.
-//! The file is opened read-only, a lock that is held is an error at once, and a row that
-//! cannot be read is left out. Even these words are parsed into types: a shell shows them.
+//! Reads the registry for completions without blocking any process or waiting for one. The
+//! file is opened read-only, a lock that is held is an error at once, and a row that cannot
+//! be read is skipped. Even these words are parsed into types: a shell shows them.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -9,10 +9,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use hps_core::names::{NodeName, VmId, VmName};
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Row};
 use uuid::Uuid;
 
-/// An open registry that can only be looked at.
+/// A registry open for reading only.
 #[derive(Debug)]
 pub struct ReadOnlyRegistry(Connection);
 
@@ -31,7 +32,7 @@ impl ReadOnlyRegistry {
         Ok(Self(connection))
     }
 
-    /// Every VM, in the order in which the rows lie: shells sort by themselves.
+    /// Every VM, in the order of the rows: shells sort by themselves.
     ///
     /// # Errors
     /// The registry cannot be read now.
@@ -50,13 +51,20 @@ impl ReadOnlyRegistry {
         self.rows(sql, |row| word(row, 0))
     }
 
-    /// The operations that have not ended: which, and of which VM.
+    /// The open operations, each with its VM where it concerns one.
     ///
     /// # Errors
     /// The registry cannot be read now.
-    pub fn open_operations(&self) -> rusqlite::Result<Vec<(Uuid, VmId)>> {
+    pub fn open_operations(&self) -> rusqlite::Result<Vec<(Uuid, Option<VmId>)>> {
         let sql = "SELECT operation, vm_id FROM operation WHERE ended_at IS NULL ORDER BY vm_id";
-        self.rows(sql, |row| Some((word(row, 0)?, word(row, 1)?)))
+        self.rows(sql, |row| {
+            let has_vm = row.get_ref(1).ok()? != ValueRef::Null;
+            let vm = has_vm.then(|| word(row, 1)).flatten();
+            if has_vm != vm.is_some() {
+                return None;
+            }
+            Some((word(row, 0)?, vm))
+        })
     }
 
     fn rows<T>(&self, sql: &str, read: impl Fn(&Row<'_>) -> Option<T>) -> rusqlite::Result<Vec<T>> {
@@ -70,8 +78,8 @@ impl ReadOnlyRegistry {
     }
 }
 
-/// Where there is no WAL nobody has the registry open, and it is read as it lies: SQLite
-/// would make the WAL's files even for a reader, and leave them behind.
+/// The URI of the registry. Without a WAL no process has it open, and it is read as
+/// immutable: otherwise SQLite creates the files of the WAL even for a reader, and leaves them.
 fn uri(path: &Path) -> OsString {
     let mut wal = path.as_os_str().to_owned();
     wal.push("-wal");

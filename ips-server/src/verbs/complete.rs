@@ -78,6 +78,9 @@ fn nodes(registry: Option<&ReadOnlyRegistry>, mut settings: Settings) -> Vec<Can
 fn operations(registry: &ReadOnlyRegistry) -> Vec<Candidate> {
     let open = registry.open_operations().unwrap_or_default();
     open.into_iter()
-        .map(|(operation, vm)| (operation.to_string(), vm.to_string()))
+        .map(|(operation, vm)| {
+            let about = vm.map_or_else(|| "no VM".to_owned(), |vm| vm.to_string());
+            (operation.to_string(), about)
+        })
         .collect()
 }

@@ -42,9 +42,6 @@ impl Create {
     /// Executes it; exit codes in o_vm(1).
     #[must_use]
     pub fn run(&self, env: &Env) -> Exit {
-        operate::run(
-            env,
-            &self.order(Some(self.node.clone()), Options::default()),
-        )
+        operate::run(env, &self.call(Some(self.node.clone()), Options::default()))
     }
 }

@@ -44,6 +44,6 @@ impl Destroy {
             keep_storage: self.keep_storage,
             ..Options::default()
         };
-        operate::run(env, &self.order(None, options))
+        operate::run(env, &self.call(None, options))
     }
 }

@@ -35,6 +35,6 @@ impl Pause {
     /// Executes it; exit codes in o_vm(1).
     #[must_use]
     pub fn run(&self, env: &Env) -> Exit {
-        operate::run(env, &self.order(None, Options::default()))
+        operate::run(env, &self.call(None, Options::default()))
     }
 }

@@ -56,6 +56,6 @@ impl Reboot {
             wait: self.wait.then_some(self.timeout.get()),
             ..Options::default()
         };
-        operate::run(env, &self.order(None, options))
+        operate::run(env, &self.call(None, options))
     }
 }

@@ -36,6 +36,6 @@ impl Start {
     /// Executes it; exit codes in o_vm(1).
     #[must_use]
     pub fn run(&self, env: &Env) -> Exit {
-        operate::run(env, &self.order(None, Options::default()))
+        operate::run(env, &self.call(None, Options::default()))
     }
 }

@@ -65,6 +65,6 @@ impl Stop {
             force_after: self.force_after,
             ..Options::default()
         };
-        operate::run(env, &self.order(None, options))
+        operate::run(env, &self.call(None, options))
     }
 }

@@ -1,11 +1,10 @@
 //! The inventory of a node, as a task like any other: `n_vm list --report`. Its result
 //! reaches the registry through the server, under a token of its own.
 
-use std::time::Instant;
-
 use hps_core::names::NodeName;
 use uuid::Uuid;
 
+use super::result::{Patience, RECORD_LAG};
 use super::{OpenSvc, no_answer};
 use crate::engine::{Detail, NoAnswer};
 use crate::model::token::Token;
@@ -54,8 +53,8 @@ impl OpenSvc<'_> {
             wait,
         };
         match self.om.run_task(&request, None, self.stop) {
-            Ok(Run::Taken) => self.listed(node, name, &rid, session),
-            Ok(Run::NotTaken(why) | Run::Unknown(why)) => Err(NoAnswer(why)),
+            Ok(Run::Accepted) => self.listed(node, name, &rid, session),
+            Ok(Run::Rejected(why) | Run::Unknown(why)) => Err(NoAnswer(why)),
             Err(error) => Err(no_answer(&error)),
         }
     }
@@ -94,14 +93,14 @@ impl OpenSvc<'_> {
         rid: &str,
         session: Uuid,
     ) -> Result<(), NoAnswer> {
-        let until = Instant::now() + super::result::RECORD_LAG;
+        let mut patience = Patience::new();
         loop {
             match self.om.recorded_exit(name, node, rid, session) {
                 Ok(Some(0)) => return Ok(()),
                 Ok(Some(code)) => {
                     return Err(NoAnswer(format!("n_vm list on {node} exited {code}")));
                 }
-                Ok(None) if Instant::now() < until => std::thread::sleep(self.limits.poll),
+                Ok(None) if !patience.is_over(RECORD_LAG) => std::thread::sleep(self.limits.poll),
                 Ok(None) => {
                     return Err(NoAnswer(format!(
                         "no result of n_vm list on {node} is recorded"

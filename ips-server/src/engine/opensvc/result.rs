@@ -16,6 +16,8 @@ use crate::om::task::{Run, RunRequest};
 
 /// How far a recorded result may lag behind the end of its run; measured: 170 ms.
 pub(super) const RECORD_LAG: Duration = Duration::from_secs(3);
+/// The least number of polls for it: on a busy machine one poll may take all of that time.
+const POLLS: u32 = 4;
 /// How far it usually lags.
 const USUAL_LAG: Duration = Duration::from_millis(400);
 /// How long a node may be silent before its result counts as unknown.
@@ -26,6 +28,28 @@ fn with_cause(outcome: RunOutcome, cause: &str) -> RunOutcome {
     match outcome {
         RunOutcome::Unknown(later) => RunOutcome::Unknown(format!("{cause}; {later}")),
         RunOutcome::Exited(..) | RunOutcome::NotStarted(_) | RunOutcome::StoppedWaiting => outcome,
+    }
+}
+
+/// The time and the number of polls without a result.
+#[derive(Debug)]
+pub(super) struct Patience {
+    since: Instant,
+    polls: u32,
+}
+
+impl Patience {
+    pub(super) fn new() -> Self {
+        Self {
+            since: Instant::now(),
+            polls: 0,
+        }
+    }
+
+    /// Counts a poll without a result; whether it was the last.
+    pub(super) fn is_over(&mut self, limit: Duration) -> bool {
+        self.polls += 1;
+        self.polls >= POLLS && self.since.elapsed() >= limit
     }
 }
 
@@ -43,9 +67,9 @@ impl OpenSvc<'_> {
         };
         let until = Instant::now() + wait;
         match self.om.run_task(&request, Some(lock), self.stop) {
-            Ok(Run::Taken) => self.result(&reference, name, until),
-            Ok(Run::NotTaken(why)) => self.not_taken(&reference, name, until, why),
-            // Whether it started is unknown: the record, or the process list, may say.
+            Ok(Run::Accepted) => self.result(&reference, name, until),
+            Ok(Run::Rejected(why)) => self.rejected(&reference, name, until, why),
+            // Whether it started is unknown: the record, or the process list, may show it.
             Ok(Run::Unknown(why)) => with_cause(self.result(&reference, name, until), &why),
             Err(ExecError::LeftAlone { .. }) => RunOutcome::StoppedWaiting,
             Err(error) => with_cause(self.result(&reference, name, until), &chain(&error)),
@@ -62,7 +86,7 @@ impl OpenSvc<'_> {
     /// arrive.
     fn result(&self, task: &TaskRef, name: &ServiceName, until: Instant) -> RunOutcome {
         let began = Instant::now();
-        let mut since = None;
+        let mut patience = None;
         loop {
             if self.stop.load(Ordering::Relaxed) {
                 return RunOutcome::StoppedWaiting;
@@ -81,11 +105,12 @@ impl OpenSvc<'_> {
                 continue;
             }
             match self.grace(task) {
-                None => since = None,
-                Some(grace) if since.get_or_insert_with(Instant::now).elapsed() >= grace => {
-                    return RunOutcome::Unknown(why);
+                None => patience = None,
+                Some(grace) => {
+                    if patience.get_or_insert_with(Patience::new).is_over(grace) {
+                        return RunOutcome::Unknown(why);
+                    }
                 }
-                Some(_) => {}
             }
             if Instant::now() >= until {
                 return RunOutcome::Unknown(why);
@@ -105,7 +130,7 @@ impl OpenSvc<'_> {
 
     /// An empty answer means that `om` ran nothing, but an answer may also be lost: it counts
     /// once there is no record of our session, and no process of it.
-    fn not_taken(
+    fn rejected(
         &self,
         task: &TaskRef,
         name: &ServiceName,
@@ -125,7 +150,7 @@ impl OpenSvc<'_> {
 
     pub(super) fn observe(&self, task: &TaskRef, name: &ServiceName) -> Result<TaskStatus, String> {
         let failed = |error| chain(&error);
-        let until = Instant::now() + RECORD_LAG;
+        let mut patience = Patience::new();
         loop {
             let recorded = self
                 .om
@@ -137,7 +162,7 @@ impl OpenSvc<'_> {
                 return Ok(TaskStatus::Running);
             }
             let gone = !self.om.has_service(name).map_err(failed)?;
-            if gone || Instant::now() >= until {
+            if gone || patience.is_over(RECORD_LAG) {
                 return Ok(TaskStatus::Over);
             }
             std::thread::sleep(self.limits.poll);
