@@ -1,4 +1,4 @@
-# Everything a person runs. `make` alone lists it.
+# All commands of a developer. `make` alone lists them.
 CARGO ?= cargo
 SCRIPTS = .ci/run $(shell grep -rlE --exclude-dir=fixtures '^\#!.*(bash|/sh)' packaging tests fuzz/run)
 
@@ -9,7 +9,7 @@ demo: ## one VM from definition to destruction, on this machine
 	tests/setup demo
 	tests/demo/run
 
-check: ## the fast tests, with fmt and clippy: no root, no installs, two minutes
+check: ## the fast tests, with fmt and clippy: no root, no installation, two minutes
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	tests/run check
@@ -24,13 +24,13 @@ test: ## all tests
 	tests/run all
 	tests/live/run
 
-torture: ## every case that `test` takes a sample of, hours; ONE_IN=20 of them (docs/reliability.md)
+torture: ## every case that `test` samples, hours; ONE_IN=20 of them (docs/reliability.md)
 	tests/setup
 	$(CARGO) build --workspace --locked
 	HPS_TORTURE=$(or $(ONE_IN),1) $(CARGO) test --locked -p ips-server --test faults --test attack -- --nocapture
 	HPS_TORTURE=$(or $(ONE_IN),1) $(CARGO) test --locked -p ips-server --test ips privilege -- --nocapture
 
-soak: ## mixed load for MINUTES=10: nothing grows
+soak: ## mixed load for MINUTES=10; no resource may grow
 	tests/setup
 	$(CARGO) build --workspace --locked
 	HPS_SOAK_MINUTES=$(or $(MINUTES),10) $(CARGO) test --locked -p ips-server --test faults soak -- --nocapture
@@ -54,14 +54,14 @@ packages: ## APKs, RPM and deb in dist/packages
 	tests/setup
 	packaging/build $(PACKAGES)
 
-packages-test: ## install, upgrade and remove those packages in fresh roots
+packages-test: ## install, upgrade and remove these packages in fresh roots
 	tests/setup
 	tests/packages/run
 
 install: ## n_vm, o_vm, ips-server below DESTDIR; WHAT="node" or "ips" for one of them
 	for what in $(or $(WHAT),node ips); do DESTDIR=$(DESTDIR) PREFIX=$(or $(PREFIX),/usr) packaging/install $$what || exit; done
 
-clean: ## remove what was built
+clean: ## remove all build results
 	$(CARGO) clean
 	rm -rf dist
 

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Opt-in: for scripts that source the old IPS library. Source this behind it
+# Opt-in: for scripts that source the old IPS library. Source this after it
 #   . /usr/share/hps/ips-functions.sh
 # and its functions call the programs of this package instead, with the same words and
 # exit codes. `command` looks past functions, so nothing calls itself.

@@ -9,21 +9,21 @@ use std::time::{Duration, Instant};
 
 use ips_server::verbs::create;
 
-use crate::begun::{Operation, begin};
 use crate::harness::Ips;
+use crate::open_operation::{Operation, begin};
 use crate::site::Site;
 
 const CGI: &str = "/cgi-bin/boot_manager.sh";
 const FETCH: &str = "/cgi-bin/boot_manager.sh?cmd=vm&get_config=get_config&vm_id=a";
 const REPORT: &str = "/cgi-bin/boot_manager.sh?cmd=vm&report=report";
-/// What only the node of an open operation on VM `a` may read.
+/// A text that only the node of an open operation on VM `a` may read.
 const SECRET: &str = "title=for-its-node-alone";
 /// An answer is complete after this long without more of it.
 const SILENCE: Duration = Duration::from_millis(150);
 /// As nginx forwards a stranger's address.
 const STRANGER: &str = "X-Forwarded-For: 192.0.2.66";
 
-/// An IPS and the way to it.
+/// An IPS, and the endpoint of its clients.
 enum Door {
     Alone(Ips),
     BehindNginx(Site),
@@ -57,8 +57,8 @@ impl Door {
         self.ips().dir.join("registry.db")
     }
 
-    /// Sends bytes as they are; all that comes back until the other side closes, or says
-    /// nothing for a while.
+    /// Sends bytes as they are; returns the answer once the other side closes, or is silent for
+    /// a while.
     fn send(&self, request: &[u8]) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port())).unwrap();
         stream.set_read_timeout(Some(SILENCE)).unwrap();
@@ -70,7 +70,7 @@ impl Door {
         String::from_utf8_lossy(&all).into_owned()
     }
 
-    /// A request with these headers, and the status of its answer.
+    /// Sends a request with these headers; returns the status of the answer.
     fn ask(&self, method: &str, target: &str, headers: &[&str], body: &str) -> (u16, String) {
         let mut head = format!(
             "{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n",
@@ -227,7 +227,7 @@ fn every_byte_in_a_value_is_refused_or_taken_literally() {
         let operation = begin(&door.registry(), "a", &create::SPEC, "box", None);
         let before = door.state();
         for byte in 0..=255u8 {
-            // As it is, where a request line can carry it, and encoded.
+            // As it is, if a request line can contain it, and encoded.
             let plain =
                 (byte > b' ' && byte < 0x7f && byte != b'#').then(|| char::from(byte).to_string());
             for text in plain
@@ -359,7 +359,7 @@ fn a_report_counts_for_its_own_operation_and_once() {
         assert_eq!(door.report(&own, &text), 204, "replayed");
         let contrary = text.replace("exit_code=0", "exit_code=5");
         assert_eq!(door.report(&own, &contrary), 409);
-        assert_eq!(door.state(), once, "the first report stands");
+        assert_eq!(door.state(), once, "the first report is kept");
         own.end(&registry);
         let ended = door.state();
         assert_eq!(door.report(&own, &text), 401, "after its end");

@@ -12,25 +12,25 @@ use std::time::{Duration, Instant};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, socket};
 
-/// What each of them does.
+/// The behaviour of each client.
 #[derive(Clone)]
 pub(crate) struct Habit {
     pub(crate) name: &'static str,
     pub(crate) clients: usize,
     /// Sent once.
     pub(crate) opening: Vec<u8>,
-    /// Sent after each pause; nothing, where it is empty.
+    /// Sent after each pause; may be empty.
     pub(crate) more: Vec<u8>,
     pub(crate) pause: Duration,
-    /// Whether it reads what comes back, and thus notices its end.
+    /// Whether it reads the answer, and thus notices a disconnect.
     pub(crate) reads: bool,
 }
 
-/// The flood, until it is dropped.
+/// The flood; it ends when dropped.
 pub(crate) struct Flood {
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
-    /// How many came, and how often one had to come back.
+    /// Counts of connections and of reconnects.
     pub(crate) came: Arc<AtomicU64>,
     pub(crate) returns: Arc<AtomicU64>,
 }
@@ -42,7 +42,7 @@ struct Client {
 }
 
 impl Flood {
-    /// Begins it, from several addresses of this machine.
+    /// Starts it, from several addresses of this machine.
     pub(crate) fn begin(habit: &Habit, port: u16) -> Self {
         allow_files();
         let stop = Arc::<AtomicBool>::default();
@@ -72,7 +72,7 @@ impl Drop for Flood {
     }
 }
 
-/// As many as this process may have at all.
+/// The file limit of this process.
 fn allow_files() {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard).unwrap();
@@ -111,7 +111,7 @@ fn crowd(
     }
 }
 
-/// A connection that is being made; nobody waits for it.
+/// A connection in progress; the flood does not wait for it.
 fn arrive(from: Ipv4Addr, port: u16) -> Option<Client> {
     let fd: OwnedFd = socket(
         AddressFamily::Inet,
@@ -138,7 +138,7 @@ fn arrive(from: Ipv4Addr, port: u16) -> Option<Client> {
 }
 
 impl Client {
-    /// Does what is due; false once it was cut off.
+    /// Does what is due; false once it is cut off.
     fn goes_on(&mut self, habit: &Habit) -> bool {
         if habit.reads {
             match self.stream.read(&mut [0; 4096]) {

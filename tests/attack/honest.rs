@@ -1,5 +1,5 @@
-//! A node that fetches its config again and again, as n_vm does; and what the server needs
-//! meanwhile.
+//! A node that fetches its config again and again, as n_vm does; and the resources of the
+//! server meanwhile.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 const CONNECT: Duration = Duration::from_secs(5);
 const FETCH: Duration = Duration::from_secs(15);
 
-/// A node at work, until it is asked how it went.
+/// A node that fetches until its result is taken.
 pub(crate) struct Node {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<(Vec<Duration>, Vec<String>)>,
 }
 
-/// How it went.
+/// Its result.
 #[derive(Debug)]
 pub(crate) struct Answers {
     pub(crate) count: usize,
@@ -28,13 +28,13 @@ pub(crate) struct Answers {
 }
 
 impl Node {
-    /// Fetches this every few milliseconds; each answer must hold `want`.
+    /// Fetches this every few milliseconds; each answer must contain `want`.
     pub(crate) fn begin(port: u16, request: String, want: &'static str) -> Self {
         let stop = Arc::<AtomicBool>::default();
-        let told = stop.clone();
+        let stopping = stop.clone();
         let thread = std::thread::spawn(move || {
             let (mut took, mut failed) = (Vec::new(), Vec::new());
-            while !told.load(Ordering::Relaxed) {
+            while !stopping.load(Ordering::Relaxed) {
                 let began = Instant::now();
                 match fetch(port, &request) {
                     Ok(answer) if answer.starts_with("HTTP/1.1 200") && answer.contains(want) => {
@@ -80,7 +80,7 @@ fn fetch(port: u16, request: &str) -> std::io::Result<String> {
     Ok(answer)
 }
 
-/// The most that a process had at any time.
+/// The peak resources of a process.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Most {
     pub(crate) memory_kib: u64,
@@ -88,7 +88,7 @@ pub(crate) struct Most {
     pub(crate) files: u64,
 }
 
-/// Looks at a process, until it is asked.
+/// Samples a process until the peak is taken.
 pub(crate) struct Watch {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<Most>,
@@ -97,10 +97,10 @@ pub(crate) struct Watch {
 impl Watch {
     pub(crate) fn begin(pid: u32) -> Self {
         let stop = Arc::<AtomicBool>::default();
-        let told = stop.clone();
+        let stopping = stop.clone();
         let thread = std::thread::spawn(move || {
             let mut most = Most::default();
-            while !told.load(Ordering::Relaxed) {
+            while !stopping.load(Ordering::Relaxed) {
                 let now = look(pid);
                 most.memory_kib = most.memory_kib.max(now.memory_kib);
                 most.threads = most.threads.max(now.threads);
@@ -118,7 +118,7 @@ impl Watch {
     }
 }
 
-/// What a process has now.
+/// The resources of a process now.
 pub(crate) fn look(pid: u32) -> Most {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let field = |name: &str| {

@@ -1,4 +1,4 @@
-//! Clients that take a long listing a little at a time, and come back when they are cut off.
+//! Clients that read a long listing slowly, and reconnect when they are cut off.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddrV4, TcpStream};
@@ -14,13 +14,13 @@ use nix::sys::socket::{
 use crate::harness::{Ips, wait_for};
 
 const ASK: &str = "GET /v1/vms HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-/// As many as there are listings under way at most.
+/// The maximum number of listings in progress.
 const SLOW: usize = 8;
-/// What each takes, and how often.
+/// The size of each read, and the pause between reads.
 const PART: usize = 20_000;
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// An IPS whose listing no socket buffer holds.
+/// An IPS whose listing exceeds every socket buffer.
 fn with_long_listing() -> Ips {
     let mut ips = Ips::new();
     let title = "t".repeat(60_000);
@@ -32,7 +32,7 @@ fn with_long_listing() -> Ips {
     ips
 }
 
-/// A connection that holds little of what it has not read.
+/// A connection with a small receive buffer.
 fn narrow(port: u16) -> Option<TcpStream> {
     let fd: OwnedFd = socket(
         AddressFamily::Inet,
@@ -53,7 +53,7 @@ struct Counts {
     cut_off: AtomicUsize,
 }
 
-/// Until told to stop: asks, takes a little at a time, comes back when it is cut off.
+/// Until `stop`: sends the request, reads slowly, reconnects when it is cut off.
 fn take_slowly(port: u16, stop: &AtomicBool, counts: &Counts) {
     while !stop.load(Ordering::Relaxed) {
         let Some(mut stream) = narrow(port) else {

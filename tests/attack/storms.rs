@@ -1,5 +1,5 @@
-//! Floods, alone and behind nginx, with an honest node in the middle of each. The printed table
-//! (`--nocapture`) says how long that node's requests took.
+//! Floods, alone and behind nginx, with an honest node during each. The printed table
+//! (`--nocapture`) shows the times of that node's requests.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
@@ -7,20 +7,20 @@ use std::time::{Duration, Instant};
 
 use ips_server::verbs::create;
 
-use crate::begun::begin;
 use crate::flood::{Flood, Habit};
 use crate::harness::{Ips, kill, wait_for};
 use crate::honest::{Most, Node, Watch};
+use crate::open_operation::begin;
 use crate::site::Site;
 
-/// One storm at a time: they are about this machine's limits, too.
+/// One storm at a time: storms reach this machine's own limits.
 static STORM: Mutex<()> = Mutex::new(());
 
-/// How long each lasts once it is there.
+/// The duration of each, once it has built up.
 const LASTS: Duration = Duration::from_secs(2);
 /// Of the server, in KiB; its unit allows four times as much.
 const MEMORY: u64 = 64 * 1024;
-/// What the unit allows.
+/// The limit of the unit.
 const TASKS: u64 = 64;
 const FILES: u64 = 4096;
 
@@ -101,7 +101,7 @@ fn habits() -> Vec<Habit> {
     ]
 }
 
-/// An IPS with a VM and an operation on it, a listing that no socket buffer holds, and the
+/// An IPS with a VM and an operation on it, a listing that exceeds every socket buffer, and the
 /// request of that operation's node.
 fn with_node() -> (Ips, String) {
     let mut ips = Ips::new();
@@ -130,7 +130,7 @@ fn with_node() -> (Ips, String) {
 fn storm(place: &str, habit: &Habit, port: u16, server: u32, request: &str) {
     let watch = Watch::begin(server);
     let flood = Flood::begin(habit, port);
-    // It has to gather first.
+    // The storm needs time to build up.
     std::thread::sleep(Duration::from_millis(300));
     let node = Node::begin(port, request.to_owned(), "\nname=a\n");
     std::thread::sleep(LASTS);
@@ -147,7 +147,7 @@ fn storm(place: &str, habit: &Habit, port: u16, server: u32, request: &str) {
         habit.name, answers.count, answers.p50, answers.p99
     );
     let case = format!("{place}: {}", habit.name);
-    // Alone, one now and then may be unlucky; n_vm's next try is not.
+    // Alone, a request may fail now and then; the next try of n_vm succeeds.
     let unlucky = if place == "nginx" {
         0
     } else {
@@ -173,7 +173,7 @@ fn is_sound(ips: &Ips) {
     assert_eq!(check.out, "ok\n301\n");
     let log = ips.server_log();
     assert!(!log.contains("panic"), "{log}");
-    // At most 1,200 lines a minute, whoever asks.
+    // At most 1,200 lines a minute, from all clients together.
     assert!(log.lines().count() < 5000, "{}", log.lines().count());
 }
 
@@ -200,7 +200,7 @@ fn behind_nginx_honest_nodes_are_answered_in_every_storm() {
 
 /// With files for two dozen connections.
 #[test]
-fn with_64_files_honest_nodes_are_answered_among_idle_connections() {
+fn honest_nodes_are_served_with_64_files() {
     let _alone = STORM.lock().unwrap_or_else(PoisonError::into_inner);
     let (mut ips, request) = with_node();
     ips.end_server();
@@ -214,9 +214,9 @@ fn with_64_files_honest_nodes_are_answered_among_idle_connections() {
     is_sound(&ips);
 }
 
-/// Killed in the worst of it, and started again as systemd does.
+/// Killed under the full load, and started again as systemd does.
 #[test]
-fn killed_in_a_storm_it_answers_again_within_five_seconds() {
+fn a_server_killed_in_a_storm_answers_in_five_seconds() {
     let _alone = STORM.lock().unwrap_or_else(PoisonError::into_inner);
     let (ips, request) = with_node();
     let all = habits();

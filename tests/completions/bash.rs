@@ -1,4 +1,4 @@
-//! The bash file of a program: a table of what each verb has, and one function that walks
+//! The bash file of a program: a table of the words of each verb, and one function that reads
 //! the words before the cursor.
 
 use std::fmt::Write as _;
@@ -116,7 +116,7 @@ fn of_kind(kind: &Kind) -> String {
     match kind {
         Kind::Free => String::new(),
         Kind::Files => "@files".to_owned(),
-        Kind::Asked(what) => format!("@{what}"),
+        Kind::Listed(what) => format!("@{what}"),
         Kind::Words(words) => words.join(" "),
     }
 }

@@ -114,7 +114,7 @@ fn of_option(program: &Program, option: &Opt) -> String {
     let value = option.value.as_ref().map(|(_, kind)| match kind {
         Kind::Free => " -x".to_owned(),
         Kind::Files => format!(" -r {}", offer(program, kind)),
-        Kind::Asked(_) | Kind::Words(_) => format!(" -x {}", offer(program, kind)),
+        Kind::Listed(_) | Kind::Words(_) => format!(" -x {}", offer(program, kind)),
     });
     let about = quoted(&option.about);
     format!(
@@ -129,7 +129,7 @@ fn offer(program: &Program, kind: &Kind) -> String {
     match kind {
         Kind::Free => String::new(),
         Kind::Files => "-F".to_owned(),
-        Kind::Asked(what) => format!("-a '(__{}_ask {what})'", program.word()),
+        Kind::Listed(what) => format!("-a '(__{}_ask {what})'", program.word()),
         Kind::Words(words) => format!("-a '{}'", words.join(" ")),
     }
 }

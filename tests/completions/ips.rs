@@ -199,7 +199,7 @@ fn invalid_names_in_the_registry_reach_no_shell() {
 }
 
 #[test]
-fn it_writes_no_file_and_waits_for_no_lock() {
+fn the_hidden_verb_writes_no_file_and_waits_for_no_lock() {
     let place = place("locks");
     let files = || std::fs::read_dir(place.path("")).unwrap().count();
     let before = files();
@@ -233,7 +233,7 @@ fn it_writes_no_file_and_waits_for_no_lock() {
 
 /// `om` is called only if the registry has no node, and for a short time.
 #[test]
-fn an_om_that_hangs_is_not_waited_for() {
+fn completion_does_not_wait_for_a_hung_om() {
     let mut place = place("hang");
     place.script("om", "#!/bin/sh\necho called >>\"$CALLS\"\nexec sleep 60\n");
     let calls = place.path("calls").display().to_string();

@@ -1,5 +1,5 @@
-//! What a shell must know of a program: verbs, options, and what each word is. Read from
-//! the program's help, so that the completion files cannot lag behind it.
+//! The commands of a program, for the shells: verbs, options, and the kind of each word. Read
+//! from the program's help, so that the completion files cannot lag behind it.
 
 use std::path::{Path, PathBuf};
 
@@ -7,21 +7,21 @@ use hps_core::state::VmState;
 
 use crate::help;
 
-/// What can stand somewhere.
+/// The kind of a word.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Nothing a shell could know.
+    /// A word that the shell cannot complete.
     Free,
     Files,
     /// `vms`, `nodes` or `operations`, which the program lists.
-    Asked(&'static str),
+    Listed(&'static str),
     Words(Vec<String>),
 }
 
 /// One verb, or the program itself.
 #[derive(Debug)]
 pub(crate) struct Verb {
-    /// Parted by spaces; of the program itself: empty.
+    /// Separated by spaces; empty for the program itself.
     pub(crate) path: String,
     pub(crate) about: String,
     pub(crate) options: Vec<Opt>,
@@ -108,7 +108,7 @@ impl Verb {
 
 fn verb(help: &help::Verb) -> Verb {
     let words = help::section(&help.text, "Positional Arguments:").into_iter();
-    // Their order is the usage's.
+    // In the order of the usage.
     let words = words.inspect(|word| assert!(help.usage.contains(&word.name), "{help:?}"));
     let mut options: Vec<_> = help.options.iter().map(option).collect();
     let about = "display usage information".to_owned();
@@ -140,18 +140,18 @@ fn option(option: &help::Opt) -> Opt {
     }
 }
 
-/// What a word of this name is; the help's text holds the words of a choice.
+/// The kind of a word of this name; the help's text has the words of a choice.
 fn kind(name: &str, text: &str) -> Kind {
     let listed = |text: &str| {
         let words = text.split(" (").next().unwrap().split(',');
         Kind::Words(words.map(|word| word.trim().to_owned()).collect())
     };
     match name {
-        "vm" => Kind::Asked("vms"),
+        "vm" => Kind::Listed("vms"),
         // Of `n_vm`, whose VMs are this node's domains.
-        "name" if text == "the VM" => Kind::Asked("vms"),
-        "node" | "nodes" => Kind::Asked("nodes"),
-        "operation" => Kind::Asked("operations"),
+        "name" if text == "the VM" => Kind::Listed("vms"),
+        "node" | "nodes" => Kind::Listed("nodes"),
+        "operation" => Kind::Listed("operations"),
         "file" | "configuration" => Kind::Files,
         "force" => Kind::Words(vec!["force".to_owned()]),
         "state" => Kind::Words(VmState::ALL.map(|state| state.as_str().to_owned()).to_vec()),
@@ -161,7 +161,7 @@ fn kind(name: &str, text: &str) -> Kind {
     }
 }
 
-/// Compares a completion file with what it must be. With UPDATE in the environment it is
+/// Compares a completion file with the generated text. With UPDATE in the environment it is
 /// written instead.
 pub(crate) fn is_up_to_date(name: &str, text: &str) {
     let file = file(name);

@@ -1,5 +1,5 @@
-//! Completions of `n_vm`: the files are what its help makes of them, and real shells
-//! complete with them, over the fake virsh.
+//! Completions of `n_vm`: the files are generated from its help, and real shells complete
+//! with them, over the fake virsh.
 
 #![expect(
     clippy::unwrap_used,
@@ -18,20 +18,19 @@ mod zsh;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use node_tool::links::LINKS;
+use node_tool::links;
 
 use model::Program;
 use shell::Place;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_n_vm");
-/// Only names that a VM can have: another's domain may be called anything.
+/// Only valid VM names: the domains of others may have any name.
 const ASK: &str = "N_VM_VIRSH_TIMEOUT=1 command n_vm list 2>/dev/null | sed -n '1d;s/^\\([A-Za-z0-9][A-Za-z0-9._-]*\\)  .*/\\1/p'";
 
 fn n_vm() -> Program {
     let mut program = Program::new(Path::new(PROGRAM), "n_vm", ASK);
-    program.links = LINKS
-        .iter()
-        .map(|link| (link.name, link.verb.to_owned()))
+    program.links = links::all()
+        .map(|(link, spec)| (link.name, spec.name.to_string()))
         .collect();
     program
 }
@@ -41,7 +40,7 @@ fn the_files_are_generated_from_the_help() {
     shell::files_are_up_to_date(&[n_vm()]);
 }
 
-/// A node with two VMs and a foreign domain of an invalid name.
+/// A node with two VMs, and a domain of others with a hostile name.
 fn place(test: &str) -> Place {
     let mut place = Place::new(test);
     for (key, folder) in [("FAKE_DIR", "fake"), ("N_VM_STATE_DIR", "state")] {
@@ -49,7 +48,7 @@ fn place(test: &str) -> Place {
         place.set(key, &folder);
     }
     place.link("n_vm", PROGRAM);
-    for name in LINKS.iter().map(|link| link.name) {
+    for name in links::all().map(|(link, _)| link.name) {
         place.link(name, PROGRAM);
     }
     let fakes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fakes");
@@ -67,14 +66,16 @@ fn place(test: &str) -> Place {
     place
 }
 
-/// What every shell must offer.
-const WANTED: [(&str, &[&str]); 7] = [
+/// Lines, and the words that every shell must offer for them.
+const WANTED: [(&str, &[&str]); 9] = [
     ("n_vm rem", &["remote-log"]),
     ("n_vm start ", &["web", "worker"]),
     ("n_vm destroy --keep-storage we", &["web"]),
     ("n_vm stop --timeout 5 wo", &["worker"]),
     ("n_vm list --r", &["--report"]),
     ("n_vm_stop web ", &["force"]),
+    ("n_vm_reboot web ", &["force"]),
+    ("n_vm reb", &["reboot"]),
     ("n_vm_pause ", &["web", "worker"]),
 ];
 
@@ -103,7 +104,7 @@ fn fish_completes() {
 }
 
 #[test]
-fn a_virsh_that_hangs_holds_nobody_up() {
+fn a_virsh_that_hangs_does_not_block_the_shell() {
     let place = Place::new("n-hang");
     place.link("n_vm", PROGRAM);
     place.script("virsh", "#!/bin/sh\nexec sleep 60\n");

@@ -1,4 +1,4 @@
-//! A place with programs and settings of a test's own, and the shells that complete there.
+//! A folder with a test's own programs and settings, and the shells that complete there.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use crate::model::{Program, file, is_up_to_date};
 use crate::{bash, fish, zsh};
 
-/// Calls the function that `complete` knows for the command, as bash does at TAB.
+/// Calls the function that `complete` registered for the command, as bash does at TAB.
 const BASH: &str = r#"
 . "$FILE"
 read -ra COMP_WORDS <<<"$LINE"
@@ -20,7 +20,7 @@ spec=${spec#*-F }
 printf '%s\n' "${COMPREPLY[@]}"
 "#;
 
-/// fish can say by itself what it would offer.
+/// fish has a command that prints its completions.
 const FISH: &str = r#"
 for file in $FOLDER/fish/*.fish
     source $file
@@ -28,7 +28,7 @@ end
 complete -C "$LINE"
 "#;
 
-/// zsh completes only at a terminal, so it gets one.
+/// zsh completes only at a terminal, so it gets a pseudo-terminal.
 const ZSH: &str = r#"
 zmodload zsh/zpty
 zpty inner 'zsh -d -i'
@@ -37,7 +37,7 @@ zpty -w -n inner "$LINE"$'\t'
 while zpty -r inner text; do :; done
 "#;
 
-/// The zsh in there writes what it offers to a file, and ends.
+/// This zsh writes its completions to a file, and exits.
 const ZSHRC: &str = r#"
 PROMPT=
 fpath=($FOLDER/zsh $fpath)
@@ -90,7 +90,7 @@ impl Place {
         place
     }
 
-    /// Puts a completion file where a package would.
+    /// Installs a completion file where a package would.
     fn install(&self, name: &str, to: &str) {
         let to = self.path(to);
         fs::create_dir_all(to.parent().unwrap()).unwrap();
@@ -101,7 +101,7 @@ impl Place {
         self.folder.join(name)
     }
 
-    /// Sets a variable for all that is started from now on.
+    /// Sets a variable for all programs that start from now on.
     pub(crate) fn set(&mut self, key: &str, value: &str) {
         self.env.retain(|(known, _)| known != key);
         self.env.push((key.to_owned(), value.to_owned()));
@@ -121,7 +121,7 @@ impl Place {
         fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
-    /// Runs a program to its end; it must succeed and say nothing on stderr.
+    /// Runs a program until it exits; it must succeed with an empty stderr.
     pub(crate) fn run(&self, program: &str, args: &[&str]) -> String {
         let output = self.output(program, args, &[]);
         assert_eq!(
@@ -148,7 +148,7 @@ impl Place {
         output.unwrap_or_else(|error| panic!("{program}: {error}; tests/setup installs it"))
     }
 
-    /// What bash offers at the end of the line.
+    /// The completions of bash at the end of the line.
     pub(crate) fn bash(&self, line: &str) -> Vec<String> {
         let file = self.path("bash").join(program_of(line));
         let more = [("LINE", line), ("FILE", file.to_str().unwrap())];
@@ -157,14 +157,14 @@ impl Place {
         words(&output.stdout)
     }
 
-    /// What fish offers there.
+    /// The completions of fish.
     pub(crate) fn fish(&self, line: &str) -> Vec<String> {
         let output = self.output("fish", &["--no-config", "-c", FISH], &[("LINE", line)]);
         assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{line}");
         words(&output.stdout)
     }
 
-    /// What zsh offers there.
+    /// The completions of zsh.
     pub(crate) fn zsh(&self, line: &str) -> Vec<String> {
         let out = self.path("offered");
         fs::write(&out, "").unwrap();
@@ -182,7 +182,7 @@ impl Drop for Place {
     }
 }
 
-/// Whose file a command line needs.
+/// The command whose completion file a line needs.
 fn program_of(line: &str) -> &str {
     match line.split(' ').next().unwrap() {
         "ips-server" => "ips-server",
@@ -191,7 +191,7 @@ fn program_of(line: &str) -> &str {
     }
 }
 
-/// The first word of each line, sorted, none twice.
+/// The first word of each line, sorted, without duplicates.
 fn words(text: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(text);
     let first = text.lines().filter_map(|line| line.split('\t').next());
@@ -225,7 +225,7 @@ fn files(program: &str) -> [(&'static str, String, String); 3] {
     ]
 }
 
-/// Every file of these programs is what it must be, and each shell can read its own.
+/// Every file of these programs is up to date, and each shell can read its own.
 pub(crate) fn files_are_up_to_date(programs: &[Program]) {
     let place = Place::new(&format!("syntax-{}", programs[0].name));
     for program in programs {

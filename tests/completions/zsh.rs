@@ -144,7 +144,7 @@ fn action(program: &Program, kind: &Kind) -> String {
     match kind {
         Kind::Free => " ".to_owned(),
         Kind::Files => "_files".to_owned(),
-        Kind::Asked(what) => format!(" _{}_ask {what}", program.word()),
+        Kind::Listed(what) => format!(" _{}_ask {what}", program.word()),
         Kind::Words(words) => format!("({})", words.join(" ")),
     }
 }

@@ -1,18 +1,18 @@
 # Sourced by the fakes virsh, virt-install and qemu-img. They share one world, the folder
 # $FAKE_DIR: `domains/UUID/` holds name, state, persistent and xml; `pools/UUID/` holds
-# name and folder; `calls` gets a line per call. Nothing here is a mock of libvirt's
-# judgement: it keeps what was said and prints it in the form of tests/fixtures/virsh.
+# name and folder; `calls` gets a line per call. It does not
+# model libvirt's checks: it stores its input and prints it in the form of tests/fixtures/virsh.
 #
-# Faults: `at` says "MODE 7", and that is done at the 7th act (see `act`), with "MODE 7+" from
-# then on; wild-before and wild-after are the shell script `wild`, with nothing or all done;
-# `answers/PROGRAM-VERB.rc` (with .out and .err) is replayed instead; as long as there is an
-# `answers/PROGRAM-VERB.hang`, that one does not answer. Kill tests: `hold` says "before 7" or
-# "after 7", and the 7th act stops at a fifo until somebody writes there.
+# Faults: `at` contains "MODE 7" for the 7th act (see `act`), or "MODE 7+" for that act and
+# all later ones; wild-before and wild-after run the shell script `wild` before or after the
+# act; `answers/PROGRAM-VERB.rc` (with .out and .err) is replayed instead; as long as
+# `answers/PROGRAM-VERB.hang` exists, the call does not answer. Kill tests: `hold` contains
+# "before 7" or "after 7", and the 7th act stops at a fifo until a process writes there.
 
 say() { printf '%s\n' "$*"; }
 log() { say "$*${N_VM_TOKEN:+ and a TOKEN}${OPENSVC_SID:+ and a SID}" >>"$FAKE_DIR/calls"; }
 
-# Waits at the fifo if this is the point of time that `hold` names.
+# Waits at the fifo if `hold` names this point.
 stop_at() { # before|after
     [ -e "$FAKE_DIR/hold" ] || return 0
     read -r when which <"$FAKE_DIR/hold"
@@ -48,7 +48,7 @@ act() {
     return $code
 }
 
-# Replays what the test put down for this program and verb.
+# Replays the test's answer for this program and verb.
 answered() { # PROGRAM-VERB
     answer=$FAKE_DIR/answers/$1
     if [ -e "$answer.hang" ]; then
@@ -64,7 +64,7 @@ answered() { # PROGRAM-VERB
 
 fail() { printf 'error: %s\n' "$@" >&2; exit 1; }
 
-# What `at` wants of this act: it counts its own, so that a test can tell how many there are.
+# The fault of `at` for this act: it has its own count, which a test can read.
 moment() {
     mode=
     [ -e "$FAKE_DIR/at" ] || return 0

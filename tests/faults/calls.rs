@@ -1,6 +1,7 @@
-//! A fault at each system call of `o_vm`, `n_vm` and the server: the disk is full, broken,
-//! read-only or slow, files and memory run out, the program is killed there. No false success,
-//! no acknowledged change lost, a registry that is sound, and the same command again ends right.
+//! Injects a fault at each system call of `o_vm`, `n_vm` and the server: the disk is full,
+//! broken, read-only or slow, files and memory run out, or the program is killed. There is no
+//! false success, no acknowledged change is lost, the registry stays sound, and the same
+//! command succeeds afterwards.
 
 use crate::harness::Done;
 use crate::inject::{Fault, Program, Trace, run};
@@ -8,7 +9,7 @@ use crate::rows::Row;
 use crate::sample::Sample;
 use crate::world::{Engine, World};
 
-/// The calls that matter, and what can happen at them.
+/// The calls that matter, and the faults that are possible at each.
 const CALLS: [(&str, &[&str]); 11] = [
     (
         "openat",
@@ -49,13 +50,13 @@ pub(crate) fn count() -> Fault {
     }
 }
 
-/// Every fault there is in a run that made these calls.
+/// Every possible fault in a run that made these calls.
 fn all(trace: &Trace) -> Vec<Fault> {
     let each = CALLS.iter().flat_map(|(calls, faults)| {
         let numbers = 1..=trace.count(calls);
         faults.iter().flat_map(move |how| {
             numbers.clone().flat_map(move |number| {
-                // Once, and from then on; nobody is killed twice.
+                // Once, and from then on; a process can be killed only once.
                 let whens = if *how == "KILL" {
                     &[""][..]
                 } else {
@@ -73,7 +74,7 @@ fn all(trace: &Trace) -> Vec<Fault> {
     each.collect()
 }
 
-/// Tries one of `every` of the faults there are in a run without one.
+/// Tries one of `every` of the faults that are possible in a fault-free run.
 pub(crate) fn try_all(name: &str, every: u64, trace: &Trace, mut case: impl FnMut(&Fault) -> bool) {
     let faults = all(trace);
     let there = faults.len();
@@ -87,7 +88,7 @@ pub(crate) fn try_all(name: &str, every: u64, trace: &Trace, mut case: impl FnMu
 
 /// One verb with a fault at each call of one of the programs.
 fn verb(engine: Engine, program: Program, row: &Row, every: u64) {
-    // Who waits for a server that is deaf need not wait long.
+    // A client of a server that does not answer has a short time-out.
     let more = [("N_VM_FETCH_TIMEOUT", "3"), ("N_VM_REPORT_TIMEOUT", "2")];
     let mut world = World::with(engine, &more);
     let name = format!("{engine:?} {program:?} {:?}", row.args(&world));
@@ -100,7 +101,7 @@ fn verb(engine: Engine, program: Program, row: &Row, every: u64) {
         row.prepare(&world, &case);
         let (first, trace) = run(&mut world, program, fault, &args);
         is_sound(&world, &case);
-        is_told(&first, fault, &case);
+        is_reported(&first, fault, &case);
         row.ends_right(&world, &first, &case);
         trace.is_met()
     });
@@ -113,8 +114,8 @@ fn is_sound(world: &World, case: &str) {
     assert_eq!(check.out, "ok\n", "{case}: {check:?}");
 }
 
-/// Who is not killed says why it failed; stderr itself may be what fails.
-pub(crate) fn is_told(done: &Done, fault: &Fault, case: &str) {
+/// A program that was not killed prints why it failed; stderr itself may be what fails.
+pub(crate) fn is_reported(done: &Done, fault: &Fault, case: &str) {
     let may_be_mute = fault.how == "KILL" || fault.calls.starts_with("write");
     assert!(
         done.code == 0 || may_be_mute || !done.err.is_empty(),
@@ -122,7 +123,7 @@ pub(crate) fn is_told(done: &Done, fault: &Fault, case: &str) {
     );
 }
 
-/// A slow disk is no failure.
+/// A slow disk is not a failure.
 fn slow(engine: Engine, row: &Row) {
     let mut world = World::new(engine);
     let args = row.args(&world);
@@ -147,7 +148,7 @@ fn slow(engine: Engine, row: &Row) {
     });
 }
 
-/// A program that cannot be started, or is dead before it begins.
+/// A program that cannot be started, or dies before it begins.
 fn no_program(engine: Engine, row: &Row) {
     let mut world = World::new(engine);
     let args = row.args(&world);
@@ -157,7 +158,7 @@ fn no_program(engine: Engine, row: &Row) {
         (Program::NVm, "virt-install"),
         (Program::NVm, "qemu-img"),
     ];
-    // A missing program, or one without permission, would be looked for further on PATH.
+    // A program that is missing or not executable would be searched for further along PATH.
     let all = programs.map(|(program, other)| {
         ["KILL", "ENOMEM", "E2BIG", "EIO"].map(|how| (program, other, how))
     });
@@ -173,7 +174,7 @@ fn no_program(engine: Engine, row: &Row) {
         row.prepare(&world, &case);
         let (first, trace) = run(&mut world, program, &fault, &args);
         is_sound(&world, &case);
-        is_told(&first, &fault, &case);
+        is_reported(&first, &fault, &case);
         row.ends_right(&world, &first, &case);
         trace.is_met()
     });

@@ -1,27 +1,27 @@
-//! The verbs that change the registry alone, with a fault at each system call: what they
-//! change is changed whole or not at all, 0 is said only where it is, and the same command
-//! again does it.
+//! The verbs that change only the registry, with a fault at each system call: each applies its
+//! change completely or not at all, exits 0 only when it is applied, and the same command
+//! applies it after a fault.
 
 use std::fs;
 
-use crate::calls::{count, is_told, try_all};
+use crate::calls::{count, is_reported, try_all};
 use crate::harness::{Done, Ips};
 use crate::inject::{Fault, run_o_vm};
 
-/// One verb: how to come to it, and the verb itself. A new one is a new test below.
+/// One verb: its initial state, and the verb itself. A new verb is a new test below.
 struct Change {
-    /// A shell script that makes the state it starts from, out of any state.
+    /// A shell script that makes the initial state from any state.
     before: &'static str,
     verb: &'static [&'static str],
 }
 
-/// Everything a change may touch, as text.
+/// Everything that a change may touch, as text.
 const STATE: &str = "
     o_vm export && sqlite3 registry.db 'pragma integrity_check; select vm_id, owner from vm;
         select what, vm_id from audit order by 1, 2; select count(*) from token where vm_id is not null;' || exit 1
     if [ -e copy ]; then sqlite3 copy 'pragma integrity_check; select vm_id from vm'; fi";
 
-/// VMs `a` and `b`, no claim, no token, nothing audited, no copy.
+/// VMs `a` and `b`; no claim, no token, no audit entry, no copy.
 const TWO_VMS: &str = "
     rm -f copy
     sqlite3 registry.db 'pragma foreign_keys = on; delete from vm; delete from token'
@@ -45,7 +45,7 @@ impl Change {
         script(ips, &format!("{TWO_VMS}\n{}", self.before));
     }
 
-    /// One of `every` of the faults there are.
+    /// One of `every` of the possible faults.
     fn under_faults(&self, ips: &Ips, every: u64) {
         let name = format!("o_vm {:?}", self.verb);
         self.prepare(ips);
@@ -59,14 +59,20 @@ impl Change {
             self.prepare(ips);
             assert_eq!(state(ips), before, "{case}: prepared");
             let (first, trace) = run_o_vm(ips, fault, self.verb);
-            is_told(&first, fault, &case);
-            self.is_whole(ips, &first, [&before, &after], fault);
+            is_reported(&first, fault, &case);
+            self.is_all_or_nothing(ips, &first, [&before, &after], fault);
             trace.is_met()
         });
     }
 
-    /// All or nothing; and the same command again does it.
-    fn is_whole(&self, ips: &Ips, first: &Done, [before, after]: [&str; 2], fault: &Fault) {
+    /// All or nothing; then the same command applies the change.
+    fn is_all_or_nothing(
+        &self,
+        ips: &Ips,
+        first: &Done,
+        [before, after]: [&str; 2],
+        fault: &Fault,
+    ) {
         let case = format!("o_vm {:?}: {fault}: {first:?}", self.verb);
         let found = state(ips);
         assert!(
@@ -79,7 +85,7 @@ impl Change {
             again.code == 0 || found == after,
             "{case}, again: {again:?}"
         );
-        // A token more is what a second `config --token` is for.
+        // A second `config --token` adds a second token.
         if found == before {
             assert_eq!(state(ips), after, "{case}, again: {again:?}");
         }
@@ -172,7 +178,7 @@ fn backup() {
     }
 }
 
-/// And the old registry is kept beside the new one, whole.
+/// The old registry is kept complete beside the new one.
 #[test]
 fn restore() {
     let ips = Ips::new();

@@ -1,10 +1,10 @@
-//! Clocks that differ: those of the nodes from ours by a day, and ours from what it was a
-//! moment ago. No decision compares two clocks.
+//! Clocks that differ: the nodes' clocks by a day, and the local clock from its own earlier
+//! time. No decision compares two clocks.
 
 use crate::rows::{ROWS, Row};
 use crate::world::{Engine, VM, World};
 
-/// Each verb with nodes whose clocks are off by so many seconds.
+/// Runs each verb with nodes whose clocks differ by this many seconds.
 fn nodes_are_off(offset: &str, row: &Row) {
     let mut world = World::new(Engine::OpenSvc);
     world.ips.set("FAKE_OM_CLOCK", offset);
@@ -21,7 +21,7 @@ mod nodes_a_day_behind {
 }
 
 #[test]
-fn nodes_a_day_ahead_create() {
+fn create_works_on_nodes_a_day_ahead() {
     nodes_are_off("86400", &ROWS[0]);
 }
 
@@ -37,7 +37,7 @@ fn health_does_not_depend_on_the_nodes_clocks() {
     }
 }
 
-/// Sets all times of the registry ahead by a day.
+/// Sets all times in the registry ahead by a day.
 const AHEAD: &str = "
     update vm set seen_at = strftime('%Y-%m-%dT%H:%M:%fZ', seen_at, '+1 day') where seen_at is not null;
     update operation set started_at = strftime('%Y-%m-%dT%H:%M:%fZ', started_at, '+1 day'),
@@ -46,7 +46,7 @@ const AHEAD: &str = "
         ended_at = strftime('%Y-%m-%dT%H:%M:%fZ', ended_at, '+1 day'),
         reported_at = strftime('%Y-%m-%dT%H:%M:%fZ', reported_at, '+1 day')";
 
-/// The clock is set back a day: the registry's times are of tomorrow.
+/// The clock is set back by a day: the registry's times are in the future.
 fn set_back(world: &World) {
     let done = world.ips.run_sh("sqlite3 registry.db \"$1\"", &[AHEAD]);
     assert_eq!(done.code, 0, "{done:?}");
@@ -79,7 +79,7 @@ fn our_clock_a_day_back_in_a_cluster() {
 }
 
 #[test]
-fn a_state_of_tomorrow_is_unknown_until_the_node_answers() {
+fn a_state_from_the_future_is_unknown() {
     for engine in [Engine::Local, Engine::OpenSvc] {
         let world = World::new(engine);
         world.until_done(&["create", VM, world.node()], "before");

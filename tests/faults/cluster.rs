@@ -1,6 +1,6 @@
-//! A cluster that breaks under an operation: the node's daemon stopped, crashed, cut off,
-//! or the own one down, before each call of `om`; a task that outlives its deadline.
-//! Once all is well again, the same command and a sweep end right.
+//! A cluster that fails during an operation: before each call of `om` the node's daemon is
+//! stopped, crashes or is cut off, or the local daemon is down; or a task exceeds its deadline.
+//! After the repair the same command and a sweep succeed.
 
 use std::fs;
 use std::process::Child;
@@ -9,8 +9,8 @@ use crate::harness::{Done, kill, wait_for};
 use crate::sample::Sample;
 use crate::world::{Engine, VM, World};
 
-/// Takes back whatever the case did to the nodes.
-fn mend(world: &World) {
+/// Reverts the faults that the case set on the nodes.
+fn repair_nodes(world: &World) {
     for (mark, verb) in [
         ("stopped", "start"),
         ("killed", "start"),
@@ -37,7 +37,7 @@ fn mend(world: &World) {
     }
 }
 
-/// One fault before the n-th call of `om`; false once there is no such call.
+/// One fault before the n-th call of `om`; false if there is no such call.
 fn case(world: &World, fault: &str, number: u32) -> bool {
     let case = format!("{fault} before call {number}");
     let cluster = world.ips.dir.join("cluster");
@@ -59,9 +59,9 @@ fn case(world: &World, fault: &str, number: u32) -> bool {
             "{case} ({happened}): {first:?}, then {elsewhere:?}"
         );
     }
-    mend(world);
+    repair_nodes(world);
     if elsewhere.code == 0 {
-        // Nothing of the first try was there, so the second one was right.
+        // The first attempt left no domain, so the second one was right to create it.
         assert_eq!(world.places(), ["tch-002"], "{case}: {first:?}");
     } else {
         world.until_done(&["create", VM, "tch-001"], &case);
@@ -115,13 +115,14 @@ fn the_node_is_frozen_before_each_call() {
 }
 
 #[test]
-fn the_own_daemon_stops_before_each_call() {
+fn the_local_daemon_stops_before_each_call() {
     at_each_call("stopped:ips");
 }
 
-/// OpenSVC kills it (exit -1): unknown, no second one, and the next try converges.
+/// OpenSVC kills the task (exit -1): the outcome is unknown, no second VM is created, and the
+/// next attempt converges.
 #[test]
-fn a_task_that_outlives_its_deadline_is_in_doubt_and_the_next_try_converges() {
+fn the_next_try_settles_a_task_that_ran_out_of_time() {
     let mut world = World::new(Engine::OpenSvc);
     world
         .ips
@@ -142,7 +143,7 @@ fn a_task_that_outlives_its_deadline_is_in_doubt_and_the_next_try_converges() {
 
 /// A create whose virt-install waits before it starts the domain.
 fn held_create(world: &World) -> Child {
-    // That is the act after the listing and the two of the pools.
+    // That is the act after the listing and the two acts on pools.
     fs::write(world.of("tch-001", "hold"), "before 4\n").unwrap();
     assert_eq!(world.ips.shell("mkfifo nodes/tch-001/fifo").code, 0);
     let create = world.ips.spawn(&["create", VM, "tch-001"]);
@@ -152,7 +153,7 @@ fn held_create(world: &World) -> Child {
     create
 }
 
-/// Lets it go on.
+/// Releases the held virt-install.
 fn go_on(world: &World) {
     let go = world
         .ips
@@ -161,7 +162,7 @@ fn go_on(world: &World) {
 }
 
 #[test]
-fn the_own_daemon_restarted_while_the_task_runs_loses_nothing() {
+fn a_daemon_restart_during_the_task_loses_nothing() {
     let world = World::new(Engine::OpenSvc);
     let create = held_create(&world);
     world.ips.cluster(&["stop", "ips"]);
@@ -170,7 +171,7 @@ fn the_own_daemon_restarted_while_the_task_runs_loses_nothing() {
     let done = Done::of(create);
     assert!(matches!(done.code, 0 | 8 | 11), "{done:?}");
     fs::remove_file(world.of("tch-001", "hold")).unwrap();
-    mend(&world);
+    repair_nodes(&world);
     world.until_done(&["create", VM, "tch-001"], "afterwards");
     wait_for("a tidy end", || {
         world.ips.o_vm(&["sweep"]);
@@ -179,9 +180,9 @@ fn the_own_daemon_restarted_while_the_task_runs_loses_nothing() {
     world.is_tidy("afterwards");
 }
 
-/// Ctrl-C, then -9, then the whole again.
+/// Ctrl-C, then kill -9, then the same command again.
 #[test]
-fn an_interrupted_then_killed_o_vm_is_followed_to_its_true_end() {
+fn the_next_o_vm_continues_an_interrupted_and_killed_one() {
     let world = World::new(Engine::OpenSvc);
     let create = held_create(&world);
     kill(create.id(), "INT");
@@ -195,7 +196,8 @@ fn an_interrupted_then_killed_o_vm_is_followed_to_its_true_end() {
         .stderr(fs::File::create(&said).unwrap())
         .spawn()
         .unwrap();
-    // For the lock, which the first one's `om` may hold still, or for the task.
+    // The second one waits for the lock, which the `om` of the first may still hold, or for the
+    // task.
     wait_for("the second create to wait for the first one's task", || {
         let text = fs::read_to_string(&said).unwrap();
         let waits = ["step=waiting", "step=attached"];

@@ -7,15 +7,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::harness::Done;
-use crate::operators::{Deed, Random, Site, deed};
+use crate::operators::{Action, Random, Site, action};
 use crate::world::Engine;
 
 /// How many operators there are.
 const OPERATORS: u64 = 8;
 
-/// One outcome, as an operator saw it.
+/// One outcome, as the operator's `o_vm` printed it.
 pub(crate) struct Seen {
-    pub(crate) deed: Deed,
+    pub(crate) action: Action,
     pub(crate) done: Done,
 }
 
@@ -31,12 +31,12 @@ fn many_operators_at_once_in_a_cluster() {
     crowd(Engine::OpenSvc, if all { 1000 } else { 100 });
 }
 
-fn crowd(engine: Engine, deeds: u64) {
+fn crowd(engine: Engine, actions: u64) {
     let site = Site::new(engine, 6);
     let seed = Random::seed(7);
     let (seen, left, ended) = (
         Mutex::new(Vec::new()),
-        AtomicU64::new(deeds),
+        AtomicU64::new(actions),
         AtomicBool::new(false),
     );
     std::thread::scope(|threads| {
@@ -79,15 +79,15 @@ fn operate(site: &Site, seed: u64, left: &AtomicU64, seen: &Mutex<Vec<Seen>>) {
         taken.is_ok()
     };
     while more() {
-        let deed = deed(&mut random, site);
-        if let Some(done) = deed.act(site) {
-            assert!(matches!(done.code, 0..=11), "{deed:?}: {done:?}");
-            seen.lock().unwrap().push(Seen { deed, done });
+        let action = action(&mut random, site);
+        if let Some(done) = action.act(site) {
+            assert!(matches!(done.code, 0..=11), "{action:?}: {done:?}");
+            seen.lock().unwrap().push(Seen { action, done });
         }
     }
 }
 
-/// By the journal's own times.
+/// Compares the times in the journal.
 pub(crate) fn one_at_a_time(site: &Site) {
     let overlaps = site.ask(
         "select * from (select vm_id, operation, started_at, \
@@ -97,8 +97,8 @@ pub(crate) fn one_at_a_time(site: &Site) {
     assert!(overlaps.is_empty(), "{overlaps:?}");
 }
 
-/// Each operation that an operator was given is in the journal, with the exit code that he
-/// got; a refused one left nothing there. Returns how often each exit code was seen.
+/// Each operation that an operator saw is in the journal with the exit code that the operator
+/// got; a refused one left no record. Returns the count of each exit code.
 pub(crate) fn all_is_journaled(site: &Site, seen: &[Seen]) -> BTreeMap<i32, usize> {
     let journal: BTreeMap<String, String> = site
         .ask("select operation, exit_code from operation")
@@ -108,24 +108,24 @@ pub(crate) fn all_is_journaled(site: &Site, seen: &[Seen]) -> BTreeMap<i32, usiz
         .collect();
     let mut counts = BTreeMap::<_, usize>::new();
     let mut journaled = 0;
-    for Seen { deed, done } in seen.iter().filter(|seen| seen.deed.is_operation()) {
+    for Seen { action, done } in seen.iter().filter(|seen| seen.action.is_operation()) {
         *counts.entry(done.code).or_default() += 1;
         let record: Option<serde_json::Value> = serde_json::from_str(&done.out).ok();
         let Some(record) = record else {
-            // Refused, or nothing to do: reported without an operation.
-            assert!(matches!(done.code, 0 | 1 | 2 | 10), "{deed:?}: {done:?}");
+            // Refused, or nothing to do: the verb exits without an operation.
+            assert!(matches!(done.code, 0 | 1 | 2 | 10), "{action:?}: {done:?}");
             continue;
         };
         journaled += 1;
         let operation = record["operation"].as_str().unwrap();
         let code = journal.get(operation).unwrap_or_else(|| {
-            panic!("{deed:?} was given {operation}, which is not in the journal: {done:?}")
+            panic!("{action:?} was given {operation}, which is not in the journal: {done:?}")
         });
-        // Doubt is settled later.
+        // A later command settles an unknown outcome.
         let is_same = *code == done.code.to_string() || done.code == 11;
         assert!(
             is_same,
-            "{deed:?} ended with {}, journal: {code}",
+            "{action:?} ended with {}, journal: {code}",
             done.code
         );
     }

@@ -1,11 +1,11 @@
-//! What a disk has when the power goes, which kill -9 cannot show: of what was written and
-//! not synced, nothing, all or any part of it. strace writes down what the programs do to the
-//! folder of the registry; then the folder is put together as it may be after each call, and
-//! opened: it is sound, and has all that was acknowledged by then.
+//! Power loss, which kill -9 cannot show: of the data that was written and not synced, the disk
+//! has nothing, everything or any part. strace records what the programs do to the folder of
+//! the registry; the test then builds each possible state of the folder after each call and
+//! opens it: the registry is sound and has all changes that were acknowledged by then.
 //!
-//! The model: a file's data is on the disk once it is synced, sectors in any order before. Names
-//! (made, renamed, removed) are there once their folder is synced, in their order before, as
-//! file systems with a journal keep it.
+//! The model: a file's data is on the disk once it is synced; before, its sectors arrive in any
+//! order. Names (created, renamed, removed) are on the disk once their folder is synced;
+//! before, they arrive in their order, as on file systems with a journal.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -21,7 +21,7 @@ use crate::sample::Sample;
 const SECTOR: usize = 512;
 const CALLS: &str = "trace=openat,write,pwrite64,fsync,fdatasync,ftruncate,rename,unlink,link,linkat,copy_file_range";
 
-/// What programs do to the folder, and say on their way.
+/// What programs do to the folder, and the lines they print meanwhile.
 #[derive(Debug, Clone)]
 enum Event {
     Made(String),
@@ -31,7 +31,7 @@ enum Event {
     Renamed(String, String),
     Linked(String, String),
     Removed(String),
-    /// All of one file into another.
+    /// Copies all of one file into another.
     Copied(String, String),
     /// A line that the script printed.
     Said(String),
@@ -50,13 +50,13 @@ struct File {
     pending: Vec<Change>,
 }
 
-/// The folder as programs see it, and as the disk has it.
+/// The folder as programs see it, and as it is on the disk.
 #[derive(Debug, Default)]
 struct Disk {
     files: Vec<File>,
     names: BTreeMap<String, usize>,
     synced_names: BTreeMap<String, usize>,
-    /// The names after each change since.
+    /// The names after each change since the last sync.
     pending_names: Vec<BTreeMap<String, usize>>,
 }
 
@@ -71,7 +71,7 @@ impl Change {
         }
     }
 
-    /// One change for each sector it touches.
+    /// One change for each sector that it touches.
     fn sectors(&self) -> Vec<Self> {
         match self {
             Self::Write(at, bytes) => bytes
@@ -85,7 +85,7 @@ impl Change {
 }
 
 impl File {
-    /// Its data, with those of the pending changes that `takes` chooses.
+    /// Its data with the pending changes that `takes` selects.
     fn data(&self, mut takes: impl FnMut() -> bool) -> Vec<u8> {
         let mut data = self.synced.clone();
         for change in self.pending.iter().flat_map(Change::sectors) {
@@ -125,7 +125,7 @@ impl Disk {
             }
             Event::Made(_) | Event::Said(_) => {}
             Event::Wrote(name, at, bytes) => {
-                // The one log that programs append to is not in this folder.
+                // The only log that programs append to is not in this folder.
                 self.change(name, Change::Write(*at, bytes.clone()));
             }
             Event::Cut(name, length) => self.change(name, Change::Cut(*length)),
@@ -159,7 +159,7 @@ impl Disk {
         }
     }
 
-    /// One way it may be after the power has gone.
+    /// One possible state after a power loss.
     fn after_power_loss(&self, way: usize, random: &mut Random) -> BTreeMap<String, Vec<u8>> {
         let all = self.pending_names.len();
         let (kept, percent) = match way {
@@ -186,7 +186,7 @@ impl Disk {
     }
 }
 
-/// Ways of [`Disk::after_power_loss`].
+/// The possible states that [`Disk::after_power_loss`] takes.
 const WAYS: usize = 7;
 
 /// What the script has acknowledged.
@@ -240,7 +240,7 @@ impl Acknowledged {
     }
 }
 
-/// Runs the script under strace; what it did to the folder `db`.
+/// Runs the script under strace; returns its events in the folder `db`.
 fn recorded(ips: &Ips, script: &str) -> Vec<Event> {
     let line =
         format!("exec strace -f -qq -y -xx -s 10000000 -o trace -e {CALLS} sh -c '{script}'");
@@ -248,16 +248,16 @@ fn recorded(ips: &Ips, script: &str) -> Vec<Event> {
     assert_eq!(done.code, 0, "{done:?}");
     let text = fs::read_to_string(ips.dir.join("trace")).unwrap();
     let folder = ips.dir.join("db").display().to_string();
-    let mut begun = HashMap::<&str, String>::new();
+    let mut unfinished = HashMap::<&str, String>::new();
     let mut events = Vec::new();
     for line in text.lines() {
         let (thread, call) = line.split_once(' ').unwrap();
         let call = call.trim_start();
         let whole = if let Some(start) = call.strip_suffix(" <unfinished ...>") {
-            begun.insert(thread, start.to_owned());
+            unfinished.insert(thread, start.to_owned());
             continue;
         } else if let Some((_, rest)) = call.split_once(" resumed>") {
-            begun.remove(thread).unwrap_or_default() + rest
+            unfinished.remove(thread).unwrap_or_default() + rest
         } else {
             call.to_owned()
         };
@@ -266,10 +266,10 @@ fn recorded(ips: &Ips, script: &str) -> Vec<Event> {
     events
 }
 
-/// `pwrite64(3<\x2f…>, "\x00…", 4, 0) = 4`, where it went well.
+/// `pwrite64(3<\x2f…>, "\x00…", 4, 0) = 4`, if the call succeeded.
 fn event(call: &str, folder: &str) -> Option<Event> {
     let (name, rest) = call.split_once('(')?;
-    // The result stands in a column of its own.
+    // strace puts the result in its own column.
     let (arguments, result) = rest.rsplit_once(" = ")?;
     let arguments = arguments.trim_end().strip_suffix(')')?;
     if result.starts_with('-') {
@@ -277,7 +277,7 @@ fn event(call: &str, folder: &str) -> Option<Event> {
     }
     let words: Vec<_> = arguments.split(", ").collect();
     let number = |at: usize| words.get(at)?.parse::<usize>().ok();
-    // Of what stands in quotes or behind a descriptor, the name within the folder.
+    // The name within the folder, from the text in quotes or behind a descriptor.
     let path = |at: usize| within(&unhexed(words.get(at)?)?, folder);
     let bytes = |at: usize| unhexed(words.get(at)?);
     match name {
@@ -314,11 +314,11 @@ fn unhexed(text: &str) -> Option<Vec<u8>> {
 fn within(path: &[u8], folder: &str) -> Option<String> {
     let path = String::from_utf8(path.to_vec()).ok()?;
     let rest = path.strip_prefix(folder)?.trim_start_matches('/');
-    // Memory that processes share; made anew by whoever comes first.
+    // Memory shared between processes; the first process to open the registry creates it again.
     (!rest.ends_with("-shm") && !rest.ends_with(" (deleted)")).then(|| rest.to_owned())
 }
 
-/// Takes the power away after each call, in each way.
+/// Simulates a power loss after each call, in each possible way.
 fn without_power(ips: &Ips, name: &str, events: &[Event], every: u64) {
     let folder = ips.dir.join("after");
     let mut random = Random::of(Random::seed(5));
@@ -363,7 +363,7 @@ const DEFINE: &str =
     "define() { o_vm define --id $1 --name $1 --cpus 1 --ram 64 >&2 && echo vm $1; }";
 
 #[test]
-fn a_disk_has_what_operators_were_told() {
+fn a_power_loss_keeps_acknowledged_changes() {
     let ips = site();
     let db = ips.dir.join("db").display().to_string();
     let script = format!(
@@ -383,9 +383,9 @@ fn a_disk_has_what_operators_were_told() {
     without_power(&ips, "operators", &events, 9);
 }
 
-/// A server that has the registry open all the time: its log is never folded away.
+/// The server keeps the registry open: no last close checkpoints and removes the WAL.
 #[test]
-fn a_disk_has_what_they_were_told_while_a_server_runs() {
+fn a_power_loss_under_a_server_keeps_acknowledged_changes() {
     let ips = site();
     let script = format!(
         "{DEFINE}

@@ -1,7 +1,8 @@
-//! `om`, virsh and virt-install gone wild, at each of their calls in every verb: they hang,
-//! ignore TERM and keep stdout open through a grandchild, print 50 MB, lie in another language,
-//! die by a signal. `o_vm` is back in time, in bounded memory, with the right code; the reason
-//! is in the journal, no process is left, and the same command again ends right.
+//! `om`, virsh and virt-install misbehave at each of their calls in every verb: they hang,
+//! ignore TERM and keep stdout open through a grandchild, print 50 MB, answer in another
+//! language, or die by a signal. `o_vm` returns in time, in bounded memory, with the right
+//! code; the reason is in the journal, no process is left, and the same command succeeds
+//! afterwards.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -12,19 +13,19 @@ use crate::sample::Sample;
 use crate::steps::{Steps, met_at_or_before};
 use crate::world::{Engine, VM, World};
 
-/// Seconds, as in [`World`] and in [`with_hurry`]. What a verb may take by its settings: with
-/// OpenSVC the time-outs of instance, verb with its two margins and delete, and up to four
-/// questions one after the other.
+/// Seconds, as in [`World`] and in [`with_short_timeouts`]. The longest time that a verb may take by its
+/// settings: with OpenSVC the time-outs of the instance, of the verb with its two margins and
+/// of the deletion, and up to four queries in sequence.
 const LOCAL_DEADLINE: f64 = VERB + 1.0;
 const OPENSVC_DEADLINE: f64 = 2.0 + (VERB + 1.0 + 2.0) + 2.0 + 4.0 * OM;
 const VERB: f64 = 6.0;
 const OM: f64 = 1.0;
-/// What it may take besides.
+/// The time allowed beyond that.
 const MARGIN: f64 = 5.0;
-/// Of the largest of all processes, in KiB.
+/// Peak memory of the largest process, in KiB.
 const MEMORY: u64 = 64 * 1024;
 
-/// Ways to misbehave, as shell; `$MARK` tells its grandchildren from anybody else's.
+/// Ways to misbehave, as shell; `$MARK` identifies the grandchildren of this test.
 const WAYS: [(&str, &str); 10] = [
     ("hangs", "exec sleep $MARK"),
     (
@@ -41,7 +42,7 @@ const WAYS: [(&str, &str); 10] = [
         "yes x | head -c 50000000 >&2; exit 1",
     ),
     (
-        "says an error and exits 0",
+        "prints an error and exits 0",
         "echo 'Error: no daemon'; echo 'error: no connection' >&2; exit 0",
     ),
     (
@@ -59,8 +60,8 @@ const WAYS: [(&str, &str); 10] = [
     ),
 ];
 
-/// A world that has little patience.
-fn with_hurry(engine: Engine) -> World {
+/// A world with short time-outs.
+fn with_short_timeouts(engine: Engine) -> World {
     let mut world = World::with(
         engine,
         &[
@@ -77,7 +78,7 @@ fn with_hurry(engine: Engine) -> World {
     world
 }
 
-/// How a command went, as its operator sees it.
+/// The outcome of a command, as the operator sees it.
 struct Seen {
     done: Done,
     took: Duration,
@@ -102,7 +103,7 @@ fn measured(ips: &Ips, args: &[&str]) -> Seen {
     }
 }
 
-/// One wild program, at its n-th call; `6+`: from then on.
+/// One misbehaving program, at its n-th call; `6+`: from that call on.
 struct Wildness {
     program: Steps,
     way: &'static str,
@@ -112,7 +113,7 @@ struct Wildness {
 }
 
 impl Wildness {
-    /// Runs the command with it; what happened is empty where that call was never made.
+    /// Runs the command with it; `happened` is empty if that call was never made.
     fn run(&self, world: &World, args: &[&str], mark: &str) -> (Seen, String) {
         let script = format!("MARK={mark}\n{}\n", self.script);
         self.program.go_wild(world, &script);
@@ -121,7 +122,7 @@ impl Wildness {
     }
 }
 
-fn is_civil(world: &World, seen: &Seen, case: &str) {
+fn check_outcome(world: &World, seen: &Seen, case: &str) {
     let deadline = match world.engine {
         Engine::Local => LOCAL_DEADLINE,
         Engine::OpenSvc => OPENSVC_DEADLINE,
@@ -134,7 +135,7 @@ fn is_civil(world: &World, seen: &Seen, case: &str) {
     assert!(seen.peak_kib < MEMORY, "{case}");
     let is_short = |line: &str| line.len() < 2000 && !line.chars().any(char::is_control);
     assert!(seen.done.err.lines().all(is_short), "{case}");
-    // What was begun and did not go well says why in the journal.
+    // The journal has a reason for each operation that was started and did not succeed.
     let journal = world.ips.operations();
     for operation in journal.iter().filter(|one| one["exit_code"] != 0) {
         let steps = operation["steps"].as_array().unwrap();
@@ -146,7 +147,7 @@ fn is_civil(world: &World, seen: &Seen, case: &str) {
     }
 }
 
-/// How long a grandchild sleeps, as nobody else does.
+/// A sleep time that no other process uses.
 fn new_mark() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -157,7 +158,7 @@ fn new_mark() -> String {
     )
 }
 
-/// What runs still of a wild program's own; then nothing does.
+/// Returns the processes that a misbehaving program left running, then kills them.
 fn left_behind(world: &World, mark: &str) -> String {
     let find = format!("pgrep -xa sleep | grep ' {mark}$'");
     let left = world.ips.shell(&find).out;
@@ -167,7 +168,7 @@ fn left_behind(world: &World, mark: &str) -> String {
     left
 }
 
-/// One case; false where the call was not made.
+/// One case; false if the call was not made.
 fn case(world: &World, row: &Row, wildness: &Wildness) -> bool {
     let args = row.args(world);
     let Wildness {
@@ -185,10 +186,10 @@ fn case(world: &World, row: &Row, wildness: &Wildness) -> bool {
     let mark = new_mark();
     let (seen, happened) = wildness.run(world, &args, &mark);
     let case = format!("{case} ({happened})");
-    is_civil(world, &seen, &case);
+    check_outcome(world, &seen, &case);
     let left = left_behind(world, &mark);
-    // What put itself into a session of its own is nobody's to end; a task of OpenSVC that
-    // is past its time loses its own process, not what it started.
+    // A process in its own session is out of reach; a task of OpenSVC that exceeds its time
+    // loses its own process, not its children.
     let is_ours = !script.contains("setsid") && world.engine == Engine::Local;
     assert!(left.is_empty() || !is_ours, "{case}: left {left}");
     row.ends_right(world, &seen.done, &case);
@@ -197,7 +198,7 @@ fn case(world: &World, row: &Row, wildness: &Wildness) -> bool {
 
 /// Every way at every call of a verb, once and from then on: one of `every` of them.
 fn verb(engine: Engine, program: Steps, row: &Row, every: u64) {
-    let world = with_hurry(engine);
+    let world = with_short_timeouts(engine);
     let name = format!("{engine:?} {:?} {program:?}", row.args(&world));
     let mut all = Vec::new();
     for number in 1..=program.count(&world, row) {
@@ -225,9 +226,10 @@ fn verb(engine: Engine, program: Steps, row: &Row, every: u64) {
     println!("{name}: {} of {there} cases, all met", chosen.len());
 }
 
-/// Questions, to an `om` that is wild from the first call on: doubt, and nothing is begun.
+/// Queries to an `om` that misbehaves from the first call on: the state is unknown, and no
+/// operation is started.
 #[test]
-fn every_question_is_answered_in_time_whatever_om_does() {
+fn queries_end_in_time_with_any_fault_of_om() {
     let verbs: [(&[&str], &[i32]); 6] = [
         (&["validate-node", "tch-001"], &[3]),
         (&["healthy-nodes", "tch-001 tch-002"], &[1, 3, 11]),
@@ -236,7 +238,7 @@ fn every_question_is_answered_in_time_whatever_om_does() {
         (&["sweep"], &[0, 1]),
         (&["create", VM, "tch-001"], &[3]),
     ];
-    let world = with_hurry(Engine::OpenSvc);
+    let world = with_short_timeouts(Engine::OpenSvc);
     for (way, script) in WAYS {
         for (args, codes) in verbs {
             let wildness = Wildness {
@@ -251,7 +253,7 @@ fn every_question_is_answered_in_time_whatever_om_does() {
             let case = format!("o_vm {args:?}: om {way}: {:?}", seen.done);
             assert!(!happened.is_empty(), "{case}: om was never called");
             assert!(codes.contains(&seen.done.code), "{case}");
-            is_civil(&world, &seen, &case);
+            check_outcome(&world, &seen, &case);
             let left = left_behind(&world, &mark);
             assert!(
                 left.is_empty() || script.contains("setsid"),
@@ -260,7 +262,7 @@ fn every_question_is_answered_in_time_whatever_om_does() {
         }
         assert!(
             world.ips.operations().is_empty(),
-            "om {way}: nothing was started"
+            "om {way}: no operation was started"
         );
     }
 }

@@ -1,5 +1,5 @@
-//! System calls of the three real programs that fail, never return, or take long: strace
-//! does it to `o_vm` as it is started, to the `n_vm` that it starts, or to the running server.
+//! Makes system calls of the three real programs fail, block or take long: strace does it to
+//! `o_vm` as it starts, to the `n_vm` that it starts, or to the running server.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -9,7 +9,7 @@ use std::process::Stdio;
 use crate::harness::{Done, Ips, kill, wait_for};
 use crate::world::World;
 
-/// Whose system calls.
+/// The program whose system calls are traced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Program {
     OVm,
@@ -17,7 +17,7 @@ pub(crate) enum Program {
     Server,
 }
 
-/// What happens to which of them.
+/// The fault, and the calls it applies to.
 #[derive(Debug, Clone)]
 pub(crate) struct Fault {
     /// Their names: `fsync,fdatasync`.
@@ -26,7 +26,7 @@ pub(crate) struct Fault {
     pub(crate) how: &'static str,
     /// `3`: the third; `3+`: from then on.
     pub(crate) when: String,
-    /// Only those that name this file, in what it starts, too: then each process counts anew.
+    /// Only calls that name this file, in children too: then each process has its own count.
     pub(crate) path: Option<String>,
 }
 
@@ -60,18 +60,19 @@ impl Trace {
         Self(read.unwrap_or_else(|error| panic!("strace did not run: {path:?}: {error}")))
     }
 
-    /// Whether the fault was met at all.
+    /// Whether the fault was reached.
     pub(crate) fn is_met(&self) -> bool {
         ["(INJECTED)", "(DELAYED)", "killed by SIGKILL"]
             .iter()
             .any(|mark| self.0.contains(mark))
     }
 
-    /// How many of these calls the thread made that made most: strace counts by thread.
+    /// The number of these calls in the thread that made most of them: strace counts per
+    /// thread.
     pub(crate) fn count(&self, calls: &str) -> u32 {
         let mut counts = HashMap::<&str, u32>::new();
         for line in self.0.lines() {
-            // `openat(…`, or `1234 openat(…` of a thread
+            // `openat(…`, or `1234 openat(…` of a thread.
             let (head, _) = line.split_once('(').unwrap_or_default();
             let (thread, call) = head.rsplit_once(' ').unwrap_or(("", head));
             if calls.split(',').any(|name| name == call) {
@@ -102,7 +103,7 @@ pub(crate) fn run(
     }
 }
 
-/// As [`run`], where there is an IPS and nothing else.
+/// As [`run`], without nodes.
 pub(crate) fn run_o_vm(ips: &Ips, fault: &Fault, args: &[&str]) -> (Done, Trace) {
     let script = "words=$1; shift; exec strace -qq -o fired $words o_vm \"$@\"";
     let fired = ips.dir.join("fired");
@@ -128,7 +129,7 @@ fn run_at_server(world: &mut World, fault: &Fault, args: &[&str]) -> (Done, Trac
         text.contains("attached").then_some(())
     });
     let done = world.ips.o_vm(args);
-    // It ends by itself with what it traces.
+    // strace ends together with its tracee.
     if strace.try_wait().unwrap().is_none() {
         kill(strace.id(), "INT");
     }

@@ -1,6 +1,6 @@
-//! Ctrl-C in each phase of an operation: before anything is begun, while the task service is
-//! prepared, while the task runs, while its result is read, and while it is cleaned up. The
-//! phase is found by the call of `om` at which it comes.
+//! Ctrl-C in each phase of an operation: before it starts, while the task service is prepared,
+//! while the task runs, while its result is read, and while it is cleaned up. The call of `om`
+//! at which it comes selects the phase.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use crate::rows::{Row, named};
 use crate::steps::{Steps, met_at_or_before};
 use crate::world::{Engine, World};
 
-/// One case; false where the verb ended before that call.
+/// One case; false if the verb ended before that call.
 fn case(row: &Row, world: &World, mode: &str, number: u32, codes: &mut BTreeSet<i32>) -> bool {
     let verb = row.args(world);
     let case = format!("{verb:?}: {mode} {number}");
@@ -20,7 +20,7 @@ fn case(row: &Row, world: &World, mode: &str, number: u32, codes: &mut BTreeSet<
     if !happened.is_empty() {
         codes.insert(done.code);
     }
-    // Done all the same, not sent and cleaned up, or left to go on.
+    // Done anyway, not sent and cleaned up, or still running on the node.
     assert!([0, 6, 130].contains(&done.code), "{case}: {done:?}");
     assert!(!done.err.contains("purge"), "{case}: {done:?}");
     let open = world
@@ -35,7 +35,7 @@ fn case(row: &Row, world: &World, mode: &str, number: u32, codes: &mut BTreeSet<
         assert_eq!(open, 0, "{case}: it ended");
     }
     if done.code == 130 && done.err.contains("nothing was started") {
-        assert_eq!(open, 0, "{case}: nothing was started");
+        assert_eq!(open, 0, "{case}: no operation is open");
     }
     row.ends_right(world, &done, &case);
     !happened.is_empty()
@@ -52,16 +52,16 @@ fn in_each_phase(row: &Row) {
             });
         }
     }
-    // Some came before the task, some under it.
+    // Some came before the task, some during it.
     assert!(codes.contains(&6) && codes.contains(&130), "{codes:?}");
 }
 
 #[test]
-fn a_create_is_cleaned_up_or_goes_on() {
+fn an_interrupted_create_is_cleaned_up_or_continues() {
     in_each_phase(named("create"));
 }
 
 #[test]
-fn a_destroy_is_cleaned_up_or_goes_on() {
+fn an_interrupted_destroy_is_cleaned_up_or_continues() {
     in_each_phase(named("destroy"));
 }

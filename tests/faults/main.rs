@@ -1,8 +1,8 @@
-//! Under fault: the real `o_vm`, `ips-server` and `n_vm` together, over a fake `om` and a
-//! fake libvirt for each node. Every verb, both engines, a fault at every step; then the
-//! same command again and a sweep, and registry, libvirt and OpenSVC are what they must be.
+//! Fault injection: the real `o_vm`, `ips-server` and `n_vm` together, over a fake `om` and a
+//! fake libvirt for each node. Every verb, both engines, a fault at every step; then the same
+//! command again and a sweep, and the states of registry, libvirt and OpenSVC are correct.
 //!
-//! `HPS_TORTURE=1` tries all cases; without it a fixed sample of them (see `sample`).
+//! `HPS_TORTURE=1` tries all cases; the default is a fixed sample of them (see `sample`).
 
 #![expect(
     clippy::unwrap_used,
@@ -10,9 +10,6 @@
     reason = "a failed expectation is a test's result"
 )]
 
-#[path = "../ips/begun.rs"]
-#[expect(dead_code, reason = "shared with the tests of the server under attack")]
-mod begun;
 mod calls;
 mod changes;
 mod clocks;
@@ -29,6 +26,9 @@ mod hostile;
 mod inject;
 mod interrupts;
 mod matrix;
+#[path = "../ips/open_operation.rs"]
+#[expect(dead_code, reason = "shared with the tests of the server under attack")]
+mod open_operation;
 mod operators;
 mod power;
 mod rows;

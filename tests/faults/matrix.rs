@@ -1,5 +1,5 @@
-//! The failure matrix. A verb is a list of steps: what `o_vm` asks of `om`, what the task
-//! does on the node. At each step: it fails, its answer is lost, it is done twice, and its
+//! The failure matrix. A verb is a list of steps: the calls of `om` by `o_vm`, and the acts of
+//! the task on the node. At each step: it fails, its answer is lost, it is done twice, and its
 //! caller is killed before it, in it and after it. (System calls are in calls.rs.)
 
 use crate::rows::Row;
@@ -23,7 +23,7 @@ const ON_NODE: [&str; 6] = [
     "twice",
 ];
 
-/// One case; false where the verb ended before that step.
+/// One case; false if the verb ended before that step.
 fn case(row: &Row, world: &World, steps: Steps, mode: &str, number: u32) -> bool {
     let verb = row.args(world);
     let case = format!("{:?} {verb:?}: {mode} {steps:?} {number}", world.engine);
@@ -34,7 +34,7 @@ fn case(row: &Row, world: &World, steps: Steps, mode: &str, number: u32) -> bool
     !happened.is_empty()
 }
 
-/// One of `every` of the cases there are.
+/// One of `every` of the possible cases.
 fn cases(row: &Row, world: &World, steps: Steps, modes: &[&str], every: u64) {
     let name = format!("{:?}{:?}{steps:?}", world.engine, row.args(world));
     let numbers = 1..=steps.count(world, row);

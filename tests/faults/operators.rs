@@ -1,5 +1,5 @@
-//! Operators who run any command at any time, one of them or many: what each will do follows
-//! from a seed, so that a run can be repeated (`HPS_SEED`).
+//! Operators who run any command at any time, one of them or many: a seed determines the
+//! commands of each, so a run can be repeated (`HPS_SEED`).
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -11,7 +11,7 @@ use crate::harness::{ATTENTION, Done, Ips, NEVER, kill};
 use crate::rows::ROWS;
 use crate::world::{Engine, environment, join_cluster, make_node, use_the_real_n_vm};
 
-/// Numbers that look random and are not: splitmix64.
+/// A deterministic pseudo-random generator: splitmix64.
 pub(crate) struct Random(u64);
 
 impl Random {
@@ -45,7 +45,7 @@ impl Random {
     }
 }
 
-/// One registry, two machines that run VMs, and VMs that any of them may have.
+/// One registry, two machines that run VMs, and VMs that may be on either of them.
 pub(crate) struct Site {
     pub(crate) ips: Ips,
     pub(crate) vms: Vec<String>,
@@ -54,8 +54,8 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// With engine `local` each machine is the only node of its own operators; the registry
-    /// is theirs together.
+    /// With engine `local` each machine is the only node of its own operators; they share the
+    /// registry.
     pub(crate) fn new(engine: Engine, vms: u64) -> Self {
         let (mut ips, nodes) = match engine {
             Engine::Local => (Ips::new(), ["box-a", "box-b"]),
@@ -101,7 +101,7 @@ impl Site {
         command.spawn().unwrap()
     }
 
-    /// What makes a program one of a machine's operators.
+    /// The environment of the operators of one machine.
     pub(crate) fn environment(&self, node: &str) -> Vec<(&'static str, String)> {
         let mut all = environment(&self.ips, node, &[]);
         all.push(("IPS_NODE_NAME", node.to_owned()));
@@ -113,7 +113,7 @@ impl Site {
         Done::of(self.start(node, &args))
     }
 
-    /// The nodes that have a domain of a VM now.
+    /// The nodes that have a domain of the VM now.
     pub(crate) fn places(&self, vm: &str) -> Vec<&'static str> {
         let mut nodes = self.nodes.to_vec();
         nodes.retain(|node| self.domain_on(node, vm).is_some());
@@ -124,12 +124,12 @@ impl Site {
         self.ips.dir.join("nodes").join(node).join(file)
     }
 
-    /// Never two of one VM.
+    /// A VM never has two domains.
     pub(crate) fn holds(&self, when: &str) {
         for vm in &self.vms {
             let first = self.domain_on(self.nodes[0], vm);
             let other = self.domain_on(self.nodes[1], vm);
-            // It may have gone from one and come to the other between the two looks.
+            // It may have moved from one node to the other between the two checks.
             let is_there_still = first.is_some() && first == self.domain_on(self.nodes[0], vm);
             assert!(
                 !is_there_still || other.is_none(),
@@ -143,14 +143,14 @@ impl Site {
         }
     }
 
-    /// The file of a domain, as long as it is the same one.
+    /// The inode of a domain's folder: it changes when the domain is replaced.
     fn domain_on(&self, node: &str, vm: &str) -> Option<u64> {
         let uuid = hps_core::identity::uuid_of_id(&vm.parse().unwrap());
         let folder = self.of(node, "domains").join(uuid.to_string());
         folder.metadata().ok().map(|found| found.ino())
     }
 
-    /// The answer to a question about the registry's tables, a line a row.
+    /// The answer to a query of the registry's tables, a line a row.
     pub(crate) fn ask(&self, sql: &str) -> Vec<String> {
         let done = self
             .ips
@@ -159,14 +159,14 @@ impl Site {
         done.out.lines().map(str::to_owned).collect()
     }
 
-    /// Everything that was begun is ended, and what the registry says is so.
+    /// Every operation that was started has ended, and the registry matches the nodes.
     pub(crate) fn comes_to_rest(&self, when: &str) {
         let until = Instant::now() + NEVER;
         loop {
             let sweep = |node: &&str| self.run(node, &["sweep"]).out;
             let swept = self.nodes.iter().map(sweep).collect::<String>();
             let open = self.ask("select vm_id, verb from operation where ended_at is null");
-            // With engine `local` each knows nothing of what the other has.
+            // With engine `local` a machine cannot see the domains of the other one.
             let care = swept.contains(ATTENTION) && self.engine == Engine::OpenSvc;
             if open.is_empty() && !care {
                 break;
@@ -188,17 +188,17 @@ impl Site {
     }
 }
 
-/// One thing an operator does.
+/// One action of an operator.
 #[derive(Debug, Clone)]
-pub(crate) struct Deed {
+pub(crate) struct Action {
     pub(crate) node: &'static str,
     pub(crate) args: Vec<String>,
-    /// After how long he kills it, where he does.
+    /// The delay after which the operator kills it, if any.
     pub(crate) killed_after: Option<Duration>,
 }
 
-/// Any of them, for any VM.
-pub(crate) fn deed(random: &mut Random, site: &Site) -> Deed {
+/// A random action on a random VM.
+pub(crate) fn action(random: &mut Random, site: &Site) -> Action {
     let node = random.pick(&site.nodes);
     let all: Vec<_> = site.vms.iter().map(String::as_str).collect();
     let vm = random.pick(&all);
@@ -218,15 +218,15 @@ pub(crate) fn deed(random: &mut Random, site: &Site) -> Deed {
     };
     let args = args.iter().map(|&word| word.to_owned()).collect();
     let killed_after = (random.below(20) == 0).then(|| Duration::from_millis(random.below(60)));
-    Deed {
+    Action {
         node,
         args,
         killed_after,
     }
 }
 
-impl Deed {
-    /// Does it; `None`: its `o_vm` was killed.
+impl Action {
+    /// Runs it; `None`: its `o_vm` was killed.
     pub(crate) fn act(&self, site: &Site) -> Option<Done> {
         let mut args = self.args.clone();
         if self.is_operation() {
@@ -241,7 +241,7 @@ impl Deed {
         (done.code >= 0).then_some(done)
     }
 
-    /// Whether it is one that is journaled.
+    /// Whether it is journaled as an operation.
     pub(crate) fn is_operation(&self) -> bool {
         let mut operations = ROWS.iter().filter(|row| row.is_operation);
         operations.any(|row| row.name() == self.args[0])

@@ -1,6 +1,6 @@
-//! A power loss while many programs write: server, operators and nodes are killed (-9) at once,
-//! round after round on one registry. All that was acknowledged is there afterwards: each
-//! definition, each change, each operation with its end, each report.
+//! Kills of all programs while they write: server, operators and nodes are killed (-9) at once,
+//! round after round on one registry. All acknowledged changes are there afterwards: each
+//! definition, each change, each operation with its result, each report.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,19 +12,19 @@ use ips_server::verbs::create;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-use crate::begun::{author, begin};
 use crate::harness::{kill, wait_for};
+use crate::open_operation::{author, begin};
 use crate::operators::{Random, Site};
 use crate::world::Engine;
 
-/// Reports that a round has ready for sending.
+/// The number of reports that a round has ready to send.
 const REPORTS: u32 = 30;
 
-/// What is acknowledged: a file each, with a line per acknowledgement.
+/// The acknowledgements: one file of each kind, with a line each.
 const KINDS: [&str; 4] = ["define", "set", "operation", "report"];
 
-/// The writers of a round: each notes an acknowledgement right after it came.
-/// `$1` is the round, `$2` the server's address.
+/// The writers of a round: each records an acknowledgement right after it arrives. `$1` is the
+/// round, `$2` the server's address.
 const WRITERS: [&str; 4] = [
     "n=0; while :; do n=$((n+1))
         o_vm define --id d$1-$n --name d$1-$n --cpus 1 --ram 64 >/dev/null &&
@@ -44,7 +44,7 @@ const WRITERS: [&str; 4] = [
         echo \"report ${body#*/}\" >>acks.report; done; sleep 60",
 ];
 
-/// Operations that nodes will report of, with their bodies and tokens as files.
+/// Prepares operations that nodes will report on, with bodies and tokens as files.
 fn prepare_reports(site: &Site, round: u32) {
     for folder in ["reports", "tokens"] {
         let _ = fs::remove_dir_all(site.ips.dir.join(folder));
@@ -102,7 +102,7 @@ fn acknowledged(site: &Site) -> [usize; 4] {
     KINDS.map(|kind| lines(site, &format!("acks.{kind}")).len())
 }
 
-/// Waits for one acknowledgement of a kind, another kind each round, and for some of any.
+/// Waits for one acknowledgement of a kind, another kind each round, and for some of any kind.
 fn await_acknowledgements(site: &Site, round: u32, random: &mut Random, before: &[usize; 4]) {
     let kind = usize::try_from(round).unwrap() % KINDS.len();
     let some = usize::try_from(1 + random.below(12)).unwrap();
@@ -111,8 +111,8 @@ fn await_acknowledgements(site: &Site, round: u32, random: &mut Random, before: 
         let more = now.iter().sum::<usize>() - before.iter().sum::<usize>();
         (now[kind] > before[kind] && more >= some).then_some(())
     });
-    // Right after an acknowledgement all writers are at the start of the next change: this
-    // spreads the kill over the whole of it.
+    // Right after an acknowledgement all writers begin their next change: a delay spreads the
+    // kill over the whole change.
     std::thread::sleep(Duration::from_millis(random.below(30)));
 }
 
@@ -124,7 +124,7 @@ fn lines(site: &Site, file: &str) -> Vec<String> {
         .collect()
 }
 
-/// All that was acknowledged in any round so far is there.
+/// Checks that all acknowledged changes of all rounds are there.
 fn is_there(site: &Site, round: u32) {
     let has = |sql: &str| site.ask(sql).into_iter().collect::<BTreeSet<_>>();
     let missing = |file: &str, sql: &str| {
@@ -165,7 +165,7 @@ fn is_there(site: &Site, round: u32) {
 
 /// 40 rounds; all 200 under `HPS_TORTURE=1`.
 #[test]
-fn nothing_acknowledged_is_lost_when_all_are_killed() {
+fn a_kill_of_all_programs_loses_no_acknowledged_change() {
     let all = std::env::var_os("HPS_TORTURE").is_some();
     let mut site = Site::new(Engine::Local, 2);
     let mut random = Random::of(Random::seed(3));

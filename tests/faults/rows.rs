@@ -1,5 +1,5 @@
-//! The verbs that run under faults: the state each starts from, and the state it leaves.
-//! A new verb is a new row here; all tables of this folder then run it.
+//! The verbs that run under faults: the initial state and the final state of each. A new verb
+//! is a new row here; all tables of this folder then run it.
 
 use crate::harness::Done;
 use crate::world::{VM, World};
@@ -7,12 +7,12 @@ use crate::world::{VM, World};
 /// One verb.
 pub(crate) struct Row {
     verb: &'static [&'static str],
-    /// Commands that make the state it starts from, out of any state.
+    /// Commands that make the initial state from any state.
     before: &'static [&'static [&'static str]],
-    /// State of the domain and registry afterwards; `None`: gone, and owned by nobody.
+    /// State of the domain and the registry afterwards; `None`: absent, and without an owner.
     after: Option<&'static str>,
-    /// Whether it is a verb of one VM, which exits 0 only once it is done; a sweep exits 0
-    /// and prints what it left.
+    /// Whether it is a verb on one VM, which exits 0 only once it is done; a sweep exits 0 and
+    /// prints the open issues.
     pub(crate) is_operation: bool,
 }
 
@@ -60,9 +60,9 @@ pub(crate) fn named(name: &str) -> &'static Row {
 }
 
 const CREATE: &[&str] = &["create", VM, NODE];
-/// Stands for the first node of the world.
+/// Placeholder for the first node of the world.
 const NODE: &str = "NODE";
-/// Stands for a reboot of that node.
+/// Placeholder for a reboot of that node.
 const LOSE: &[&str] = &["LOSE"];
 
 const fn row(
@@ -84,7 +84,7 @@ impl Row {
         self.verb[0]
     }
 
-    /// Its command line for another VM, whose disk stays and which need not wait long.
+    /// Its command line for another VM, whose disk is kept and which has a short time-out.
     pub(crate) fn on<'a>(&self, vm: &'a str, node: &'a str) -> Vec<&'a str> {
         let words = self.verb.iter().map(|word| match *word {
             VM => vm,
@@ -104,7 +104,7 @@ impl Row {
         words(self.verb, world)
     }
 
-    /// Makes the state the verb starts from, whatever the case before left.
+    /// Makes the initial state of the verb, from any state that the last case left.
     pub(crate) fn prepare(&self, world: &World, case: &str) {
         world.make_disk();
         for args in self.before {
@@ -116,12 +116,11 @@ impl Row {
         }
     }
 
-    /// After the verb met a fault: what it reported is true, and the same command again and a
-    /// sweep end right.
+    /// After a fault the report of the verb is true, and the same command and a sweep succeed.
     pub(crate) fn ends_right(&self, world: &World, first: &Done, case: &str) {
         world.holds(case);
         if first.code == 0 && self.is_operation {
-            self.is_done(world, &format!("{case}: said 0"));
+            self.is_done(world, &format!("{case}: exit 0"));
         }
         world.until_done(&self.args(world), case);
         world.until_swept(case);
@@ -129,7 +128,7 @@ impl Row {
         world.is_tidy(case);
     }
 
-    /// The state after exit code 0.
+    /// Checks the state after exit code 0.
     fn is_done(&self, world: &World, case: &str) {
         let found = world.domain(world.node());
         let want = self.after.map(|state| format!("{state} yes"));

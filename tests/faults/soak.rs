@@ -1,7 +1,7 @@
 //! Mixed load for a long time: operators, some of whom are killed; honest nodes and hostile
-//! clients at the server; the server itself killed now and then, later left alone. At the end
-//! nothing has grown without bound: files, threads, memory, the log of the database.
-//! `make soak MINUTES=10`; `HPS_SEED` replays what each of them did.
+//! clients at the server; the server itself killed at intervals, later left running. At the end
+//! no resource has grown without bound: files, threads, memory, the WAL. `make soak
+//! MINUTES=10`; `HPS_SEED` replays the actions.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -13,24 +13,24 @@ use std::time::{Duration, Instant};
 use crate::crowd::{Seen, all_is_journaled, one_at_a_time};
 use crate::harness::{NEVER, kill, wait_for};
 use crate::honest::{Most, look};
-use crate::operators::{Random, Site, deed};
+use crate::operators::{Random, Site, action};
 use crate::world::Engine;
 
 const OPERATORS: u64 = 4;
 const NODES: u64 = 2;
 const STRANGERS: u64 = 2;
-/// Largest log of the database, in bytes: a checkpoint comes every 1,000 pages.
+/// Largest WAL, in bytes: SQLite checkpoints every 1,000 pages.
 const MOST_LOG: u64 = 16 * 1024 * 1024;
 
-/// What all of them share.
+/// The state that all workers share.
 struct Soak {
     site: Site,
     stop: AtomicBool,
     seen: Mutex<Vec<Seen>>,
     fetched: AtomicU64,
-    annoyed: AtomicU64,
+    strangers: AtomicU64,
     killed: AtomicU64,
-    /// Largest log of the database so far, in bytes.
+    /// Largest WAL so far, in bytes.
     log: AtomicU64,
 }
 
@@ -39,7 +39,7 @@ impl Soak {
         !self.stop.load(Ordering::Relaxed)
     }
 
-    /// Sends bytes; what comes back until the other side closes.
+    /// Sends bytes; returns the answer once the other side closes.
     fn send(&self, request: &[u8]) -> std::io::Result<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.site.ips.port))?;
         stream.set_read_timeout(Some(Duration::from_secs(15)))?;
@@ -49,7 +49,7 @@ impl Soak {
         Ok(String::from_utf8_lossy(&answer).into_owned())
     }
 
-    /// All of them work until `work` is done and `time` is over, and come to an end.
+    /// All workers run until `work` is done and `time` is over, then end.
     fn go_on(&self, time: Duration, work: u64, seed: u64, are_servers_killed: bool) {
         let goal = self.done().map(|done| done + work);
         let killed = self.killed.load(Ordering::Relaxed) + u64::from(are_servers_killed);
@@ -62,7 +62,7 @@ impl Soak {
                 threads.spawn(move || fetch(self, seed + 100 + number, are_servers_killed));
             }
             for number in 0..STRANGERS {
-                threads.spawn(move || annoy(self, seed + 200 + number));
+                threads.spawn(move || act_as_stranger(self, seed + 200 + number));
             }
             if are_servers_killed {
                 threads.spawn(|| end_servers(self, seed + 300));
@@ -87,16 +87,16 @@ impl Soak {
         self.site.comes_to_rest("in the soak");
     }
 
-    /// How much was done: deeds of operators, fetches of nodes, requests of strangers.
+    /// Counts: actions of operators, fetches of nodes, requests of strangers.
     fn done(&self) -> [u64; 3] {
-        let deeds = self.seen.lock().unwrap().len() as u64;
-        let [fetched, annoyed] =
-            [&self.fetched, &self.annoyed].map(|count| count.load(Ordering::Relaxed));
-        [deeds, fetched, annoyed]
+        let actions = self.seen.lock().unwrap().len() as u64;
+        let [fetched, strangers] =
+            [&self.fetched, &self.strangers].map(|count| count.load(Ordering::Relaxed));
+        [actions, fetched, strangers]
     }
 
-    /// The server once it has ended the connections that were dropped, with their threads: a
-    /// second and a half long no file and no thread more or less.
+    /// The resources of the server once it has closed the dropped connections and ended their
+    /// threads: the counts of files and threads stay constant for one and a half seconds.
     fn server_at_rest(&self) -> Most {
         let mut since = Instant::now();
         let mut last = look(self.site.ips.server_pid());
@@ -112,7 +112,7 @@ impl Soak {
         })
     }
 
-    /// What the server has without a request, and what else there is.
+    /// Resources of the server without requests, and of the site.
     fn at_rest(&self) -> AtRest {
         let server = self.server_at_rest();
         let dir = &self.site.ips.dir;
@@ -130,22 +130,22 @@ impl Soak {
     }
 }
 
-/// What there is without work.
+/// Resources without load.
 #[derive(Debug)]
 struct AtRest {
     server: Most,
-    /// Of this site, with its server.
+    /// The processes of this site and its server.
     processes: usize,
-    /// In its folder, and in that of the locks.
+    /// The files in its folder, and in that of the locks.
     names: usize,
 }
 
-/// So many deeds, fetches and requests of strangers in each of its three parts, and as long
-/// as that takes; `HPS_SOAK_MINUTES` lets it go on for that time.
+/// The minimum number of actions, fetches and requests of strangers in each of the three parts;
+/// `HPS_SOAK_MINUTES` sets a minimum time, too.
 const WORK: [u64; 3] = [60, 30, 40];
 
 #[test]
-fn nothing_has_grown_after_a_long_mixed_load() {
+fn a_long_mixed_load_makes_nothing_grow() {
     let minutes: Option<f64> = std::env::var("HPS_SOAK_MINUTES")
         .ok()
         .map(|text| text.parse().unwrap());
@@ -155,7 +155,7 @@ fn nothing_has_grown_after_a_long_mixed_load() {
         stop: AtomicBool::new(false),
         seen: Mutex::default(),
         fetched: AtomicU64::new(0),
-        annoyed: AtomicU64::new(0),
+        strangers: AtomicU64::new(0),
         killed: AtomicU64::new(0),
         log: AtomicU64::new(0),
     };
@@ -168,14 +168,15 @@ fn nothing_has_grown_after_a_long_mixed_load() {
     one_at_a_time(&soak.site);
     let seen = soak.seen.lock().unwrap();
     let counts = all_is_journaled(&soak.site, &seen);
-    let [fetched, annoyed, killed, log] = [&soak.fetched, &soak.annoyed, &soak.killed, &soak.log]
-        .map(|count| count.load(Ordering::Relaxed));
+    let [fetched, strangers, killed, log] =
+        [&soak.fetched, &soak.strangers, &soak.killed, &soak.log]
+            .map(|count| count.load(Ordering::Relaxed));
     println!(
-        "{} deeds of operators, by exit code {counts:?}; {fetched} fetches, {annoyed} annoyances, \
+        "{} actions of operators, by exit code {counts:?}; {fetched} fetches, {strangers} requests of strangers, \
          server ended {killed} times; largest log {log} bytes\nat rest {before:?}\nlater   {after:?}",
         seen.len()
     );
-    assert!(seen.len() > 100 && fetched > 100 && annoyed > 100 && killed > 0);
+    assert!(seen.len() > 100 && fetched > 100 && strangers > 100 && killed > 0);
     let (had, has) = (before.server, after.server);
     assert!(has.files <= had.files + 2, "{had:?} {has:?}");
     assert!(has.threads <= had.threads + 1, "{had:?} {has:?}");
@@ -190,12 +191,12 @@ fn nothing_has_grown_after_a_long_mixed_load() {
     assert!(!log.contains("report this"), "{log}");
     let said = seen.iter().map(|seen| seen.done.err.as_str());
     for text in said.chain([log.as_str()]) {
-        is_fit_to_be_read(text);
+        is_safe_to_print(text);
     }
 }
 
-/// No token, and nothing that a terminal would act upon.
-fn is_fit_to_be_read(text: &str) {
+/// No token, and no control character for a terminal.
+fn is_safe_to_print(text: &str) {
     for line in text.lines() {
         assert!(!line.chars().any(char::is_control), "{line:?}");
         let longest_hex = line
@@ -209,15 +210,15 @@ fn is_fit_to_be_read(text: &str) {
 fn operate(soak: &Soak, seed: u64) {
     let mut random = Random::of(seed);
     while soak.goes_on() {
-        let deed = deed(&mut random, &soak.site);
-        if let Some(done) = deed.act(&soak.site) {
-            assert!(matches!(done.code, 0..=11), "{deed:?}: {done:?}");
-            soak.seen.lock().unwrap().push(Seen { deed, done });
+        let action = action(&mut random, &soak.site);
+        if let Some(done) = action.act(&soak.site) {
+            assert!(matches!(done.code, 0..=11), "{action:?}: {done:?}");
+            soak.seen.lock().unwrap().push(Seen { action, done });
         }
     }
 }
 
-/// A node that fetches configs with tokens made by hand, and reads the API for people.
+/// A node that fetches configs with tokens made by hand, and reads the API for operators.
 fn fetch(soak: &Soak, seed: u64, are_servers_killed: bool) {
     let (mut random, site) = (Random::of(seed), &soak.site);
     let all: Vec<_> = site.vms.iter().map(String::as_str).collect();
@@ -239,9 +240,9 @@ fn fetch(soak: &Soak, seed: u64, are_servers_killed: bool) {
                 Ok(answer) if answer.starts_with("HTTP/1.1 200") => {
                     soak.fetched.fetch_add(1, Ordering::Relaxed);
                 }
-                // The server was killed under the request.
+                // The server was killed during the request.
                 _ if are_servers_killed => {}
-                // Strangers read more listings than are made at a time.
+                // Strangers request more listings than the server sends at a time.
                 Ok(answer) if may_wait && answer.starts_with("HTTP/1.1 503") => {}
                 other => panic!("{target}: {other:?}"),
             }
@@ -249,8 +250,8 @@ fn fetch(soak: &Soak, seed: u64, are_servers_killed: bool) {
     }
 }
 
-/// A client that sends what no client should.
-fn annoy(soak: &Soak, seed: u64) {
+/// A client that sends invalid requests.
+fn act_as_stranger(soak: &Soak, seed: u64) {
     let mut random = Random::of(seed);
     while soak.goes_on() {
         let noise: Vec<u8> = (0..random.below(300))
@@ -273,12 +274,12 @@ fn annoy(soak: &Soak, seed: u64) {
                 let _ = stream.set_read_timeout(Some(Duration::from_millis(50)));
                 let _ = stream.read(&mut [0; 100]);
             }
-            soak.annoyed.fetch_add(1, Ordering::Relaxed);
+            soak.strangers.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
 
-/// Ends the server now and then, and starts it again.
+/// Ends the server at intervals, and starts it again.
 fn end_servers(soak: &Soak, seed: u64) {
     let (mut random, ips) = (Random::of(seed), &soak.site.ips);
     while soak.goes_on() {

@@ -1,5 +1,5 @@
-//! Steps outside our own programs, and how to reach one: the n-th call of `om`, or the n-th
-//! act of virsh and virt-install on the first node.
+//! Steps outside our own programs, and how to reach one: the n-th call of `om`, or the n-th act
+//! of virsh and virt-install on the first node.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use crate::rows::Row;
 use crate::world::World;
 
-/// Whose steps.
+/// The program of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Steps {
     Om,
@@ -26,8 +26,8 @@ impl Steps {
         }
     }
 
-    /// Does something with a fault at its n-th step (`6`, or `6+`: from then on); what happened
-    /// is empty where that was never reached.
+    /// Runs something with a fault at its n-th step (`6`, or `6+`: from then on); returns what
+    /// happened, empty if the step was never reached.
     pub(crate) fn with_fault<T>(
         self,
         world: &World,
@@ -46,13 +46,13 @@ impl Steps {
         (done, happened.trim().to_owned())
     }
 
-    /// What a wild program does.
+    /// The shell script of a misbehaving program.
     pub(crate) fn go_wild(self, world: &World, script: &str) {
         let (_, set) = self.folders(world);
         fs::write(set.join("wild"), script).unwrap();
     }
 
-    /// How many there are in a verb that meets no fault.
+    /// The number of steps of a verb without a fault.
     pub(crate) fn count(self, world: &World, row: &Row) -> u32 {
         let args = row.args(world);
         row.prepare(world, "to be counted");
@@ -70,8 +70,8 @@ impl Steps {
     }
 }
 
-/// Runs a case at a step, and where the verb ended before that step, at the step before it:
-/// how often a program polls depends on the time. A case whose fault never happens fails.
+/// Runs a case at a step; if the verb ended before that step, at the step before it: the number
+/// of polls depends on the time. A case whose fault never happens fails.
 pub(crate) fn met_at_or_before(number: u32, what: &str, mut case: impl FnMut(u32) -> bool) {
     let met = (1..=number).rev().any(&mut case);
     assert!(met, "{what}: the fault never happened");

@@ -1,11 +1,11 @@
-//! An IPS and its nodes: all real but `om`, libvirt and the machines.
+//! An IPS and its nodes: all real except `om`, libvirt and the machines.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::harness::{ATTENTION, Done, Ips, node_links, wait_for};
 
-/// Which engine carries the verbs.
+/// The engine that runs the verbs on the nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Engine {
     Local,
@@ -27,7 +27,7 @@ impl World {
         Self::with(engine, &[])
     }
 
-    /// One whose nodes have more in their environment.
+    /// A world whose nodes have additional environment variables.
     pub(crate) fn with(engine: Engine, more: &[(&'static str, &str)]) -> Self {
         let (mut ips, nodes) = match engine {
             Engine::Local => (Ips::new(), vec!["box"]),
@@ -80,7 +80,7 @@ impl World {
         self.ips.dir.join("disks/own.img")
     }
 
-    /// The VM's disk, which `destroy` takes away.
+    /// The VM's disk, which `destroy` removes.
     pub(crate) fn make_disk(&self) {
         fs::create_dir_all(self.disk().parent().unwrap()).unwrap();
         fs::write(self.disk(), "data").unwrap();
@@ -114,7 +114,8 @@ impl World {
         nodes
     }
 
-    /// Never two of one VM, never one that nobody owns, never a neighbour's disk.
+    /// A VM never has two domains, nor one without an owner; a neighbour's disk is never
+    /// touched.
     pub(crate) fn holds(&self, when: &str) {
         let places = self.places();
         assert!(places.len() <= 1, "{when}: it is on {places:?}");
@@ -134,7 +135,7 @@ impl World {
         }
     }
 
-    /// The node is rebooted: its libvirt knows nothing of the VM.
+    /// Reboots the node: its libvirt loses the VM.
     pub(crate) fn lose(&self, node: &str) {
         let _ = fs::remove_dir_all(self.domain_folder(node));
         let pools = self.of(node, "pools");
@@ -164,7 +165,7 @@ impl World {
         }
     }
 
-    /// Sweeps until there is nothing left to care for.
+    /// Sweeps until no work is left.
     pub(crate) fn until_swept(&self, when: &str) {
         wait_for(&format!("{when}: a sweep to find all well"), || {
             let swept = self.ips.o_vm(&["sweep"]);
@@ -175,14 +176,14 @@ impl World {
         });
     }
 
-    /// Runs `o_vm` until it is done with what an earlier one left.
+    /// Runs `o_vm` until it has settled what an earlier one left.
     pub(crate) fn until_done(&self, args: &[&str], when: &str) -> Done {
         wait_for(&format!("{when}: o_vm {args:?} to be done"), || {
             let done = self.ips.o_vm(args);
             self.holds(when);
             match done.code {
                 0 => Some(done),
-                // Something of the first one still runs, or cannot be told yet.
+                // A part of the first one still runs, or its outcome is still unknown.
                 3 | 5 | 6 | 7 | 10 | 11 => {
                     eprintln!(
                         "{when}: {}: {}",
@@ -226,7 +227,7 @@ pub(crate) fn use_the_real_n_vm(ips: &Ips) {
     }
 }
 
-/// Tells the daemons of a fake cluster's nodes what their programs are told.
+/// Sets the environment of the programs that a fake cluster's daemons start.
 pub(crate) fn join_cluster(ips: &Ips, nodes: &[&str], more: &[(&'static str, &str)]) {
     let path = format!("PATH={}:/usr/bin:/bin", ips.dir.join("bin").display());
     for node in nodes {
@@ -241,7 +242,7 @@ pub(crate) fn join_cluster(ips: &Ips, nodes: &[&str], more: &[(&'static str, &st
     }
 }
 
-/// What a node's programs are told.
+/// The environment of a node's programs.
 pub(crate) fn environment(
     ips: &Ips,
     node: &str,

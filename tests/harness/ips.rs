@@ -1,12 +1,12 @@
-//! A stub of the IPS on a free port: answers from a table, remembers what was asked, and
-//! may hold an answer back.
+//! A stub of the IPS on a free port: answers from a table, records the requests, and can hold
+//! an answer back.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-/// One request as it came in.
+/// One request as it arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Request {
     /// `POST /cgi-bin/boot_manager.sh?cmd=vm`.
@@ -49,7 +49,7 @@ impl Ips {
         ips
     }
 
-    /// The config of a VM, whatever its bytes.
+    /// Sets the config of a VM; any bytes.
     pub(crate) fn config(&self, id: &str, text: impl Into<Vec<u8>>) -> &Self {
         self.state
             .lock()
@@ -59,7 +59,8 @@ impl Ips {
         self
     }
 
-    /// The answer to every request whose query holds `part`, with more header lines.
+    /// Sets the answer to every request whose query contains `part`, with additional header
+    /// lines.
     pub(crate) fn answer(&self, part: &str, status: u16, body: &str, headers: &str) -> &Self {
         let answer = (status, body.as_bytes().to_vec(), headers.to_owned());
         self.state
@@ -70,17 +71,17 @@ impl Ips {
         self
     }
 
-    /// From now on no request whose query holds `part` is answered; its connection stays open.
+    /// Holds every request whose query contains `part` from now on; its connection stays open.
     pub(crate) fn hold(&self, part: &str) {
         self.state.lock().unwrap().hold = Some(part.to_owned());
     }
 
-    /// From now on everybody is answered again; those held stay so.
+    /// Answers all requests again; those already held stay held.
     pub(crate) fn release(&self) {
         self.state.lock().unwrap().hold = None;
     }
 
-    /// How many requests wait for an answer that never comes.
+    /// The number of held requests.
     pub(crate) fn held(&self) -> usize {
         self.state.lock().unwrap().held.len()
     }

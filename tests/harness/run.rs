@@ -1,4 +1,4 @@
-//! Runs a program to its end, or until a test kills it, and checks what it left behind.
+//! Runs a program until it exits or a test kills it, and checks its results.
 
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ pub(crate) struct Done {
 }
 
 impl Done {
-    /// Wants this exit code.
+    /// Asserts this exit code.
     #[track_caller]
     pub(crate) fn code(&self, want: i32) -> &Self {
         assert_eq!(
@@ -25,21 +25,21 @@ impl Done {
         self
     }
 
-    /// Wants exactly this on stdout.
+    /// Asserts exactly this on stdout.
     #[track_caller]
     pub(crate) fn stdout(&self, want: &str) -> &Self {
         assert_eq!(self.stdout, want);
         self
     }
 
-    /// Wants exactly this on stderr.
+    /// Asserts exactly this on stderr.
     #[track_caller]
     pub(crate) fn stderr(&self, want: &str) -> &Self {
         assert_eq!(self.stderr, want);
         self
     }
 
-    /// Wants this somewhere on stderr.
+    /// Asserts that stderr contains this.
     #[track_caller]
     pub(crate) fn says(&self, want: &str) -> &Self {
         assert!(
@@ -65,7 +65,7 @@ pub(crate) fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     command
 }
 
-/// Waits for the end of a child.
+/// Waits for a child to exit.
 pub(crate) fn finish(child: Child, began: Instant) -> Done {
     use std::os::unix::process::ExitStatusExt;
     let output = child.wait_with_output().unwrap();
@@ -80,7 +80,7 @@ pub(crate) fn finish(child: Child, began: Instant) -> Done {
     }
 }
 
-/// Waits until something is so; panics after three minutes, on a machine however busy.
+/// Waits for a condition; panics after three minutes, enough for a busy machine.
 #[track_caller]
 pub(crate) fn until(what: &str, mut so: impl FnMut() -> bool) {
     let began = Instant::now();

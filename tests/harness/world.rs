@@ -18,7 +18,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// A world for `program`, in which the fakes stand for virsh, virt-install and qemu-img.
+    /// A world for `program`, in which fakes replace virsh, virt-install and qemu-img.
     pub(crate) fn new(program: &str) -> Self {
         let world = Self::real(program);
         let fakes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fakes");
@@ -27,7 +27,7 @@ impl World {
         world.env("PATH", &format!("{}:{path}", fakes.display()))
     }
 
-    /// A world in which the programs are the machine's own.
+    /// A world with the machine's own programs.
     pub(crate) fn real(program: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -64,7 +64,7 @@ impl World {
         self.env.push((key.to_owned(), value.to_owned()));
     }
 
-    /// A VM config the IPS has.
+    /// Gives the IPS a VM config.
     #[must_use]
     pub(crate) fn vm(self, id: &str, text: &str) -> Self {
         self.ips.config(id, text);
@@ -91,7 +91,7 @@ impl World {
         command.spawn().unwrap()
     }
 
-    /// Runs the program to its end.
+    /// Runs the program and waits for it.
     pub(crate) fn run(&self, args: &[&str]) -> Done {
         let began = Instant::now();
         finish(self.spawn(args), began)
@@ -115,21 +115,21 @@ impl World {
         path
     }
 
-    /// What a fake is to answer instead of what it would.
+    /// Replaces the answer of a fake.
     pub(crate) fn answer(&self, call: &str, code: i32, stdout: &str, stderr: &str) {
         self.file(&format!("fake/answers/{call}.out"), stdout);
         self.file(&format!("fake/answers/{call}.err"), stderr);
         self.file(&format!("fake/answers/{call}.rc"), &format!("{code}\n"));
     }
 
-    /// Lets the fakes answer for themselves again.
+    /// Removes such answers.
     pub(crate) fn no_answers(&self) {
         let answers = self.dir.join("fake/answers");
         fs::remove_dir_all(&answers).unwrap();
         fs::create_dir(answers).unwrap();
     }
 
-    /// A domain the fake libvirt has.
+    /// Adds a domain to the fake libvirt.
     pub(crate) fn domain(&self, uuid: &str, name: &str, state: &str, disks: &[&str]) -> &Self {
         let disks: String = disks
             .iter()
@@ -163,7 +163,7 @@ impl World {
         ))
     }
 
-    /// The names in a folder of this world, sorted; none where it is not there.
+    /// The names in a folder of this world, sorted; none if it does not exist.
     pub(crate) fn names(&self, folder: &str) -> Vec<String> {
         let entries = fs::read_dir(self.dir.join(folder))
             .into_iter()

@@ -1,11 +1,11 @@
-//! A registry that was lost, rebuilt from what the nodes have: proposed, and taken only
-//! when told to.
+//! A registry that was lost, rebuilt from the domains of the nodes: first proposed, then
+//! registered only with `--take`.
 
 use crate::harness::{Done, Ips};
 
 const HEAD: &str = "node=tch-001\nboot_id=6ba7b810-9dad-11d1-80b4-00c04fd430c8\nversion=1\ncpus=4\nmemory_mb=1024\n";
 
-/// What `n_vm list --definitions` says of a domain.
+/// The entry of a domain in `n_vm list --definitions`.
 fn domain(id: &str, name: &str, state: &str) -> String {
     let uuid = hps_core::identity::uuid_of_id(&id.parse().unwrap());
     let disk = format!(
@@ -70,8 +70,7 @@ fn a_lost_registry_is_rebuilt_from_a_node_of_the_cluster() {
     assert_eq!(
         (
             done.code,
-            done.out
-                .starts_with("2 VMs registered, 0 registered already")
+            done.out.starts_with("2 registered, 0 registered already")
         ),
         (0, true),
         "{done:?}"
@@ -88,9 +87,7 @@ fn a_lost_registry_is_rebuilt_from_a_node_of_the_cluster() {
     assert_eq!(
         (
             again.code,
-            again
-                .out
-                .starts_with("0 VMs registered, 2 registered already")
+            again.out.starts_with("0 registered, 2 registered already")
         ),
         (0, true),
         "{again:?}"
@@ -145,7 +142,7 @@ fn definitions_must_match_the_node_all_or_none() {
         );
         assert_eq!(states(&ips).len(), 1, "none is taken");
     }
-    // It went away between the proposal and the taking.
+    // It went away between the proposal and the registration.
     ips.fake(
         "definitions",
         &format!("{HEAD}{}", domain("vm-1", "web", "running")),
@@ -192,7 +189,7 @@ fn a_vm_of_another_node_is_not_registered() {
 }
 
 #[test]
-fn no_answer_is_not_an_empty_node() {
+fn a_missing_answer_is_not_an_empty_node() {
     let ips = Ips::in_cluster();
     let done = ips.o_vm(&["adopt", "tch-001"]);
     assert_eq!((done.code, done.out.as_str()), (11, ""), "{done:?}");

@@ -1,5 +1,5 @@
-//! `o_vm backup` and `o_vm restore`: there and back, and what is refused. Faults in them are
-//! in tests/faults/changes.rs.
+//! `o_vm backup` and `o_vm restore`: a round trip, and what is refused. Faults in them are in
+//! tests/faults/changes.rs.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -10,7 +10,7 @@ fn path(ips: &Ips, name: &str) -> String {
     ips.dir.join(name).display().to_string()
 }
 
-/// The registries that a restore has put aside.
+/// The registries that a restore kept beside the new one.
 fn kept(ips: &Ips) -> Vec<String> {
     let names = fs::read_dir(&ips.dir).unwrap().flatten();
     names
@@ -20,7 +20,7 @@ fn kept(ips: &Ips) -> Vec<String> {
 }
 
 #[test]
-fn a_backup_is_taken_while_the_server_runs_and_restored_when_it_does_not() {
+fn backup_runs_under_a_server_and_restore_does_not() {
     let mut ips = Ips::new();
     ips.define("a");
     ips.serve();
@@ -42,7 +42,7 @@ fn a_backup_is_taken_while_the_server_runs_and_restored_when_it_does_not() {
     assert!(said.contains("`o_vm sweep`"), "{said}");
     assert_eq!(ips.vm("a")["name"], "a");
     assert_eq!(ips.o_vm(&["show", "b"]).code, 1, "defined after the backup");
-    // The old one is whole too.
+    // The old registry is complete, too.
     let [old] = &kept(&ips)[..] else {
         panic!("{:?}", kept(&ips))
     };
@@ -53,7 +53,7 @@ fn a_backup_is_taken_while_the_server_runs_and_restored_when_it_does_not() {
 }
 
 #[test]
-fn a_backup_that_is_damaged_newer_or_another_programs_is_refused() {
+fn restore_refuses_damaged_newer_and_foreign_files() {
     let ips = Ips::new();
     ips.define("a");
     let file = path(&ips, "copy");
@@ -95,7 +95,7 @@ fn a_backup_that_is_damaged_newer_or_another_programs_is_refused() {
 }
 
 #[test]
-fn a_damaged_registry_is_replaced_and_kept_with_its_log() {
+fn restore_keeps_a_damaged_registry_with_its_log() {
     let ips = Ips::new();
     ips.define("a");
     let file = path(&ips, "copy");
@@ -111,16 +111,16 @@ fn a_damaged_registry_is_replaced_and_kept_with_its_log() {
 }
 
 #[test]
-fn a_backup_goes_through_no_link_and_replaces_only_when_it_is_whole() {
+fn backup_follows_no_link_and_replaces_only_when_complete() {
     let ips = Ips::new();
     ips.define("a");
     let file = path(&ips, "copy");
     fs::write(&file, "the backup of yesterday").unwrap();
     let other = ips.dir.join("other");
-    fs::write(&other, "somebody's").unwrap();
+    fs::write(&other, "foreign").unwrap();
     std::os::unix::fs::symlink(&other, ips.dir.join("copy.new")).unwrap();
     ips.ok(&["backup", &file]);
-    assert_eq!(fs::read(&other).unwrap(), b"somebody's");
+    assert_eq!(fs::read(&other).unwrap(), b"foreign");
     let nowhere = path(&ips, "no-such-folder/copy");
     let done = ips.o_vm(&["backup", &nowhere]);
     assert!(done.code == 1 && done.err.contains(&nowhere), "{done:?}");

@@ -1,4 +1,4 @@
-//! Connections to `ips-server` in bad times: kept while there are no files for others, cut
+//! Connections to `ips-server` under stress: kept without free file descriptors, cut
 //! off in the middle, open when the server stops.
 
 use std::io::{Read, Write};
@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use ips_server::verbs::create;
 use nix::fcntl::{FcntlArg, fcntl};
 
-use crate::begun::begin;
 use crate::harness::{Ips, kill, wait_for};
+use crate::open_operation::begin;
 
 const ASK: &str = "GET /v1/operations HTTP/1.1\r\nHost: x\r\n\r\n";
 
@@ -23,7 +23,7 @@ fn connect(ips: &Ips) -> TcpStream {
     stream
 }
 
-/// Asks on a connection and reads one answer, whose length its head tells.
+/// Sends a request on a connection and reads one answer by its Content-Length.
 fn answer(stream: &mut (impl Read + Write), request: &str) -> std::io::Result<String> {
     stream.write_all(request.as_bytes())?;
     let mut text = String::new();
@@ -41,7 +41,7 @@ fn answer(stream: &mut (impl Read + Write), request: &str) -> std::io::Result<St
     Ok(text + &String::from_utf8(body).unwrap())
 }
 
-/// Leaves the server no file descriptor until it could not accept a connection.
+/// Takes the server's file descriptors until it cannot accept a connection.
 fn starve(ips: &Ips) {
     let limit = |number: u32| {
         let pid = ips.server_pid();
@@ -121,7 +121,7 @@ fn a_request_in_progress_at_sigterm_is_answered() {
     let head = "POST /cgi-bin/boot_manager.sh?cmd=vm&report=report HTTP/1.1\r\nHost: x\r\n";
     slow.write_all(format!("{head}Content-Length: 2000\r\n\r\n{}", &body[..1000]).as_bytes())
         .unwrap();
-    // The other half comes while the server waits for its requests to end.
+    // The rest arrives while the server waits for its requests to finish.
     std::thread::sleep(Duration::from_millis(100));
     kill(ips.server_pid(), "TERM");
     std::thread::sleep(Duration::from_millis(200));
@@ -201,7 +201,7 @@ fn unfinished_requests_block_no_config() {
 #[test]
 fn clients_that_read_nothing_are_cut_off() {
     let mut ips = Ips::new();
-    // A listing that no socket buffer holds.
+    // A listing that exceeds every socket buffer.
     let text = "d".repeat(60_000);
     let stream: String = (0..200)
         .map(|n| format!("vm_id=v{n}\nname=v{n}\ncpu_count=1\nram_mb=64\nprovision_method=virt-install\ntitle={text}\n\n"))
@@ -228,13 +228,13 @@ fn clients_that_read_nothing_are_cut_off() {
         });
         (full.count() == deaf.len()).then_some(())
     });
-    wait_for("somebody else to be answered", || {
+    wait_for("another client to be answered", || {
         answer(&mut connect(&ips), ASK).ok()
     });
     drop(deaf);
 }
 
-/// Forty nodes with two reports each, while somebody else writes: all wait, none is turned away.
+/// Forty nodes with two reports each during another write: all wait, none is refused.
 #[test]
 fn eighty_reports_wait_for_another_writer() {
     let mut ips = Ips::new();
@@ -259,8 +259,8 @@ fn eighty_reports_wait_for_another_writer() {
     });
 }
 
-/// Locks the places in the registry's index where SQLite notes its readers: they then try
-/// again for some ten seconds, and no time-out of SQLite's ends that.
+/// Locks the bytes of the registry's index in which SQLite notes its readers: they then retry
+/// for some ten seconds, and no time-out of SQLite ends that.
 fn stall_readers(ips: &Ips) -> std::fs::File {
     let index = std::fs::OpenOptions::new()
         .read(true)

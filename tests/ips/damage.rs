@@ -1,5 +1,6 @@
-//! Registry files in a bad way: damaged, newer, another program's, not ours to write, on a
-//! full disk, made by root, replaced under a running server. Told clearly, left alone.
+//! Damaged or unusable registry files: corrupt, newer, from another program, not writable, on a
+//! full disk, created by root, replaced under a running server. Each is reported clearly and
+//! left unchanged.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
@@ -31,14 +32,14 @@ fn file(ips: &Ips) -> PathBuf {
     ips.dir.join("registry.db")
 }
 
-/// Writes into the file as no program should.
+/// Overwrites a part of the file, as no program should.
 fn scribble(ips: &Ips, at: u64, bytes: &[u8]) {
     let file = OpenOptions::new().write(true).open(file(ips)).unwrap();
     file.write_all_at(bytes, at).unwrap();
 }
 
 #[test]
-fn damage_is_said_with_the_file_and_what_to_do() {
+fn damage_is_reported_with_the_file_and_a_remedy() {
     let ips = with_vms(300);
     let length = file(&ips).metadata().unwrap().len();
     scribble(
@@ -57,7 +58,7 @@ fn damage_is_said_with_the_file_and_what_to_do() {
 }
 
 #[test]
-fn damage_met_by_the_server_is_503_in_the_words_of_each_route() {
+fn damage_is_503_in_the_format_of_each_route() {
     let mut ips = with_vms(300);
     ips.set("IPS_NODES_AUTH", "off")
         .set("IPS_NODES_ALLOW", "127.0.0.1");
@@ -108,7 +109,7 @@ fn the_database_of_another_program_is_left_as_it_is() {
 }
 
 #[test]
-fn many_processes_may_make_and_write_one_registry_at_the_same_time() {
+fn many_processes_can_create_and_write_one_registry() {
     let ips = Ips::new();
     let ids: Vec<_> = (0..12).map(|n| format!("v{n}")).collect();
     let started: Vec<_> = ids
@@ -128,7 +129,7 @@ fn many_processes_may_make_and_write_one_registry_at_the_same_time() {
 }
 
 #[test]
-fn healthz_tells_that_the_file_is_gone_and_makes_no_new_one() {
+fn healthz_reports_a_missing_file_and_creates_none() {
     let mut ips = with_vms(1);
     ips.serve();
     assert_eq!(ips.get("/healthz").status, 200);
@@ -139,7 +140,7 @@ fn healthz_tells_that_the_file_is_gone_and_makes_no_new_one() {
 }
 
 #[test]
-fn healthz_tells_that_another_file_stands_in_the_place_of_the_registry() {
+fn healthz_reports_a_replaced_registry() {
     let mut ips = with_vms(1);
     ips.serve();
     ips.shell(
@@ -177,17 +178,17 @@ fn an_import_that_meets_a_used_name_or_disk_names_the_line() {
     }
 }
 
-/// What only root can do: give files away, be another user, mount.
+/// Tests that only root can run: they change owners and users, and mount.
 mod as_root {
     use std::os::unix::fs::{MetadataExt, chown};
     use std::os::unix::process::CommandExt;
 
     use super::*;
 
-    /// A user who is not root.
+    /// An unprivileged user.
     const NOBODY: u32 = 65534;
 
-    /// Runs `o_vm` as a user who is not root, from a copy that this user can reach.
+    /// Runs `o_vm` as an unprivileged user, from a copy that this user can access.
     fn as_nobody(ips: &Ips, args: &[&str]) -> Done {
         let program = ips.dir.join("bin/o_vm");
         let real = program.canonicalize().unwrap();
@@ -223,7 +224,7 @@ mod as_root {
     }
 
     #[test]
-    fn an_import_on_a_full_disk_is_refused_whole() {
+    fn an_import_on_a_full_disk_changes_nothing() {
         let ips = Ips::new();
         std::fs::write(ips.dir.join("many"), stream(3000)).unwrap();
         std::fs::create_dir(ips.dir.join("small")).unwrap();
@@ -241,11 +242,11 @@ mod as_root {
     }
 
     #[test]
-    fn the_owner_of_the_folder_can_use_what_root_makes() {
+    fn the_owner_of_the_folder_can_use_files_of_root() {
         let ips = Ips::new();
         chown(&ips.dir, Some(NOBODY), Some(NOBODY)).unwrap();
         ips.define("a");
-        // While somebody has it open, the WAL and its index stay.
+        // While a process has it open, the WAL and its index stay.
         let open = Connection::open(file(&ips)).unwrap();
         let _: u32 = open
             .query_row("SELECT count(*) FROM vm", [], |row| row.get(0))

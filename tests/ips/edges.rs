@@ -1,5 +1,5 @@
-//! Requests at the edge of what `ips-server` takes, and who may make them; the bodies and
-//! answers that nodes and programs rely on, byte for byte (tests/fixtures/wire).
+//! Requests at the limits of `ips-server`, and who may send them; the bodies and answers that
+//! nodes and programs rely on, byte for byte (tests/fixtures/wire).
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -28,7 +28,7 @@ fn sql(ips: &Ips) -> Connection {
     Connection::open(ips.dir.join("registry.db")).unwrap()
 }
 
-/// A token in the registry, as `o_vm` would have put it there.
+/// Adds a token to the registry, as `o_vm` does.
 fn grant(ips: &Ips, token: &str, columns: &str, values: &str) -> String {
     let hash: [u8; 32] = Sha256::digest(token).into();
     let text = format!("INSERT INTO token (hash, {columns}) VALUES (?1, {values})");
@@ -52,7 +52,7 @@ fn operation(ips: &Ips) -> String {
 }
 
 #[test]
-fn a_command_that_nginx_would_read_otherwise_is_refused() {
+fn the_server_refuses_a_command_that_nginx_reads_differently() {
     let ips = serving("off", "127.0.0.1");
     for query in [
         "cmd=%76m&get_config=get_config&vm_id=abc-1",
@@ -78,7 +78,7 @@ fn a_parameter_is_decoded_and_a_plus_stays_a_plus() {
 }
 
 #[test]
-fn a_refusal_has_the_header_that_goes_with_it() {
+fn a_refusal_has_its_header() {
     let ips = serving("token", "");
     let has = |answer: crate::harness::Answer, line: &str| {
         let found = answer
@@ -93,7 +93,7 @@ fn a_refusal_has_the_header_that_goes_with_it() {
 }
 
 #[test]
-fn what_is_too_long_is_refused_in_the_words_of_its_route() {
+fn each_route_refuses_long_requests_in_its_format() {
     let ips = serving("off", "127.0.0.1");
     let long = "y".repeat(9000);
     let cgi = ips.get(&format!("{GET_CONFIG}&x={long}"));
@@ -112,7 +112,7 @@ fn what_is_too_long_is_refused_in_the_words_of_its_route() {
 }
 
 #[test]
-fn only_the_hop_that_our_own_proxy_wrote_last_counts() {
+fn only_the_last_hop_of_a_trusted_proxy_counts() {
     let ips = serving("off", "10.1.0.0/16");
     let from = |headers: &[&str]| ips.ask("GET", GET_CONFIG, headers, "").status;
     assert_eq!(from(&["X-Forwarded-For: 10.1.2.3"]), 200);
@@ -124,7 +124,7 @@ fn only_the_hop_that_our_own_proxy_wrote_last_counts() {
 }
 
 #[test]
-fn who_is_not_the_trusted_proxy_is_not_believed() {
+fn an_untrusted_proxy_cannot_set_the_address() {
     let mut ips = Ips::new();
     ips.set("IPS_NODES_AUTH", "off")
         .set("IPS_NODES_ALLOW", "10.1.0.0/16")
@@ -136,7 +136,7 @@ fn who_is_not_the_trusted_proxy_is_not_believed() {
 }
 
 #[test]
-fn without_tokens_a_node_that_shows_one_is_served_all_the_same() {
+fn auth_off_serves_requests_with_a_token_too() {
     let ips = serving("off", "10.1.0.0/16");
     let token = ips.ok(&["config", "abc-1", "--token"]);
     let header = format!("Authorization: bearer {}", token.trim());
@@ -144,7 +144,7 @@ fn without_tokens_a_node_that_shows_one_is_served_all_the_same() {
 }
 
 #[test]
-fn a_token_works_from_the_addresses_it_is_bound_to_and_until_it_expires() {
+fn a_token_is_limited_by_address_and_expiry() {
     let ips = serving("token", "");
     let later = "'abc-1', '9999-01-01T00:00:00.000Z'";
     let bound = grant(
@@ -175,7 +175,7 @@ fn a_token_works_from_the_addresses_it_is_bound_to_and_until_it_expires() {
 }
 
 #[test]
-fn a_vm_is_named_by_id_or_name_in_the_api_too() {
+fn the_api_finds_a_vm_by_id_or_name() {
     let ips = serving("token", "");
     assert_eq!(
         ips.get("/v1/vms/test-vm-01").body,
@@ -185,14 +185,14 @@ fn a_vm_is_named_by_id_or_name_in_the_api_too() {
 }
 
 #[test]
-fn the_json_of_a_vm_is_what_the_contract_says() {
+fn the_json_of_a_vm_follows_the_contract() {
     let ips = serving("token", "");
     let header = operation(&ips);
     assert_eq!(report(&ips, &header, REPORT), 204);
     let seen = "UPDATE vm SET seen_at = '2026-11-23T10:00:01.000Z', state = 'running'";
     sql(&ips).execute_batch(seen).unwrap();
     let mut shown = ips.get("/v1/vms/abc-1").body;
-    // Seen long ago by the time somebody runs this: the state is doubt, the rest is bytes.
+    // Observed long before this test runs: the state is unknown, all other bytes are fixed.
     shown = shown.replace("\"state\":\"running\"", "\"state\":\"unknown\"");
     assert_eq!(shown + "\n", include_str!("../fixtures/wire/vm.json"));
 }
@@ -203,7 +203,7 @@ fn report(ips: &Ips, header: &str, body: &str) -> u16 {
 }
 
 #[test]
-fn a_report_as_nodes_send_it_is_taken_and_shown() {
+fn the_server_records_a_report_and_shows_it() {
     let ips = serving("token", "");
     let header = operation(&ips);
     let nothing = ips.ask(
@@ -217,7 +217,11 @@ fn a_report_as_nodes_send_it_is_taken_and_shown() {
     assert!(ips.vm("abc-1")["seen_at"].is_string());
     assert_eq!(report(&ips, &header, REPORT), 204, "a repeat");
     let other = REPORT.replace("exit_code=0", "exit_code=5");
-    assert_eq!(report(&ips, &header, &other), 409, "the first one stands");
+    assert_eq!(
+        report(&ips, &header, &other),
+        409,
+        "the first report is kept"
+    );
     for (from, to) in [
         ("vm_id=abc-1", "vm_id=other"),
         ("verb=create", "verb=destroy"),
@@ -240,7 +244,7 @@ fn a_report_as_nodes_send_it_is_taken_and_shown() {
 }
 
 #[test]
-fn an_inventory_refreshes_what_its_node_owns_and_keeps_what_it_should_not_have() {
+fn an_inventory_refreshes_owned_vms_and_lists_foreign_domains() {
     let ips = serving("token", "");
     ips.define("gone");
     ips.define("astray");
@@ -271,7 +275,7 @@ fn an_inventory_refreshes_what_its_node_owns_and_keeps_what_it_should_not_have()
     assert_eq!(
         state("astray"),
         "absent",
-        "another node's word changes nothing"
+        "a report of another node changes nothing"
     );
     let conflict: (String, String) = sql(&ips)
         .query_row("SELECT vm_id, node FROM conflict", [], |row| {
@@ -286,11 +290,11 @@ fn an_inventory_refreshes_what_its_node_owns_and_keeps_what_it_should_not_have()
 }
 
 #[test]
-fn a_config_is_never_half_old_and_half_new() {
+fn a_config_never_mixes_old_and_new_values() {
     let ips = serving("off", "127.0.0.1");
     let stop = AtomicBool::new(false);
-    // Faster than `o_vm set` could: the moment between two of the server's queries is short.
-    // Written so far, to know that readers met changes at all.
+    // Faster than `o_vm set` could: the time between two of the server's queries is short.
+    // The number of writes so far, as evidence that readers met changes.
     let changes = AtomicUsize::new(0);
     let write = || {
         let db = sql(&ips);
@@ -315,8 +319,8 @@ fn a_config_is_never_half_old_and_half_new() {
                 found.unwrap_or_default().to_owned()
             };
             let (memory, disk) = (value("ram_mb="), value("disk_1_a=/"));
-            let is_whole = answer.status == 200 && (memory == disk || memory == "8192");
-            if !is_whole || writer.is_finished() {
+            let is_consistent = answer.status == 200 && (memory == disk || memory == "8192");
+            if !is_consistent || writer.is_finished() {
                 stop.store(true, Ordering::Relaxed);
                 panic!("{}: {body}", answer.status);
             }
@@ -339,9 +343,9 @@ fn stale_states_are_unknown_in_the_metrics_too() {
     wait_for("the state to grow old", || {
         std::thread::sleep(Duration::from_millis(60));
         let metrics = ips.get("/metrics").body;
-        let told = metrics.contains("hps_vms{state=\"unknown\"} 1")
+        let shown = metrics.contains("hps_vms{state=\"unknown\"} 1")
             && metrics.contains("hps_vms{state=\"absent\"} 1");
-        told.then_some(())
+        shown.then_some(())
     });
     let metrics = ips.get("/metrics").body;
     let operations = "hps_operations{verb=\"create\",result=\"0\"} 1";
@@ -349,7 +353,7 @@ fn stale_states_are_unknown_in_the_metrics_too() {
 }
 
 #[test]
-fn an_argument_that_is_no_text_is_refused_not_altered() {
+fn a_non_utf8_argument_is_refused() {
     use std::os::unix::ffi::OsStrExt;
     let ips = Ips::new();
     let bad = std::ffi::OsStr::from_bytes(b"caf\xe9");
@@ -364,7 +368,7 @@ fn an_argument_that_is_no_text_is_refused_not_altered() {
 }
 
 #[test]
-fn a_lone_dash_is_a_file_only_where_a_file_stands() {
+fn a_dash_means_standard_input_only_as_a_file() {
     let ips = Ips::new();
     ips.ok(&[
         "define", "--id", "a", "--name", "a", "--cpus", "1", "--ram", "64", "--title", "-",
@@ -384,7 +388,7 @@ fn set_refuses_a_key_given_twice() {
 }
 
 #[test]
-fn a_settings_file_that_is_no_toml_is_said_on_one_line_with_its_number() {
+fn a_toml_error_is_one_line_with_its_line_number() {
     let ips = Ips::new();
     std::fs::write(ips.dir.join("ips.toml"), "engine = \"local\"\nlisten = \n").unwrap();
     let done = ips.o_vm(&["--config", "ips.toml", "list"]);

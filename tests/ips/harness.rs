@@ -18,7 +18,7 @@ pub(crate) struct Ips {
     pub(crate) port: u16,
 }
 
-/// What a finished command left.
+/// The result of a command that has ended.
 #[derive(Debug)]
 pub(crate) struct Done {
     pub(crate) code: i32,
@@ -36,7 +36,7 @@ pub(crate) struct Answer {
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
-/// The links to a node's program that stand for its verbs: `n_vm_create`.
+/// The links to a node's program that name its verbs: `n_vm_create`.
 pub(crate) fn node_links() -> impl Iterator<Item = &'static str> {
     let installed = include_str!("../../packaging/node.files").lines();
     let links = installed.filter_map(|line| line.strip_prefix("link"));
@@ -121,14 +121,14 @@ impl Ips {
         ips
     }
 
-    /// Does something to the fake cluster.
+    /// Runs a verb of the fake cluster.
     pub(crate) fn cluster(&self, args: &[&str]) {
         let folder = self.dir.join("cluster").display().to_string();
         let done = self.run("om-cluster", &[&[folder.as_str()], args].concat());
         assert_eq!(done.code, 0, "om-cluster {args:?}: {done:?}");
     }
 
-    /// The services that are left.
+    /// The services that exist.
     pub(crate) fn services(&self) -> Vec<String> {
         let done = self.run("om", &["svc", "ls", "-o", "json"]);
         if done.code == 2 {
@@ -143,7 +143,7 @@ impl Ips {
             .collect()
     }
 
-    /// Sets a variable for all that is started from now on.
+    /// Sets a variable for all programs that start from now on.
     pub(crate) fn set(&mut self, key: &str, value: &str) -> &mut Self {
         self.env.retain(|(known, _)| known != key);
         self.env.push((key.to_owned(), value.to_owned()));
@@ -176,19 +176,19 @@ impl Ips {
         self.run("o_vm", args)
     }
 
-    /// `o_vm`, which runs while the test goes on.
+    /// Starts `o_vm`; the test continues meanwhile.
     pub(crate) fn spawn(&self, args: &[&str]) -> Child {
         self.command("o_vm").args(args).spawn().unwrap()
     }
 
-    /// Kills (-9) an `o_vm` and what it runs just then, if anything.
+    /// Kills (-9) an `o_vm` and its running child, if any.
     pub(crate) fn kill_with_child(&self, mut o_vm: Child) {
         self.shell(&format!("pkill -9 -P {}", o_vm.id()));
         kill(o_vm.id(), "KILL");
         o_vm.wait().unwrap();
     }
 
-    /// Runs `o_vm` and wants success; its stdout.
+    /// Runs `o_vm` and asserts success; returns its stdout.
     pub(crate) fn ok(&self, args: &[&str]) -> String {
         let done = self.o_vm(args);
         assert_eq!(done.code, 0, "o_vm {args:?}: {done:?}");
@@ -230,7 +230,8 @@ impl Ips {
         self.serve_by(command)
     }
 
-    /// Starts the server on a free port by a program that limits it: `prlimit --nofile=64`.
+    /// Starts the server on a free port through a program that limits it: `prlimit
+    /// --nofile=64`.
     pub(crate) fn serve_limited(&mut self, by: &str) -> &mut Self {
         let script = format!("exec {by} ips-server serve --listen 127.0.0.1:0");
         let command = self.sh(&script, &[]);
@@ -246,7 +247,7 @@ impl Ips {
         self
     }
 
-    /// Starts it, and waits until it says where it listens.
+    /// Starts it, and waits for the line with its address.
     fn start_server(&self, mut command: Command) -> String {
         let log = self.dir.join("server.log");
         let file = std::fs::File::create(&log).unwrap();
@@ -261,7 +262,7 @@ impl Ips {
         })
     }
 
-    /// Starts the server again where it has ended, at the same address.
+    /// Starts the server again at the same address, if it has ended.
     pub(crate) fn revive(&self) {
         let ended = |server: &mut Child| server.try_wait().unwrap().is_some();
         if self.server.lock().unwrap().as_mut().is_some_and(ended) {
@@ -306,7 +307,7 @@ impl Ips {
     pub(crate) fn raw(&self, request: &str) -> Answer {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         stream.set_read_timeout(Some(NEVER)).unwrap();
-        // A server that has seen enough may close before it has read all.
+        // A server that refuses a request may close before it has read all of it.
         let _ = stream.write_all(request.as_bytes());
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer);
@@ -324,7 +325,7 @@ impl Ips {
         }
     }
 
-    /// A shell among the programs of this IPS; `args` are its `$1` and so on.
+    /// A shell with the programs of this IPS on PATH; `args` are its `$1` and so on.
     pub(crate) fn sh(&self, script: &str, args: &[&str]) -> Command {
         let link = self.dir.join("bin/sh");
         if !link.exists() {
@@ -335,7 +336,7 @@ impl Ips {
         command
     }
 
-    /// Runs a script there.
+    /// Runs a script in such a shell.
     pub(crate) fn run_sh(&self, script: &str, args: &[&str]) -> Done {
         Done::of(self.sh(script, args).spawn().unwrap())
     }
@@ -382,7 +383,7 @@ impl Ips {
         std::fs::remove_file(flag).unwrap();
     }
 
-    /// A variable that the last n_vm was given.
+    /// A variable of the environment of the last n_vm.
     pub(crate) fn given(&self, key: &str) -> Option<String> {
         let text = std::fs::read_to_string(self.dir.join("fake/env")).unwrap();
         let line = text
@@ -430,10 +431,11 @@ impl Done {
     }
 }
 
-/// How a line of a sweep begins that a person must read; `kills` holds it to the program.
+/// The prefix of a line of a sweep that needs an operator; `kills` compares it with the
+/// program.
 pub(crate) const ATTENTION: &str = "attention:";
 
-/// How long a test waits for what never comes, on a machine however busy.
+/// The deadline of a wait; enough for a busy machine.
 pub(crate) const NEVER: Duration = Duration::from_secs(180);
 
 /// Polls until there is an answer.

@@ -1,6 +1,6 @@
-//! `o_vm` killed with -9: before, inside and after each outside act, alone and together
-//! with its child; then the same command again, or a sweep. One record, one claim, no
-//! operation left open.
+//! `o_vm` killed with -9: before, inside and after each external act, alone and together with
+//! its child; then the same command again, or a sweep. One record, one claim, no operation left
+//! open.
 
 use crate::harness::{ATTENTION, Ips, kill, wait_for};
 
@@ -18,7 +18,7 @@ fn listed(state: &str) -> String {
     )
 }
 
-/// Starts a create, waits until its n_vm runs, kills o_vm and, if asked, n_vm too.
+/// Starts a create, waits until its n_vm runs, kills o_vm and, if requested, n_vm too.
 fn killed(ips: &Ips, with_child: bool) {
     ips.block();
     let mut create = ips.spawn(&["create", "a", "box"]);
@@ -41,7 +41,7 @@ fn all_ended(ips: &Ips) -> bool {
 }
 
 #[test]
-fn killed_alone_the_same_create_waits_for_the_orphan_and_ends_right() {
+fn the_next_create_waits_for_an_orphaned_n_vm() {
     let ips = with_vm();
     killed(&ips, false);
     let other = ips.o_vm(&["destroy", "a"]);
@@ -77,7 +77,7 @@ fn killed_alone_the_same_create_waits_for_the_orphan_and_ends_right() {
 }
 
 #[test]
-fn killed_with_its_child_the_same_create_runs_again() {
+fn a_create_killed_with_its_child_runs_again() {
     let ips = with_vm();
     killed(&ips, true);
     ips.fake("list", "[]");
@@ -87,7 +87,7 @@ fn killed_with_its_child_the_same_create_runs_again() {
 }
 
 #[test]
-fn killed_with_its_child_a_destroy_afterwards_ends_right_too() {
+fn destroy_settles_a_create_killed_with_its_child() {
     let ips = with_vm();
     killed(&ips, true);
     ips.fake("list", &listed("running"));
@@ -97,7 +97,7 @@ fn killed_with_its_child_a_destroy_afterwards_ends_right_too() {
 }
 
 #[test]
-fn a_sweep_ends_what_a_dead_process_left_by_what_the_node_has() {
+fn a_sweep_settles_dead_operations_by_the_state_of_the_node() {
     for (seen, code, node) in [
         (listed("running"), 0, Some("box")),
         ("[]".to_owned(), 11, None),
@@ -117,7 +117,7 @@ fn a_sweep_ends_what_a_dead_process_left_by_what_the_node_has() {
 }
 
 #[test]
-fn a_sweep_leaves_what_still_runs_and_what_nobody_can_say() {
+fn a_sweep_leaves_running_and_undecidable_operations() {
     let ips = with_vm();
     killed(&ips, false);
     assert!(ips.ok(&["sweep"]).contains("under way"));

@@ -8,14 +8,14 @@
 )]
 
 mod backup;
-#[expect(dead_code, reason = "shared with the tests under fault and attack")]
-mod begun;
 mod cli;
 mod connections;
 mod damage;
 mod edges;
 mod harness;
 mod kills;
+#[expect(dead_code, reason = "shared with the tests under fault and attack")]
+mod open_operation;
 mod operations;
 mod privilege;
 mod readme;

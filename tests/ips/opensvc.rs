@@ -1,5 +1,5 @@
-//! Engine `opensvc` against the fake cluster: every exit code, every lie of `om` that an
-//! operation must survive, and what is left afterwards.
+//! Engine `opensvc` against the fake cluster: every exit code, every false answer of `om` that
+//! an operation must survive, and the state afterwards.
 
 use std::io::{BufRead, BufReader};
 
@@ -11,7 +11,7 @@ fn with_vm() -> Ips {
     ips
 }
 
-/// What `n_vm list --report` sends from tch-001, with the VM in this state or without it.
+/// The output of `n_vm list --report` on tch-001, with the VM in this state or without it.
 fn inventory(state: Option<&str>) -> String {
     let uuid = hps_core::identity::uuid_of_id(&"a".parse().unwrap());
     let node = "node=tch-001\nboot_id=6ba7b810-9dad-11d1-80b4-00c04fd430c8\nversion=1\ncpus=4\nmemory_mb=1024\n";
@@ -72,7 +72,7 @@ fn the_token_is_in_no_command_line() {
     assert!(!ips.server_log().contains(&token));
 }
 
-/// Every code of contract 3, produced.
+/// Produces every code of contract 3.
 #[test]
 fn every_exit_code_can_happen() {
     let run = |prepare: &dyn Fn(&Ips), args: &[&str]| {
@@ -96,7 +96,7 @@ fn every_exit_code_can_happen() {
             1,
             &nothing,
             &["create", "nosuch", "tch-001"],
-            "no VM nosuch is defined",
+            "VM nosuch is not defined",
         ),
         (
             2,
@@ -168,7 +168,7 @@ fn every_exit_code_can_happen() {
     ];
     let documented: Vec<String> = crate::readme::codes_of_o_vm();
     let tried: Vec<String> = table.iter().map(|(code, ..)| code.to_string()).collect();
-    // 130 needs a hand on the keyboard: operations.rs has it.
+    // 130 needs a signal: operations.rs has it.
     assert_eq!(
         documented[..12],
         tried,
@@ -182,7 +182,7 @@ fn every_exit_code_can_happen() {
 }
 
 #[test]
-fn a_lying_om_is_not_believed() {
+fn a_false_answer_of_om_does_not_settle_an_operation() {
     for (fault, code, calls) in [
         (&["fault", "delete-lies"][..], 0, 1),
         (&["fault", "delete-409*1"], 0, 1),
@@ -190,7 +190,7 @@ fn a_lying_om_is_not_believed() {
         (&["fault", "session-replaced"], 11, 1),
         (&["fault", "create-lost"], 6, 0),
         (&["fault", "answer.run", "truncated"], 0, 1),
-        // As where nothing ran; but it did.
+        // The answer is as if nothing ran; but it did.
         (&["fault", "answer.run", "empty"], 0, 1),
         (&["fault", "answer.daemon-status", "german"], 3, 0),
         (&["fault", "answer.daemon-status", "truncated"], 3, 0),
@@ -205,13 +205,13 @@ fn a_lying_om_is_not_believed() {
         assert_eq!(
             owner.is_string(),
             matches!(code, 0 | 11),
-            "{fault:?}: the claim stands exactly where a domain may be"
+            "{fault:?}: the claim is kept exactly where a domain may be"
         );
     }
 }
 
 #[test]
-fn doubt_is_settled_by_the_next_try_and_no_other_node_gets_the_vm_meanwhile() {
+fn an_unknown_outcome_keeps_the_vm_from_other_nodes() {
     let ips = with_vm();
     ips.fake("exit", "6");
     assert_eq!(ips.o_vm(&["create", "a", "tch-001"]).code, 11);
@@ -239,7 +239,7 @@ fn a_report_counts_where_opensvc_lost_the_result() {
     ips.wait_started();
     ips.kill_with_child(create);
     ips.unblock();
-    wait_for("the sweep to believe the report", || {
+    wait_for("the sweep to settle by the report", || {
         ips.ok(&["sweep"]);
         (ends(&ips) == [Some(0)]).then_some(())
     });
@@ -247,7 +247,7 @@ fn a_report_counts_where_opensvc_lost_the_result() {
 }
 
 #[test]
-fn an_o_vm_killed_while_the_task_runs_is_continued_with_its_true_result() {
+fn the_next_o_vm_records_the_result_of_a_running_task() {
     let ips = with_vm();
     ips.block();
     let create = ips.spawn(&["create", "a", "tch-001"]);
@@ -272,7 +272,7 @@ fn an_o_vm_killed_while_the_task_runs_is_continued_with_its_true_result() {
 }
 
 #[test]
-fn a_sweep_records_the_result_of_a_task_whose_o_vm_died_and_deletes_its_service() {
+fn a_sweep_records_a_dead_o_vms_task_and_deletes_its_service() {
     let ips = with_vm();
     ips.fake("exit", "5").fake("inventory", &inventory(None));
     ips.block();
@@ -287,12 +287,12 @@ fn a_sweep_records_the_result_of_a_task_whose_o_vm_died_and_deletes_its_service(
     assert!(ips.services().is_empty());
     assert!(
         ips.vm("a")["node"].is_null(),
-        "the node said that it is not there"
+        "the node reported that it is absent"
     );
 }
 
 #[test]
-fn a_service_that_a_node_brought_back_is_swept_and_does_not_disturb() {
+fn a_sweep_deletes_a_service_that_a_node_brought_back() {
     let ips = with_vm();
     ips.fake("inventory", &inventory(Some("running")));
     ips.cluster(&["fault", "comes-back", "1*1"]);
@@ -306,7 +306,7 @@ fn a_service_that_a_node_brought_back_is_swept_and_does_not_disturb() {
 }
 
 #[test]
-fn the_own_daemon_down_is_said_at_once_and_nothing_is_done() {
+fn a_stopped_local_daemon_is_reported_at_once() {
     let ips = with_vm();
     ips.cluster(&["stop", "ips"]);
     let done = ips.o_vm(&["create", "a", "tch-001"]);
@@ -315,7 +315,7 @@ fn the_own_daemon_down_is_said_at_once_and_nothing_is_done() {
 }
 
 #[test]
-fn status_goes_to_the_owning_node_and_names_what_it_cannot_know() {
+fn status_asks_the_owner_and_names_unknown_states() {
     let ips = with_vm();
     ips.ok(&["create", "a", "tch-001"]);
     ips.fake("inventory", &inventory(Some("paused")));
@@ -372,7 +372,7 @@ fn a_burnt_node_is_released_and_its_return_is_a_conflict() {
                 .contains("tch-001 has a domain of a (running)"),
         "never two of one VM: {elsewhere:?}"
     );
-    // It burns again, and for good: a person says so, or nobody does.
+    // The node fails again, for good: only an operator can confirm that.
     ips.cluster(&["cut", "tch-001"]);
     wait_for("the node to be gone", || {
         (ips.o_vm(&["validate-node", "-q", "tch-001"]).code == 3).then_some(())
@@ -399,7 +399,7 @@ fn a_burnt_node_is_released_and_its_return_is_a_conflict() {
 }
 
 #[test]
-fn the_old_task_functions_tell_the_truth() {
+fn the_old_task_functions_return_the_true_result() {
     let ips = Ips::in_cluster();
     let task = |args: &[&str]| ips.o_vm(&[&["task"], args].concat());
     assert_eq!(
@@ -438,7 +438,7 @@ fn the_old_task_functions_tell_the_truth() {
 }
 
 #[test]
-fn the_specifications_own_checks_hold() {
+fn the_checks_of_the_specification_pass() {
     let ips = Ips::in_cluster();
     ips.cluster(&["stop", "tch-002"]);
     let script = concat!(
@@ -456,17 +456,17 @@ fn the_specifications_own_checks_hold() {
 }
 
 #[test]
-fn a_rebooted_node_has_lost_its_vm_and_the_sweep_makes_it_again_where_asked() {
+fn a_sweep_creates_a_vm_that_a_reboot_lost() {
     let mut ips = with_vm();
     ips.ok(&["create", "a", "tch-001"]);
     ips.fake("inventory", &inventory(None));
-    let told = ips.ok(&["sweep"]);
+    let printed = ips.ok(&["sweep"]);
     assert!(
-        told.contains("attention: VM a: should run, and tch-001 has lost it"),
-        "{told}"
+        printed.contains("attention: VM a: should run, and tch-001 has lost it"),
+        "{printed}"
     );
     assert_eq!(ips.vm("a")["state"], "absent");
-    assert_eq!(ips.vm("a")["node"], "tch-001", "the claim stands");
+    assert_eq!(ips.vm("a")["node"], "tch-001", "the claim is kept");
     ips.set("IPS_NODES_RESTART", "on");
     let made = ips.ok(&["sweep"]);
     assert!(
@@ -476,9 +476,9 @@ fn a_rebooted_node_has_lost_its_vm_and_the_sweep_makes_it_again_where_asked() {
     assert_eq!(ips.vm("a")["state"], "running");
 }
 
-/// Right after a boot its disks may not be there yet.
+/// Right after a boot its disks may not be available yet.
 #[test]
-fn a_lost_vm_that_cannot_be_made_again_yet_stays_its_nodes_and_is_tried_again() {
+fn a_sweep_retries_a_lost_vm_on_its_own_node() {
     let mut ips = with_vm();
     ips.set("IPS_NODES_RESTART", "on");
     ips.ok(&["create", "a", "tch-001"]);
@@ -489,7 +489,7 @@ fn a_lost_vm_that_cannot_be_made_again_yet_stays_its_nodes_and_is_tried_again() 
             tried.contains("attention: VM a: created again on tch-001: ") && tried.contains("(7)"),
             "{tried}"
         );
-        assert_eq!(ips.vm("a")["node"], "tch-001", "the claim stands");
+        assert_eq!(ips.vm("a")["node"], "tch-001", "the claim is kept");
     }
     ips.fake("exit", "0");
     assert!(ips.ok(&["sweep"]).contains("create done (0)"));
@@ -509,7 +509,7 @@ fn an_om_that_is_too_old_is_named_and_nothing_runs() {
 
 /// Each call of `om` fails once, in each of its ways; then the same create again.
 #[test]
-fn whichever_call_of_om_fails_the_same_create_again_ends_right() {
+fn the_same_create_recovers_from_a_failure_of_any_om_call() {
     let calls = [
         "node-ls",
         "daemon-status",
@@ -538,9 +538,9 @@ fn whichever_call_of_om_fails_the_same_create_again_ends_right() {
     }
 }
 
-/// The node goes away while its task runs, in each way it can; then it comes back.
+/// The node goes away while its task runs, in each possible way; then it returns.
 #[test]
-fn a_node_that_goes_away_under_a_task_gives_its_true_result_when_it_is_back() {
+fn a_returning_node_reports_the_true_result_of_its_task() {
     for (away, back) in [("stop", "start"), ("cut", "heal"), ("kill", "start")] {
         let ips = with_vm();
         ips.block();

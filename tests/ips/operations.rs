@@ -19,7 +19,7 @@ fn with_vm() -> Ips {
 }
 
 #[test]
-fn a_create_is_journaled_claimed_and_ended() {
+fn a_create_is_journaled_claimed_and_completed() {
     let ips = with_vm();
     let done = ips.o_vm(&["create", "a", "box", "--json"]);
     assert_eq!(done.code, 0, "{done:?}");
@@ -48,7 +48,7 @@ fn a_create_is_journaled_claimed_and_ended() {
 }
 
 #[test]
-fn the_node_is_told_everything_by_its_environment_and_nothing_by_its_command_line() {
+fn the_operation_reaches_the_node_in_its_environment_alone() {
     let ips = with_vm();
     ips.ok(&[
         "define",
@@ -115,7 +115,7 @@ fn verbs_go_to_the_owner_with_their_options() {
 }
 
 #[test]
-fn the_links_stand_for_their_verbs() {
+fn each_link_runs_its_verb() {
     let ips = with_vm();
     assert_eq!(ips.run("o_vm_create", &["a", "box"]).code, 0);
     assert_eq!(ips.run("o_vm_create", &["a"]).code, 1);
@@ -135,7 +135,7 @@ fn the_links_stand_for_their_verbs() {
 }
 
 #[test]
-fn a_failed_create_gives_the_nodes_own_reason_and_ends_the_claim() {
+fn a_failed_create_shows_the_nodes_reason_and_ends_the_claim() {
     let ips = with_vm();
     ips.fake("exit", "5").fake(
         "say",
@@ -159,14 +159,14 @@ fn a_failed_create_gives_the_nodes_own_reason_and_ends_the_claim() {
 }
 
 #[test]
-fn a_libvirt_that_did_not_answer_is_unknown_and_keeps_claim_and_operation() {
+fn a_silent_libvirt_keeps_claim_and_operation() {
     let ips = with_vm();
     ips.fake("exit", "6");
     let done = ips.o_vm(&["create", "a", "box"]);
     assert_eq!(done.code, 11, "{done:?}");
     assert_eq!(ips.vm("a")["node"], "box");
     assert!(ips.operations()[0]["ended_at"].is_null());
-    // The next try settles it: here the node says that the domain is not there.
+    // The next command settles it: here the node reports that it has no such domain.
     ips.fake("exit", "0").fake("list", ABSENT);
     assert_eq!(ips.o_vm(&["create", "a", "box"]).code, 0);
     let ends: Vec<_> = ips
@@ -178,7 +178,7 @@ fn a_libvirt_that_did_not_answer_is_unknown_and_keeps_claim_and_operation() {
 }
 
 #[test]
-fn doubt_that_cannot_be_settled_refuses_everything_else() {
+fn an_undecidable_operation_refuses_every_other_verb() {
     let ips = with_vm();
     ips.fake("exit", "6");
     assert_eq!(ips.o_vm(&["create", "a", "box"]).code, 11);
@@ -193,7 +193,7 @@ fn doubt_that_cannot_be_settled_refuses_everything_else() {
 }
 
 #[test]
-fn checks_come_in_the_contracts_order() {
+fn checks_follow_the_order_of_the_contract() {
     let ips = with_vm();
     assert_eq!(
         ips.o_vm(&["create", "nosuch", "elsewhere"]).code,
@@ -221,7 +221,7 @@ fn a_program_that_cannot_be_started_is_5_and_leaves_no_claim() {
 }
 
 #[test]
-fn two_at_once_the_second_is_refused_and_says_by_what() {
+fn a_second_operation_is_refused_and_names_the_first() {
     let ips = with_vm();
     ips.block();
     let first = ips.spawn(&["create", "a", "box"]);
@@ -240,7 +240,7 @@ fn two_at_once_the_second_is_refused_and_says_by_what() {
 }
 
 #[test]
-fn ctrl_c_stops_waiting_and_the_verb_goes_on() {
+fn ctrl_c_ends_the_wait_and_the_verb_continues() {
     let mut ips = with_vm();
     ips.serve();
     ips.block();
@@ -328,10 +328,10 @@ fn a_report_with_the_operations_token_counts_and_closes_with_it() {
 }
 
 #[test]
-fn a_start_makes_the_domain_again_that_its_node_has_lost() {
+fn start_creates_a_lost_domain_again() {
     let ips = with_vm();
     ips.ok(&["create", "a", "box"]);
-    // The node was rebooted: it knows no domain, so start fails and create succeeds.
+    // The node was rebooted: it has no domain, so start fails and create succeeds.
     ips.fake("list", ABSENT).fake("exit", "1");
     let fails_once = "#!/bin/sh\n[ \"$1\" = start ] || echo 0 >\"$FAKE_DIR/exit\"\nexec \"${0%/*}/../real/n_vm\" \"$@\"\n";
     ips.shell("mkdir real; mv bin/n_vm real/");
@@ -347,7 +347,7 @@ fn a_start_makes_the_domain_again_that_its_node_has_lost() {
 }
 
 #[test]
-fn status_asks_the_node_and_a_node_that_does_not_answer_is_unknown() {
+fn status_shows_unknown_when_the_node_does_not_answer() {
     let ips = with_vm();
     ips.ok(&["create", "a", "box"]);
     ips.fake("list", &listed("paused"));
@@ -434,7 +434,7 @@ fn operations_can_be_followed_to_their_end() {
 }
 
 #[test]
-fn engine_local_says_that_it_needs_a_tcp_listen() {
+fn engine_local_requires_a_tcp_listen() {
     let mut ips = with_vm();
     ips.set("IPS_LISTEN", "unix:/run/ips.sock");
     let done = ips.o_vm(&["create", "a", "box"]);

@@ -1,6 +1,6 @@
-//! The folder of the registry is the server's, and root reads what stands there. A compromised
-//! server can lie about VMs; it cannot make root run, open or remove anything of its choosing.
-//! And no secret is where others can read it.
+//! The server's user owns the folder of the registry, and root reads its files. A compromised
+//! server can report false states of VMs; it cannot make root run, open or remove anything of
+//! its choice. And no secret is readable by others.
 
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use rusqlite::Connection;
 
 use crate::harness::{Done, Ips, node_links, wait_for};
 
-/// Runs `o_vm` as somebody whose umask takes nothing away.
+/// Runs `o_vm` with umask 0.
 fn with_no_umask(ips: &Ips, args: &[&str]) -> Done {
     ips.run_sh("umask 0; exec \"$@\"", &[&["o_vm"], args].concat())
 }
@@ -29,7 +29,7 @@ fn files(dir: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn what_is_made_is_closed_to_others_whatever_the_umask() {
+fn new_files_are_private_with_any_umask() {
     let mut ips = Ips::new();
     let before = files(&ips.dir);
     ips.fake("list", "[]");
@@ -74,8 +74,8 @@ fn what_is_made_is_closed_to_others_whatever_the_umask() {
     }
 }
 
-/// A program in place of another, which writes down how it was started and then is it, with
-/// the verb that stood in its name.
+/// Replaces a program by one that records how it was started and then executes the original,
+/// with the verb of its name.
 fn watched(ips: &Ips, program: &str, verb: &str) {
     let path = ips.dir.join("bin").join(program);
     let real = path.canonicalize().unwrap();
@@ -91,7 +91,7 @@ fn watched(ips: &Ips, program: &str, verb: &str) {
 }
 
 #[test]
-fn a_token_is_in_no_command_line_and_in_the_environment_of_the_verb_alone() {
+fn a_token_is_only_in_the_environment_of_its_verb() {
     for in_cluster in [false, true] {
         let ips = if in_cluster {
             Ips::in_cluster()
@@ -120,14 +120,14 @@ fn a_token_is_in_no_command_line_and_in_the_environment_of_the_verb_alone() {
         );
         assert!(!read("environs.om").contains(&token));
         assert_eq!(read("environs.om").is_empty(), !in_cluster);
-        // What o_vm leaves: registry, log, journal.
+        // The files of o_vm: registry, log, journal.
         for path in files(&ips.dir)
             .iter()
             .filter(|path| path.is_file() && !path.starts_with(ips.dir.join("fake")))
         {
             let bytes = std::fs::read(path).unwrap();
             let is_there = bytes.windows(64).any(|part| part == token.as_bytes());
-            // The fake cluster keeps the log of its own calls; a real one keeps none.
+            // The fake cluster logs its own calls; a real one has no such log.
             assert!(
                 !is_there || path.starts_with(ips.dir.join("cluster")),
                 "{}",
@@ -137,7 +137,7 @@ fn a_token_is_in_no_command_line_and_in_the_environment_of_the_verb_alone() {
     }
 }
 
-/// What a taken-over server might write where root reads.
+/// Values that a compromised server might write where root reads.
 const HOSTILE: [&str; 16] = [
     "",
     "-rf",
@@ -170,7 +170,8 @@ const VERBS: [&[&str]; 10] = [
     &["nodes"],
 ];
 
-/// Every text that root reads back, by the schema itself: a new column is tried as well.
+/// Every text column that root reads, taken from the schema itself: a new column is tested,
+/// too.
 fn columns(sql: &Connection) -> Vec<(String, String)> {
     let mut statement = sql
         .prepare(
@@ -183,7 +184,7 @@ fn columns(sql: &Connection) -> Vec<(String, String)> {
 }
 
 /// A registry with a row in every table, and a create that was left open.
-fn furnished() -> Ips {
+fn filled_registry() -> Ips {
     let mut ips = Ips::in_cluster();
     ips.set("IPS_NODES_RESTART", "on");
     let made = ips.with_input(
@@ -210,7 +211,7 @@ fn furnished() -> Ips {
     ips
 }
 
-/// A file whose path stands in the registry, and that nobody has a reason to touch.
+/// A file that the registry names and that no program has a reason to touch.
 struct Bait {
     path: PathBuf,
     watch: Inotify,
@@ -227,7 +228,7 @@ impl Bait {
         Self { path, watch }
     }
 
-    /// What was done to it since the last look: opened, written, renamed, removed.
+    /// The events on it since the last check: opened, written, renamed, removed.
     fn touched(&self) -> Vec<AddWatchFlags> {
         match self.watch.read_events() {
             Ok(events) => events.iter().map(|event| event.mask).collect(),
@@ -237,7 +238,7 @@ impl Bait {
     }
 }
 
-/// What a call of the node's program may look like.
+/// The valid calls of the node's program.
 fn is_ours(call: &str) -> bool {
     let words: Vec<_> = call.split(' ').collect();
     match words[..] {
@@ -252,16 +253,16 @@ fn is_ours(call: &str) -> bool {
     }
 }
 
-/// How many parts of the columns run at a time: most of a case is waiting for children.
+/// The number of groups of columns that run at a time: most of a case is waiting for children.
 const PARTS: usize = 6;
 
-/// Takes minutes by itself: each part of the columns has an IPS of its own.
+/// Takes minutes by itself: each group of columns has its own IPS.
 mod slow {
     use super::*;
 
-    /// Whatever text stands in the registry.
+    /// Tries hostile text in every column of the registry.
     #[test]
-    fn root_runs_opens_and_removes_nothing_of_a_servers_choosing() {
+    fn a_registry_cannot_make_root_run_open_or_remove() {
         std::thread::scope(|threads| {
             for part in 0..PARTS {
                 threads.spawn(move || hostile_columns(part));
@@ -272,12 +273,13 @@ mod slow {
 
 /// Every [`PARTS`]th column.
 fn hostile_columns(part: usize) {
-    let ips = furnished();
+    let ips = filled_registry();
     let registry = ips.dir.join("registry.db");
     let whole = std::fs::read(&registry).unwrap();
     let all = columns(&Connection::open(&registry).unwrap());
     assert!(all.len() > 40, "{all:?}");
-    // Every value everywhere, to every verb, is the torture; else each column has one of them.
+    // The torture run tries every value in every column with every verb; otherwise each column
+    // has one value.
     let (step, stride) = if std::env::var_os("HPS_TORTURE").is_some() {
         (1, 1)
     } else {
@@ -304,8 +306,8 @@ fn hostile_columns(part: usize) {
                 &format!("UPDATE OR IGNORE {table} SET {column} = ?1"),
                 [value],
             );
-            // A value that a row has already, or a key of two rows, leaves one row of several
-            // as it was, never all of them.
+            // A value that is already in a row, or a key that two rows share, leaves one of
+            // several rows unchanged, never all of them.
             assert!(
                 written.as_ref().is_ok_and(|rows| *rows > 0),
                 "{table}.{column} = {value:?}: {written:?}"
@@ -378,7 +380,7 @@ fn a_schema_that_acts_by_itself_does_not_act_for_root() {
     };
     let before = audited(&sql);
     assert!(before > 0);
-    // For a program that lets it, it acts.
+    // It acts for a program that allows it.
     let trial = sql.transaction().unwrap();
     trial
         .execute(
@@ -395,7 +397,7 @@ fn a_schema_that_acts_by_itself_does_not_act_for_root() {
 }
 
 #[test]
-fn what_is_no_file_in_the_place_of_the_registry_does_not_hold_root_up() {
+fn a_fifo_or_folder_as_registry_does_not_block_root() {
     let ips = Ips::new();
     assert_eq!(
         ips.shell("mkfifo registry.db && chmod 600 registry.db")
@@ -410,7 +412,7 @@ fn what_is_no_file_in_the_place_of_the_registry_does_not_hold_root_up() {
     assert_eq!(ips.o_vm(&["list"]).code, 1);
 }
 
-/// Runs as root only: the files of another user are root's to spoil.
+/// Runs as root only: the test needs files of another user.
 mod as_root {
     use super::*;
 
@@ -419,8 +421,8 @@ mod as_root {
         for kind in ["symbolic", "hard"] {
             for part in ["", "-wal", "-shm", "-journal"] {
                 if (kind, part) == ("hard", "") {
-                    // `restore` itself leaves a second name when it is killed; what is no
-                    // registry behind it is refused for that.
+                    // A killed `restore` itself leaves a second name; a file behind it that is
+                    // not a registry is refused for that reason.
                     continue;
                 }
                 let ips = Ips::new();

@@ -56,7 +56,7 @@ fn contracts_have_every_setting_of_the_ips() {
     assert_eq!(found, keys);
 }
 
-/// The README is what a newcomer reads; what does not fit belongs into docs/.
+/// The README is for newcomers; further text belongs in docs/.
 #[test]
 fn the_readme_has_at_most_200_lines() {
     let lines = README.lines().count();
@@ -129,7 +129,7 @@ fn every_link_of_the_documents_has_a_file() {
     assert!(met >= 6, "{met} links");
 }
 
-/// The paths between backticks. One with a name in capitals (`verbs/VERB.rs`) stands for many files, one
+/// The paths between backticks. One with a name in capitals (`verbs/VERB.rs`) means many files, one
 /// below `dist/` is built.
 fn paths(text: &str) -> impl Iterator<Item = &str> {
     let is_path = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);

@@ -1,4 +1,4 @@
-//! The verbs that edit the registry: what an operator types, and what comes back.
+//! The verbs that edit the registry: the command line and its result.
 
 use crate::harness::{Ips, SPEC};
 
@@ -28,7 +28,7 @@ fn a_vm_is_defined_from_standard_input_or_flags_and_gets_an_id() {
 }
 
 #[test]
-fn what_is_wrong_is_named_and_nothing_is_defined() {
+fn define_names_the_error_and_changes_nothing() {
     let ips = Ips::new();
     for (text, want) in [
         ("name=a\n", "cpu_count is missing"),
@@ -70,7 +70,7 @@ fn a_name_or_a_disk_of_another_vm_is_refused() {
 }
 
 #[test]
-fn set_changes_keys_says_when_and_is_audited() {
+fn set_prints_when_a_change_takes_effect_and_is_audited() {
     let ips = Ips::new();
     ips.define("a");
     let said = ips.ok(&[
@@ -98,7 +98,7 @@ fn set_changes_keys_says_when_and_is_audited() {
 }
 
 #[test]
-fn what_a_node_owns_is_not_undefined_and_keeps_its_name_and_disks() {
+fn an_owned_vm_is_not_undefined_or_renamed() {
     let ips = Ips::new();
     ips.define("a");
     ips.ok(&["create", "a", "box"]);
@@ -206,7 +206,7 @@ fn a_state_that_is_too_old_is_shown_as_unknown() {
 }
 
 #[test]
-fn holding_it_wrong_says_how_to_hold_it() {
+fn a_usage_error_shows_the_right_usage() {
     let ips = Ips::new();
     for args in [
         &["nosuch"][..],
@@ -231,7 +231,7 @@ fn holding_it_wrong_says_how_to_hold_it() {
 }
 
 #[test]
-fn a_bad_setting_names_its_key_and_where_it_stands() {
+fn a_bad_setting_names_its_key_and_source() {
     let mut ips = Ips::new();
     std::fs::write(
         ips.dir.join("ips.toml"),
@@ -252,7 +252,7 @@ fn a_bad_setting_names_its_key_and_where_it_stands() {
 }
 
 #[test]
-fn a_registry_that_cannot_be_used_is_named_with_what_to_do() {
+fn an_unusable_registry_is_named_with_a_remedy() {
     let mut ips = Ips::new();
     let path = ips.dir.join("no-such-folder/registry.db");
     let path = path.display().to_string();
@@ -280,7 +280,7 @@ fn a_registry_that_cannot_be_used_is_named_with_what_to_do() {
 }
 
 #[test]
-fn a_full_disk_is_said_and_nothing_is_half_done() {
+fn a_full_disk_is_reported_and_changes_nothing() {
     let ips = Ips::new();
     ips.define("a");
     let pages = ips.shell("ulimit -f 0; trap '' XFSZ; PATH=$PWD/bin IPS_ENGINE=local IPS_REGISTRY=$PWD/registry.db IPS_LOCK_DIR=$PWD/locks bin/o_vm define --id b --name b --cpus 1 --ram 64");

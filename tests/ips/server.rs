@@ -1,4 +1,4 @@
-//! The server as nodes, people and strangers meet it.
+//! The server from the view of nodes, operators and strangers.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ fn an_old_bash_node_gets_the_specified_bytes() {
     let unknown = ips.get(&GET_CONFIG.replace("abc-1", "nosuch"));
     assert_eq!(
         (unknown.status, unknown.body.as_str()),
-        (404, "error=no VM nosuch is defined\n")
+        (404, "error=VM nosuch is not defined\n")
     );
 }
 
@@ -163,7 +163,7 @@ fn malformed_requests_get_their_status() {
 }
 
 #[test]
-fn people_read_json_health_and_metrics() {
+fn operators_read_json_health_and_metrics() {
     let ips = serving("token", "");
     let vms: serde_json::Value = serde_json::from_str(&ips.get("/v1/vms").body).unwrap();
     assert_eq!(vms[0]["vm_id"], "abc-1");
@@ -208,7 +208,7 @@ fn healthz_reports_a_missing_registry() {
 #[test]
 fn term_ends_it_with_0_within_two_seconds() {
     let mut ips = serving("token", "");
-    // A client that is connected and says nothing must not hold it up.
+    // A connected client that sends nothing must not delay the stop.
     let _idle = std::net::TcpStream::connect(("127.0.0.1", ips.port)).unwrap();
     let (code, took) = ips.end_server();
     assert_eq!(code, Some(0));
@@ -232,7 +232,7 @@ fn after_kill_and_restart_it_answers_at_the_same_address() {
 }
 
 #[test]
-fn it_survives_running_out_of_file_descriptors() {
+fn the_server_survives_a_lack_of_file_descriptors() {
     let ips = serving("token", "");
     let limit = format!("prlimit --pid {} --nofile=25:25", ips.server_pid());
     assert_eq!(ips.shell(&limit).code, 0);
@@ -265,7 +265,7 @@ fn few_files_mean_few_connections() {
 }
 
 #[test]
-fn it_listens_on_a_unix_socket() {
+fn the_server_listens_on_a_unix_socket() {
     let ips = Ips::new();
     let socket = ips.dir.join("ips.sock");
     let mut server = ips

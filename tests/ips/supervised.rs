@@ -19,7 +19,7 @@ impl Supervisor {
         Self(socket)
     }
 
-    /// The next message, if one comes in time.
+    /// The next message, if one arrives in time.
     fn next(&self, limit: Duration) -> Option<String> {
         self.0.set_read_timeout(Some(limit)).unwrap();
         let mut text = [0; 4096];
@@ -39,7 +39,7 @@ impl Supervisor {
         panic!("{what} did not come");
     }
 
-    /// Whether such a message comes within that time.
+    /// Whether such a message arrives within that time.
     fn says(&self, what: &str, within: Duration) -> bool {
         let until = Instant::now() + within;
         while let Some(left) = until.checked_duration_since(Instant::now()) {
@@ -125,7 +125,7 @@ fn the_watchdog_is_fed_only_while_the_server_is_healthy() {
         supervisor.says("WATCHDOG=1", Duration::from_secs(5)),
         "all is well again"
     );
-    // A server that hangs is found out.
+    // The watchdog detects a server that hangs.
     kill(server.id(), "STOP");
     while supervisor.next(Duration::from_millis(100)).is_some() {}
     assert!(
@@ -136,7 +136,7 @@ fn the_watchdog_is_fed_only_while_the_server_is_healthy() {
     server.wait().unwrap();
 }
 
-/// Starts the server by the real systemd-socket-activate.
+/// Starts the server through the real systemd-socket-activate.
 #[expect(
     clippy::disallowed_methods,
     reason = "tests start the real programs as a user does"
@@ -164,7 +164,7 @@ fn free_address() -> String {
 }
 
 #[test]
-fn a_socket_that_systemd_opened_is_served() {
+fn the_server_serves_a_socket_of_systemd() {
     let ips = Ips::new();
     let address = free_address();
     let mut server = activated(&ips, &[&address]);

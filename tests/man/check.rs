@@ -1,4 +1,4 @@
-//! What every manual page is held to: the program's own help, and clean rendering.
+//! The rules for every manual page: it matches the program's help, and renders cleanly.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 use crate::help::Verb;
 use crate::page::{self, Entry, Page};
 
-/// Every verb with its usage, every option with its text; none missing, none too many.
+/// Every verb with its usage, every option with its text; none is missing, none is extra.
 pub(crate) fn verbs(page: &Page, tree: &[Verb]) {
     let entries = page.entries("# VERBS");
     let found: Vec<_> = entries.iter().map(|entry| entry.head.clone()).collect();
@@ -53,7 +53,7 @@ fn find<'a>(entries: &'a [Entry], head: &str) -> &'a Entry {
     entries.iter().find(|entry| entry.head == head).unwrap()
 }
 
-/// The page may say more than the help, but not something else.
+/// The page may extend the help, but not contradict it.
 fn begins(page: &str, help: &str) {
     let capital = help.starts_with("vm_id") || help.starts_with("ADDRESS");
     let mut letters = help.chars();
@@ -104,7 +104,7 @@ pub(crate) fn codes(page: &Page, heading: &str, wanted: impl Iterator<Item = (St
     );
 }
 
-/// What to do about every code but 0.
+/// Advice for every code but 0.
 pub(crate) fn troubleshooting(page: &Page, codes: impl Iterator<Item = u8>) {
     let entries = page.entries("# TROUBLESHOOTING");
     let numbers = entries.iter().map(|entry| entry.head.clone());
@@ -129,7 +129,7 @@ pub(crate) fn renders(name: &str) {
     assert!(String::from_utf8_lossy(&shown.stdout).contains("DESCRIPTION"));
 }
 
-/// Runs a program to its end and wants success.
+/// Runs a program and asserts success.
 #[expect(
     clippy::disallowed_methods,
     reason = "tests start the real programs as a user does"

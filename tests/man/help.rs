@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 pub(crate) struct Verb {
     /// The words behind the program: none, `create`, `task run`.
     pub(crate) words: Vec<String>,
-    /// As help has it, without the program, `<>` and the `[--]`.
+    /// The usage in the help, without the program, `<>` and the `[--]`.
     pub(crate) usage: String,
     /// The help.
     pub(crate) text: String,
@@ -17,7 +17,7 @@ pub(crate) struct Verb {
     pub(crate) verbs: Vec<Entry>,
 }
 
-/// A word and what it is.
+/// A word and its meaning.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) name: String,
@@ -29,7 +29,7 @@ pub(crate) struct Entry {
 pub(crate) struct Opt {
     /// `-n, --dry-run`
     pub(crate) head: String,
-    /// The name of its value, where it takes one.
+    /// The name of its value, if it has one.
     pub(crate) value: Option<String>,
     pub(crate) text: String,
 }
@@ -76,7 +76,7 @@ impl Verb {
     }
 }
 
-/// One verb; `None` where its help is that of another program, as of `ips-server vm`.
+/// One verb; `None` if its help is that of another program, as of `ips-server vm`.
 fn verb(program: &Path, name: &str, words: &[String]) -> Option<Verb> {
     let text = help(program, words);
     let usage = text.lines().next().unwrap();

@@ -21,7 +21,7 @@ use page::Page;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_ips-server");
 
-/// A folder of this test's own, with `o_vm` in it.
+/// A folder for this test, with `o_vm` in it.
 struct Folder(PathBuf);
 
 impl Folder {

@@ -1,5 +1,5 @@
-//! n_vm(1) against `n_vm --help` and the tables of the code. node.conf(5) is held to the
-//! settings by a test beside them.
+//! n_vm(1) compared with `n_vm --help` and the tables of the code. A test beside the settings
+//! compares node.conf(5) with them.
 
 #![expect(
     clippy::unwrap_used,

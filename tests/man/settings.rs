@@ -1,4 +1,4 @@
-//! ips.toml(5) against the settings: every key, what it takes, and its default.
+//! ips.toml(5) compared with the settings: every key, its values, and its default.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -99,7 +99,7 @@ fn setting_every_default_of_the_page_changes_nothing() {
 }
 
 #[test]
-fn what_has_no_default_value_is_unset() {
+fn a_key_without_a_default_is_unset() {
     let settings = format!("{:?}", load("unset", "").unwrap());
     for setting in page().iter().filter(|setting| setting.default.is_none()) {
         // The engine depends on what is installed.

@@ -9,8 +9,8 @@ use crate::site::Site;
 
 const BOOT: &str = "/cgi-bin/boot_manager.sh?cmd=vm&report=report";
 
-/// Our files with the times of a test: seconds, where the package says tens of them.
-fn hurried(text: &str) -> String {
+/// Our files with short times for a test: seconds, where the package has tens of seconds.
+fn with_short_times(text: &str) -> String {
     text.replace("client_header_timeout 15s", "client_header_timeout 1s")
         .replace("client_body_timeout 10s", "client_body_timeout 1s")
 }
@@ -20,7 +20,7 @@ fn too_large_requests_never_reach_the_server() {
     let site = Site::new();
     let file = site.ips.dir.join("large");
     let data = format!("@{}", file.display());
-    // Past the site's own limit, 1 MB where it says nothing, and ours for what is ours alone.
+    // Above the site's own limit (1 MB by default), and above ours for our own routes.
     for (bytes, target) in [(1_100_000, BOOT), (66_000, "/v1/vms")] {
         std::fs::write(&file, "x".repeat(bytes)).unwrap();
         assert_eq!(
@@ -42,7 +42,7 @@ fn too_large_requests_never_reach_the_server() {
         &answer[..answer.len().min(60)]
     );
     assert_eq!(site.upstream.load(std::sync::atomic::Ordering::Relaxed), 0);
-    // Between the two the server itself refuses.
+    // Between the two limits the server itself refuses.
     std::fs::write(&file, "x".repeat(66_000)).unwrap();
     assert_eq!(site.curl(&["--data-binary", &data], BOOT).0, 413);
     assert_eq!(site.curl(&[], "/healthz").0, 200);
@@ -50,7 +50,7 @@ fn too_large_requests_never_reach_the_server() {
 
 #[test]
 fn a_slow_client_is_cut_off_and_costs_the_server_nothing() {
-    let site = Site::with(&hurried, "");
+    let site = Site::with(&with_short_times, "");
     for part in [
         "GET /healthz HTT".to_owned(),
         format!("POST {BOOT} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc"),
@@ -91,7 +91,7 @@ fn a_flood_from_one_address_leaves_another_address_served() {
 fn many_connections_of_one_address_leave_another_served() {
     let site = Site::new();
     let target = "/v1/vms";
-    // Each is counted from its headers on; the body never comes.
+    // Each is counted once its headers are complete; the body never comes.
     let held: Vec<_> = (0..32)
         .map(|_| {
             let mut stream = TcpStream::connect(("127.0.0.1", site.port)).unwrap();

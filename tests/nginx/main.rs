@@ -1,5 +1,5 @@
-//! The packaged nginx configuration in a real nginx: what goes to ips-server, what stays
-//! with the old CGI, which limits hold, TLS with certificates for nodes.
+//! The packaged nginx configuration in a real nginx: which requests go to ips-server, which
+//! stay with the old CGI, the limits, TLS with certificates for nodes.
 
 #![expect(
     clippy::unwrap_used,

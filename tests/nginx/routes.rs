@@ -94,10 +94,10 @@ fn queries_that_nginx_reads_differently_get_400() {
         assert_eq!(status, 400, "{query}: {body}");
         assert!(body.starts_with("error="), "{query}: {body}");
     }
-    // nginx takes cmd's name in any case: the server refuses what is not the very word.
+    // nginx matches the name of cmd in any case: the server accepts only the exact name.
     let (status, body) = site.curl(&[], &format!("{BOOT}?CMD=vm&get_config=get_config&vm_id=a"));
     assert_eq!(status, 400, "{body}");
-    // A first `cmd` without a value is none to nginx, and one to the server.
+    // A first `cmd` without a value is absent for nginx, and present for the server.
     let (status, body) = site.curl(&[], &format!("{BOOT}?cmd&cmd=vm"));
     assert_eq!(status, 400, "{body}");
 }
@@ -155,7 +155,7 @@ fn metrics_are_served_to_this_machine_only() {
     assert_eq!(site.curl(&["--interface", "127.0.0.2"], "/metrics").0, 403);
 }
 
-/// nginx decides by the path as it reads it, and passes on the path as it was written.
+/// nginx routes by the normalised path, and forwards the path as it was written.
 #[test]
 fn no_spelling_of_metrics_bypasses_the_refusal() {
     let site = Site::new();
@@ -230,7 +230,8 @@ fn the_check_names_the_missing_line() {
         ("location.conf", "boot_manager.sh"),
         ("server.conf", "server { }"),
     ] {
-        // Without the named location the other line is no configuration: both go.
+        // Without the named location the other line is an invalid configuration: both are
+        // removed.
         let without: String = whole
             .lines()
             .filter(|line| !line.contains(file) && !line.contains("location.conf"))
@@ -245,7 +246,7 @@ fn the_check_names_the_missing_line() {
             "{said}"
         );
     }
-    // nginx takes that, and has no named location where the request is.
+    // nginx accepts that, and has no named location in the server of the request.
     let apart = whole.replacen("server {", "server { listen 127.0.0.1:1;", 1);
     let apart = apart.replacen("location =", "}\n    server {\n        location =", 1);
     fs::write(&other, apart).unwrap();

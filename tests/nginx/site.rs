@@ -1,4 +1,5 @@
-//! A site as it is before us: nginx with an old CGI on boot_manager.sh; then with our lines.
+//! A site before the installation: nginx with an old CGI on boot_manager.sh; then with our
+//! lines.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -19,7 +20,7 @@ pub(crate) struct Site {
     nginx: Child,
 }
 
-/// What one of our files becomes in a test: in another folder, in front of another port.
+/// A change to one of our files in a test: another folder, another port.
 type Change = dyn Fn(&str) -> String;
 
 impl Site {
@@ -28,7 +29,7 @@ impl Site {
         Self::with(&str::to_owned, "")
     }
 
-    /// A site whose copies of our files are changed, with more at http level.
+    /// A site with modified copies of our files, and more lines at http level.
     pub(crate) fn with(change: &Change, more: &str) -> Self {
         let mut ips = Ips::new();
         ips.define("a");
@@ -57,7 +58,7 @@ impl Site {
         curl(args, &format!("http://127.0.0.1:{}{target}", self.port))
     }
 
-    /// Sends bytes as they are; all that comes back until nginx closes.
+    /// Sends bytes as they are; returns the answer once nginx closes.
     pub(crate) fn raw(&self, request: &[u8]) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         let _ = stream.write_all(request);
@@ -91,12 +92,12 @@ pub(crate) fn curl(args: &[&str], url: &str) -> (u16, String) {
     (status.parse().unwrap(), body.to_owned())
 }
 
-/// The configuration that `ips-server nginx --check` is pointed at.
+/// The configuration that `ips-server nginx --check` reads.
 pub(crate) fn main_file(dir: &Path) -> PathBuf {
     dir.join("nginx.conf")
 }
 
-/// Copies packaging/nginx to where the includes of a test look for it.
+/// Copies packaging/nginx to the folder of a test's includes.
 pub(crate) fn place(dir: &Path, upstream: u16, change: &Change) {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/nginx");
     let to = dir.join("hps/nginx");
@@ -110,7 +111,7 @@ pub(crate) fn place(dir: &Path, upstream: u16, change: &Change) {
     }
 }
 
-/// The site: its own location first, ours as the lines say.
+/// The site: its own location first, ours by the include lines.
 pub(crate) fn configure(dir: &Path, port: u16, cgi: u16, more: &str) -> PathBuf {
     let ours = dir.join("hps/nginx").display().to_string();
     let at = dir.display();
@@ -170,7 +171,7 @@ pub(crate) fn free_port() -> u16 {
         .port()
 }
 
-/// Stands in for the old CGI: says what it was asked.
+/// Replaces the old CGI: answers with the request line.
 pub(crate) fn old_cgi() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -188,7 +189,7 @@ pub(crate) fn old_cgi() -> u16 {
     port
 }
 
-/// Passes connections on, and counts them.
+/// Forwards connections, and counts them.
 fn relay(to: u16, count: Arc<AtomicUsize>) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();

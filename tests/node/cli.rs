@@ -1,4 +1,4 @@
-//! Usage, help, settings: what a user meets first.
+//! Usage, help and settings.
 
 use crate::world;
 

@@ -241,7 +241,7 @@ fn a_failed_virt_install_is_5_after_a_look() {
 }
 
 #[test]
-fn visible_mistakes_come_before_the_text_of_virt_install() {
+fn known_causes_come_before_the_text_of_virt_install() {
     let text =
         format!("{LEAST}disk_1_a=/no/disk\ndisk_2_a=/dev/null\nvxlan_7=nobridge\ncpu_model=z80\n");
     let world = world().vm("vm-1", &text);
@@ -313,7 +313,7 @@ fn a_libvirt_that_does_not_answer_is_6() {
 }
 
 #[test]
-fn a_libvirt_that_is_lost_after_virt_install_is_6() {
+fn a_libvirt_that_stops_after_virt_install_is_6() {
     let world = world();
     world.answer("virt-install", 1, "", "ERROR    no\n");
     world.answer(

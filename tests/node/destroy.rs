@@ -8,7 +8,7 @@ use crate::{OTHER, UUID, world};
 
 const THIRD: &str = "6ba7b812-9dad-11d1-80b4-00c04fd430c8";
 
-/// A world with the VM `web`, and a disk file of its own.
+/// A world with the VM `web`, and its own disk file.
 fn with_disk() -> (World, String) {
     let world = world();
     let disk = world
@@ -84,7 +84,7 @@ fn a_dry_run_prints_both_lists_and_changes_nothing() {
 }
 
 #[test]
-fn all_but_its_own_writable_disk_files_is_kept() {
+fn destroy_removes_only_its_own_writable_disk_files() {
     let world = world();
     let file = |name: &str| {
         world
@@ -278,7 +278,7 @@ fn without_qemu_img_all_is_kept_beside_other_domains() {
 }
 
 #[test]
-fn a_path_that_the_registry_holds_is_kept() {
+fn a_path_of_the_registry_is_kept() {
     let (world, disk) = with_disk();
     let world = world.env(
         "N_VM_KEEP",
@@ -363,7 +363,7 @@ fn a_file_that_was_replaced_meanwhile_is_kept() {
     world.answer("virsh-destroy", 1, "", "error: no\n");
     world.run(&["destroy", "web"]).code(1);
     fs::remove_dir_all(world.dir.join("fake/domains").join(UUID)).unwrap();
-    fs::write(world.dir.join("new"), "somebody else's").unwrap();
+    fs::write(world.dir.join("new"), "foreign").unwrap();
     fs::rename(world.dir.join("new"), &disk).unwrap();
     world
         .run(&["destroy", "web"])
@@ -399,7 +399,7 @@ fn qemu_img(args: &[&str]) {
 fn a_domain_of_others_may_disappear_meanwhile() {
     let (world, disk) = with_disk();
     world.domain(OTHER, "other", "running", &[]);
-    // The listing names it; when it is looked at, it is gone.
+    // The listing contains it; it is gone when its XML is read.
     fs::remove_file(world.dir.join(format!("fake/domains/{OTHER}/xml"))).unwrap();
     fs::write(world.dir.join("fake/vanish"), OTHER).unwrap();
     world

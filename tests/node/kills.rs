@@ -1,6 +1,6 @@
-//! The kill matrix: `n_vm create` and `n_vm destroy` killed (-9) before and after each
-//! outside act, alone or together with the child, then run again. An act stops at a fifo
-//! in the fakes; what n_vm does itself to files is stopped at by strace.
+//! The kill matrix: `n_vm create` and `n_vm destroy` killed (-9) before and after each external
+//! act, alone or together with the child, then run again. The fakes stop an act at a fifo;
+//! strace stops n_vm at its own changes of files.
 
 use std::fs;
 use std::io::Write;
@@ -28,7 +28,7 @@ fn with_file() -> World {
     world
 }
 
-/// A world in which the VM is there, and another one with a disk of its own folder.
+/// A world with the VM, and another VM whose disk is in its own folder.
 fn with_vm() -> World {
     let world = with_file();
     world.run(&["create", "vm-1"]).code(0);
@@ -40,7 +40,7 @@ fn with_vm() -> World {
     world
 }
 
-/// One VM, persistent and running; and once it is destroyed, nothing of it.
+/// One VM, persistent and running; after a destroy, nothing of it.
 fn created(world: &World, again: &Done) {
     again.code(0);
     assert_eq!(world.names("fake/domains"), [UUID]);
@@ -51,7 +51,7 @@ fn created(world: &World, again: &Done) {
     assert_eq!(world.names("disks"), ["own.img"]);
 }
 
-/// The VM is gone with its disk and its pool, the other one is as it was.
+/// The VM is gone with its disk and its pool, the other one is unchanged.
 fn destroyed(world: &World, again: &Done) {
     again.code(0);
     nothing_is_left(world, &[OTHER]);
@@ -66,7 +66,7 @@ fn nothing_is_left(world: &World, domains: &[&str]) {
     assert_eq!(world.names("state/removals"), [] as [&str; 0]);
 }
 
-/// Kills at act after act until the program ends before it is reached; returns how many there were.
+/// Kills at each act until the program ends before the kill; returns the number of acts.
 fn at_each_act(
     when: &str,
     with_child: bool,
@@ -98,7 +98,7 @@ fn at_each_act(
     0
 }
 
-/// Kills n_vm once a fake is held; its process group. `None`: it ended by itself.
+/// Kills the process group of n_vm once a fake is held. `None`: it ended by itself.
 fn killed_when_held(world: &World, mut child: Child) -> Option<Pid> {
     let held = world.dir.join("fake/held");
     until("a held act or the end", || {
@@ -167,7 +167,7 @@ fn destroy_killed_with_its_child_after_each_act_converges() {
     at_each_act("after", true, with_vm, &["destroy", "web"], destroyed);
 }
 
-/// Kills n_vm at the Nth of each of its file-changing system calls, for each N there is.
+/// Kills n_vm at the Nth of its file-changing system calls, for each N.
 fn at_each_file_act(prepare: fn() -> World, args: &[&str], check: fn(&World, &Done)) -> u32 {
     ACTS.iter()
         .map(|call| at_each_call(call, prepare, args, check))

@@ -1,4 +1,4 @@
-//! start, stop, pause, unpause, status, list; reboot has a file of its own.
+//! start, stop, pause, unpause, status, list; reboot.rs has reboot.
 
 use std::time::Duration;
 
@@ -233,7 +233,7 @@ fn a_stopped_transient_domain_is_absent_and_that_is_success() {
     assert_eq!(world.names("fake/domains"), [] as [&str; 0]);
 }
 
-/// virt-install starts a domain before it defines it, and may have been killed in between.
+/// virt-install starts a domain before it defines it; a kill may come in between.
 #[test]
 fn start_in_a_task_finishes_an_interrupted_create() {
     for (is_task, says, after) in [
@@ -297,7 +297,7 @@ fn an_exit_code_of_0_alone_is_not_success() {
     }
 }
 
-/// Each listing of the real one ends with an empty line, also that of nothing.
+/// Each listing of the real virsh ends with an empty line, an empty listing too.
 #[test]
 fn an_incomplete_listing_proves_nothing() {
     for listing in ["", &format!("{OTHER} other\n"), &format!("{UUID} web")] {

@@ -1,6 +1,6 @@
-//! `n_vm` with the real virt-install and the real libvirt: `test:///default`, which needs
-//! no daemon, and `qemu:///system` with qemu without KVM. Each test has domains and
-//! folders of its own, and removes them.
+//! `n_vm` with the real virt-install and the real libvirt: `test:///default`, which needs no
+//! daemon, and `qemu:///system` with qemu without KVM. Each test has its own domains and
+//! folders, and removes them.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! The storage pools virt-install makes on the way.
+//! The storage pools that virt-install creates implicitly.
 
 use std::fs;
 

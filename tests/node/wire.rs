@@ -1,4 +1,4 @@
-//! What goes over the wire to the IPS, byte for byte.
+//! The requests to the IPS, byte for byte.
 
 use std::time::Duration;
 
@@ -184,7 +184,7 @@ fn definitions_name_the_vm_id_of_their_create() {
     let done = world.run(&["list", "--definitions"]);
     done.code(0);
     let inventory = hps_core::report::Inventory::parse(done.stdout.as_bytes()).unwrap();
-    let told: Vec<_> = inventory
+    let reported: Vec<_> = inventory
         .domains
         .iter()
         .map(|domain| {
@@ -197,7 +197,7 @@ fn definitions_name_the_vm_id_of_their_create() {
         })
         .collect();
     assert_eq!(
-        told,
+        reported,
         [
             (None, "my own".to_owned()),
             (Some("vm-1".to_owned()), "web".to_owned())

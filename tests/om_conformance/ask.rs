@@ -1,4 +1,4 @@
-//! The questions that many cases ask, each the call an engine makes.
+//! The queries that many cases share, each a call of the engine.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::world::{IPS, Out, TCH, Verdict, World, ensure};
 
-/// Longer than anything that is not a node's death takes, on a machine however busy.
+/// A deadline longer than any delay without a dead node, on a busy machine too.
 pub(crate) const SOON: Duration = Duration::from_secs(90);
 
 /// The session ids of the cases: valid, and distinct by their number.
@@ -24,7 +24,7 @@ pub(crate) fn write_script(path: &Path, text: &str) -> Verdict {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).map_err(|error| error.to_string())
 }
 
-/// What holds a task up until it is opened.
+/// A gate that holds a task until it is opened.
 pub(crate) struct Gate(PathBuf);
 
 impl Gate {
@@ -34,7 +34,7 @@ impl Gate {
 }
 
 impl World {
-    /// The usual service, whose task waits at a gate and then does something.
+    /// The usual service, whose task waits at a gate and then runs a command.
     pub(crate) fn gate(&self, name: &str, then: &str) -> Result<Gate, String> {
         let (gate, script) = ["gate", "script"]
             .map(|kind| self.scratch.join(format!("{name}.{kind}")))
@@ -48,7 +48,7 @@ impl World {
         Ok(Gate(gate))
     }
 
-    /// What `daemon ps` lists of the node.
+    /// The node's entries in `daemon ps`.
     pub(crate) fn processes(&self) -> Result<Vec<Value>, String> {
         let out = self.om(IPS, &["daemon", "ps", "--node", TCH, "-o", "json"])?;
         Ok(out.json()?.as_array().cloned().unwrap_or_default())
@@ -64,7 +64,7 @@ impl World {
         self.until(SOON, "the task", || self.runs_now(sid))
     }
 
-    /// Makes a service of one task, asked on `from`, and waits as `--wait` does.
+    /// Creates a service of one task from node `from`, and waits as `--wait` does.
     pub(crate) fn create(
         &self,
         from: &str,
@@ -77,7 +77,7 @@ impl World {
         self.om_with(from, &args, &[], &ini, Duration::from_secs(40))
     }
 
-    /// The usual service: asked on ips, which is in its scope; there on both nodes.
+    /// The usual service: created from ips, which is in its scope; then on both nodes.
     pub(crate) fn made(&self, name: &str, command: &str) -> Verdict {
         self.create(IPS, name, "ips tch-001", &format!("command = {command}"))?
             .exits(0)?;
@@ -121,7 +121,7 @@ impl World {
         )
     }
 
-    /// `.info` of the task as the IPS knows it.
+    /// `.info` of the task from the view of the IPS.
     pub(crate) fn info(&self, name: &str) -> Result<Value, String> {
         let out = self.om(
             IPS,
@@ -156,7 +156,7 @@ impl World {
         Ok((out, code))
     }
 
-    /// Whether the own daemon knows the service.
+    /// Whether the local daemon knows the service.
     pub(crate) fn is_there(&self, name: &str) -> Result<bool, String> {
         Ok(self.om(IPS, &["svc", "ls", "-s", name, "-o", "json"])?.code != 2)
     }
@@ -167,7 +167,7 @@ impl World {
         })
     }
 
-    /// Deletes whatever the call says, until it is gone.
+    /// Deletes with any exit code, until the service is gone.
     pub(crate) fn drop_service(&self, name: &str) -> Verdict {
         self.om(IPS, &[name, "delete", "--wait", "--time", "20s"])?;
         self.goes(name, SOON)
@@ -180,7 +180,7 @@ impl World {
         Ok(out.json()?["cluster"]["node"][node].clone())
     }
 
-    /// Its `monitor.state`; empty where the node is not listed.
+    /// Its `monitor.state`; empty if the node is not listed.
     pub(crate) fn state(&self, node: &str) -> Result<String, String> {
         Ok(self.node(IPS, node)?["monitor"]["state"]
             .as_str()
@@ -194,7 +194,7 @@ impl World {
         })
     }
 
-    /// Asks until the answer is yes.
+    /// Polls until the condition is met.
     pub(crate) fn until(
         &self,
         within: Duration,

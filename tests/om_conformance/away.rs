@@ -1,4 +1,4 @@
-//! Nodes that go away and come back, and the own daemon down.
+//! Nodes that go away and return, and the local daemon down.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use crate::world::{IPS, OTHER, Out, TCH, Verdict, World, ensure};
 const BOTH: &str = "ips tch-001";
 const TRUE: &str = "command = /bin/true";
 
-/// A service for a node that does not answer: its creation fails after `--time`, the
-/// service is there on the IPS, its task cannot be run and nothing says so.
+/// A service for a node that does not answer: its creation fails after `--time`, the service
+/// exists on the IPS, its task cannot be run, and no answer shows that.
 fn services_can_be_made_and_not_run(world: &World, name: &str) -> Verdict {
     let ini = format!("[DEFAULT]\nnodes = {BOTH}\n\n[task#create]\n{TRUE}\n");
     let args = [
@@ -34,7 +34,7 @@ fn services_can_be_made_and_not_run(world: &World, name: &str) -> Verdict {
     run.is_silent()
 }
 
-/// A run on a node that is still listed but does not answer: told at once or late, it
+/// A run on a node that is still listed but does not answer: reported at once or late, it
 /// returns when `--time` is over.
 fn a_run_gets_no_answer(world: &World, name: &str) -> Verdict {
     let out = world.run(name, &sid(1), world.pace.short)?;
@@ -50,7 +50,7 @@ fn has_no_answer(out: &Out) -> Verdict {
     ensure(one && null, || format!("{out:?}"))
 }
 
-/// While the node is still listed a deletion is accepted, and not done.
+/// While the node is still listed a deletion is accepted, and not executed.
 fn a_deletion_waits_for_the_node(world: &World, name: &str) -> Verdict {
     let out = world.om(
         IPS,
@@ -84,7 +84,7 @@ pub(crate) fn a_stopped_node_is_in_maintenance_then_gone_then_back(world: &World
         world.made(name, "/bin/true")?;
     }
     world.lab(&["stop", TCH])?;
-    // `shutting` may be seen on the way there.
+    // `shutting` may be observed in between.
     world.becomes(TCH, "maintenance", SOON)?;
     let node = world.node(IPS, TCH)?;
     ensure(node["monitor"]["state"] == "maintenance", || {
@@ -93,7 +93,7 @@ pub(crate) fn a_stopped_node_is_in_maintenance_then_gone_then_back(world: &World
     ensure(node["status"]["gen"][TCH].is_number(), || {
         "keeps its gen".to_owned()
     })?;
-    // One stop in three, the node's instances are forgotten at once: then the run exits 0
+    // In one of three stops the node's instances are forgotten at once: then the run exits 0
     // without output, and a deletion does not wait.
     let forgotten = world.run("stop-1", &sid(1), world.pace.short)?;
     if forgotten.code == 0 {
@@ -115,7 +115,7 @@ pub(crate) fn a_stopped_node_is_in_maintenance_then_gone_then_back(world: &World
     ensure(listed.json()? == serde_json::json!([TCH]), || {
         format!("{listed:?}")
     })?;
-    // A deletion that waited is done now; and one asked now is done at once.
+    // A waiting deletion is executed now; a new one is executed at once.
     world.goes("stop-1", SOON)?;
     world.om(IPS, &["stop-2", "delete", "--wait", "--time", "10s"])?;
     world.goes("stop-2", SOON)?;
@@ -127,9 +127,7 @@ pub(crate) fn a_stopped_node_is_in_maintenance_then_gone_then_back(world: &World
     Ok(())
 }
 
-pub(crate) fn a_stopped_node_can_have_work_waiting_that_nobody_can_delete(
-    world: &World,
-) -> Verdict {
+pub(crate) fn a_stopped_node_can_have_services_that_no_call_deletes(world: &World) -> Verdict {
     world.lab(&["stop", TCH])?;
     let args = [
         "waiting",
@@ -141,7 +139,7 @@ pub(crate) fn a_stopped_node_can_have_work_waiting_that_nobody_can_delete(
     ];
     world.om(IPS, &args)?.exits(0)?;
     std::thread::sleep(Duration::from_millis(1500));
-    // It looks gone, and is not: its file waits on the node that was asked.
+    // It is not listed, and still exists: its file waits on the node that created it.
     ensure(!world.is_there("waiting")?, || "it is listed".to_owned())?;
     world.om(IPS, &["waiting", "config", "show"])?.exits(0)?;
     let out = world.om(
@@ -230,7 +228,7 @@ pub(crate) fn a_cut_node_looks_healthy_then_is_gone_then_back(world: &World) -> 
     world.lab(&["heal", TCH])?;
     world.becomes(TCH, "idle", SOON)?;
     is_back(world, "cut-2")?;
-    // What ended while nobody saw it is known now.
+    // The result of a task that ended while the node was away is known now.
     ensure(world.result("cut-3", &sid(3), SOON)? == 6, || {
         "the result".to_owned()
     })?;
@@ -251,7 +249,7 @@ pub(crate) fn a_deletion_right_after_a_cut_waits_until_the_node_is_gone(world: &
     is_back(world, "cut-5")
 }
 
-pub(crate) fn a_crashed_daemon_looks_healthy_and_its_task_goes_on(world: &World) -> Verdict {
+pub(crate) fn a_crashed_daemon_looks_healthy_and_its_task_continues(world: &World) -> Verdict {
     let gate = world.gate("crash-1", "exit 6")?;
     world.made("crash-2", "/bin/true")?;
     let run = [
@@ -285,7 +283,7 @@ pub(crate) fn a_crashed_daemon_looks_healthy_and_its_task_goes_on(world: &World)
     world.drop_service("crash-2")
 }
 
-pub(crate) fn without_the_own_daemon_little_answers_and_delete_hangs(world: &World) -> Verdict {
+pub(crate) fn without_the_local_daemon_delete_hangs(world: &World) -> Verdict {
     world.made("down-1", "/bin/true")?;
     world.lab(&["stop", IPS])?;
     world.om(IPS, &["node", "ls", "-o", "json"])?.exits(0)?;
@@ -330,12 +328,12 @@ pub(crate) fn without_the_own_daemon_little_answers_and_delete_hangs(world: &Wor
     ensure(hangs.code == -1, || format!("it does not hang: {hangs:?}"))?;
     world.create(IPS, "down-2", BOTH, TRUE)?.exits(0)?;
     world.lab(&["start", IPS])?;
-    world.until(SOON, "the own daemon", || {
+    world.until(SOON, "the local daemon", || {
         Ok(world.om(IPS, &["daemon", "status", "-o", "json"])?.code == 0)
     })?;
     world.becomes(OTHER, "idle", SOON)?;
     world.becomes(TCH, "idle", SOON)?;
-    // What was made meanwhile spreads now.
+    // A service that was created meanwhile spreads now.
     for name in ["down-1", "down-2"] {
         world.arrives(name, TCH)?;
         world.drop_service(name)?;

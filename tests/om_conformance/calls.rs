@@ -1,4 +1,4 @@
-//! What single calls answer: lists of nodes, the daemon's status, help, odd arguments.
+//! The answers of single calls: lists of nodes, the daemon's status, help, unusual arguments.
 
 use crate::ask::{SOON, sid};
 use crate::world::{IPS, OTHER, TCH, Verdict, World, ensure};
@@ -23,7 +23,7 @@ pub(crate) fn node_ls_takes_patterns(world: &World) -> Verdict {
     })
 }
 
-pub(crate) fn node_config_of_an_unknown_node_is_the_own_one(world: &World) -> Verdict {
+pub(crate) fn node_config_of_an_unknown_node_is_the_local_one(world: &World) -> Verdict {
     let unknown = world.om(IPS, &["node", "config", "show", "--node", "nosuch"])?;
     let own = world.om(IPS, &["node", "config", "show"])?;
     let tch = world.om(IPS, &["node", "config", "show", "--node", TCH])?;
@@ -33,11 +33,11 @@ pub(crate) fn node_config_of_an_unknown_node_is_the_own_one(world: &World) -> Ve
     })
 }
 
-pub(crate) fn status_tells_all_that_health_is_made_of(world: &World) -> Verdict {
+pub(crate) fn status_has_every_input_of_health(world: &World) -> Verdict {
     let out = world.om(IPS, &["daemon", "status", "-o", "json"])?;
     let status = out.json()?;
     ensure(status["daemon"]["nodename"] == IPS, || {
-        "daemon.nodename is the own node".to_owned()
+        "daemon.nodename is the local node".to_owned()
     })?;
     let nodes = &status["cluster"]["config"]["nodes"];
     ensure(*nodes == serde_json::json!([IPS, TCH, OTHER]), || {
@@ -68,7 +68,7 @@ pub(crate) fn status_tells_all_that_health_is_made_of(world: &World) -> Verdict 
     ensure(numbers, || format!("{stats}"))
 }
 
-pub(crate) fn status_in_one_line_says_the_same_in_half_the_bytes(world: &World) -> Verdict {
+pub(crate) fn status_in_one_line_is_the_same_in_half_the_bytes(world: &World) -> Verdict {
     let long = world.om(IPS, &["daemon", "status", "-o", "json"])?;
     let short = world.om(IPS, &["daemon", "status", "-o", "jsonline"])?;
     ensure(short.out.lines().count() == 1, || "not one line".to_owned())?;
@@ -81,7 +81,7 @@ pub(crate) fn status_in_one_line_says_the_same_in_half_the_bytes(world: &World) 
     })
 }
 
-pub(crate) fn color_no_is_taken_in_front_and_behind(world: &World) -> Verdict {
+pub(crate) fn color_no_is_accepted_in_front_and_behind(world: &World) -> Verdict {
     for args in [
         ["--color", "no", "node", "ls"],
         ["node", "ls", "--color", "no"],
@@ -138,13 +138,13 @@ pub(crate) fn a_missing_service_is_2_and_a_missing_instance_3(world: &World) -> 
     out.is_silent()
 }
 
-pub(crate) fn run_of_what_is_not_there_exits_0_without_output(world: &World) -> Verdict {
+pub(crate) fn run_of_a_missing_service_exits_0_without_output(world: &World) -> Verdict {
     let out = world.run("nosuch", &sid(1), "5s")?;
     out.exits(0)?;
     out.is_silent()
 }
 
-pub(crate) fn instances_elsewhere_are_not_there(world: &World) -> Verdict {
+pub(crate) fn instances_of_other_nodes_are_absent(world: &World) -> Verdict {
     world.made("elsewhere", "/bin/true")?;
     for node in [OTHER, "nosuch"] {
         let ls = [
@@ -204,7 +204,7 @@ pub(crate) fn processes_of_an_unknown_node_are_an_empty_list(world: &World) -> V
     ensure(out.json()? == serde_json::json!([]), || format!("{out:?}"))
 }
 
-pub(crate) fn a_frozen_node_says_since_when_and_runs_all_the_same(world: &World) -> Verdict {
+pub(crate) fn a_frozen_node_shows_its_time_and_runs_tasks(world: &World) -> Verdict {
     world
         .om(IPS, &["node", "freeze", "--node", TCH])?
         .exits(0)?;

@@ -31,7 +31,7 @@ pub(crate) fn create_with_wait_returns_when_all_of_the_scope_has_it(world: &Worl
     world.drop_service("waited")
 }
 
-/// A service for which nobody waited, and one call right behind.
+/// A service whose creator did not wait, and one call directly after it.
 fn just_made(world: &World, name: &str, args: &[&str]) -> Result<Out, String> {
     let create = [
         name,
@@ -45,9 +45,9 @@ fn just_made(world: &World, name: &str, args: &[&str]) -> Result<Out, String> {
     world.om(IPS, &[&[name], args].concat())
 }
 
-pub(crate) fn a_service_just_made_is_unknown_and_cannot_be_deleted(world: &World) -> Verdict {
-    world.unhurried("propagate")?;
-    // This "gone" is not to be believed.
+pub(crate) fn a_new_service_is_unknown_and_cannot_be_deleted(world: &World) -> Verdict {
+    world.slow_down("propagate")?;
+    // This "gone" is false.
     just_made(world, "early-1", &["ls", "-o", "json"])?.exits(2)?;
     just_made(world, "early-2", &["config", "show"])?.exits(0)?;
     let status = ["instance", "ls", "--node", TCH, "-o", "json"];
@@ -78,7 +78,7 @@ pub(crate) fn a_service_just_made_is_unknown_and_cannot_be_deleted(world: &World
     Ok(())
 }
 
-pub(crate) fn a_name_taken_is_noticed_on_a_node_that_has_it(world: &World) -> Verdict {
+pub(crate) fn a_used_name_is_refused_on_a_node_that_has_it(world: &World) -> Verdict {
     world.made("taken", "/bin/true")?;
     let again = world.create(IPS, "taken", "ips tch-001", "command = /bin/false")?;
     again.exits(1)?;
@@ -106,7 +106,7 @@ pub(crate) fn a_create_from_outside_replaces_the_others_configuration(world: &Wo
             .out
             .contains("/bin/false"))
     })?;
-    // A deletion on top of a configuration that is still on its way may never end.
+    // A deletion of a configuration that is still spreading may never end.
     sleep(Duration::from_secs(2));
     world.drop_service("replaced")
 }
@@ -124,7 +124,9 @@ pub(crate) fn names_are_lower_case_without_underscores(world: &World) -> Verdict
     world.drop_service(name)
 }
 
-pub(crate) fn unknown_nodes_are_dropped_and_none_left_means_the_own(world: &World) -> Verdict {
+pub(crate) fn unknown_nodes_are_dropped_and_an_empty_list_is_the_local_one(
+    world: &World,
+) -> Verdict {
     world
         .create(IPS, "some", "nosuch ips", "command = /bin/true")?
         .exits(0)?;
@@ -141,12 +143,12 @@ pub(crate) fn unknown_nodes_are_dropped_and_none_left_means_the_own(world: &Worl
     Ok(())
 }
 
-pub(crate) fn unknown_keywords_and_bad_durations_are_taken_silently(world: &World) -> Verdict {
+pub(crate) fn unknown_keywords_and_bad_durations_are_accepted(world: &World) -> Verdict {
     let (_, code) = world.outcome("sloppy", "command = /bin/true\nnosuch = 1\ntimeout = abc")?;
     ensure(code == 0, || format!("{code}"))
 }
 
-pub(crate) fn delete_asked_inside_the_scope_is_done_when_it_returns(world: &World) -> Verdict {
+pub(crate) fn delete_inside_the_scope_is_done_when_it_returns(world: &World) -> Verdict {
     world.made("inside", "/bin/true")?;
     let out = world.om(
         IPS,
@@ -159,13 +161,13 @@ pub(crate) fn delete_asked_inside_the_scope_is_done_when_it_returns(world: &Worl
     world
         .om(IPS, &["svc", "ls", "-s", "inside", "-o", "json"])?
         .exits(2)?;
-    // Other nodes learn of it a moment later.
+    // Other nodes see it a moment later.
     world.until(SOON, "tch-001 to know", || {
         Ok(world.om(TCH, &["svc", "ls", "-s", "inside"])?.code == 2)
     })
 }
 
-pub(crate) fn delete_asked_outside_the_scope_works_whatever_it_exits(world: &World) -> Verdict {
+pub(crate) fn delete_outside_the_scope_works_with_any_exit_code(world: &World) -> Verdict {
     world
         .create(IPS, "outside", "tch-001 tch-002", "command = /bin/true")?
         .exits(0)?;
@@ -191,9 +193,9 @@ pub(crate) fn purge_is_a_delete_by_another_name(world: &World) -> Verdict {
     world.goes("purged", SOON)
 }
 
-pub(crate) fn delete_while_another_is_under_way_is_refused(world: &World) -> Verdict {
+pub(crate) fn a_second_delete_at_the_same_time_is_refused(world: &World) -> Verdict {
     world.made("twice", "/bin/true")?;
-    world.unhurried("delete")?;
+    world.slow_down("delete")?;
     world
         .om(IPS, &["twice", "delete", "-o", "json"])?
         .exits(0)?;

@@ -1,4 +1,4 @@
-//! A task on a node: how it starts, what it sees, and where its result is.
+//! A task on a node: how it starts, its environment, and where its result is.
 
 use std::fs;
 use std::thread::sleep;
@@ -59,13 +59,13 @@ pub(crate) fn a_session_that_is_no_uuid_is_replaced(world: &World) -> Verdict {
     world.drop_service("banana")
 }
 
-pub(crate) fn exit_codes_are_in_the_result_and_nowhere_else(world: &World) -> Verdict {
+pub(crate) fn exit_codes_are_only_in_the_result(world: &World) -> Verdict {
     for (name, task, code) in [
         ("exit-0", "command = /bin/true", 0),
         ("exit-3", "command = /bin/sh -c \"exit 3\"", 3),
         ("exit-255", "command = /bin/sh -c \"exit 255\"", 255),
         ("exit-signal", "command = /bin/sh -c \"kill -TERM $$\"", -1),
-        // Not to be told from a command that exits 1.
+        // The same as for a command that exits 1.
         ("exit-missing", "command = nosuch_command vm-7", 1),
         ("exit-no-program", "command = /etc/passwd", 1),
     ] {
@@ -139,7 +139,7 @@ pub(crate) fn a_task_sees_its_session_its_environment_and_no_input(world: &World
     Ok(())
 }
 
-pub(crate) fn no_shell_unless_the_command_has_one_of_its_signs(world: &World) -> Verdict {
+pub(crate) fn a_command_without_shell_operators_runs_without_a_shell(world: &World) -> Verdict {
     let file = world.scratch.join("shell");
     let (_, code) = world.outcome("plain", "command = test $HOME = /root")?;
     ensure(code == 1, || format!("expanded without a shell: {code}"))?;
@@ -166,7 +166,7 @@ pub(crate) fn the_timeout_kills_with_sigkill_and_counts_as_minus_1(world: &World
     ensure(code == -1 && !mark.exists(), || format!("{code} {out:?}"))?;
     out.exits(1)?;
     let took = out.took;
-    // By itself it never ends.
+    // It never ends by itself.
     ensure((1.0..60.0).contains(&took.as_secs_f64()), || {
         format!("{took:?}")
     })
@@ -223,7 +223,7 @@ pub(crate) fn a_first_run_shows_in_daemon_ps_only(world: &World) -> Verdict {
     world.drop_service("first")
 }
 
-pub(crate) fn a_second_run_meanwhile_fails_without_a_trace(world: &World) -> Verdict {
+pub(crate) fn a_second_run_at_the_same_time_fails_without_a_trace(world: &World) -> Verdict {
     let gate = world.gate("second", "exit 0")?;
     let args = [
         "second",
@@ -251,7 +251,7 @@ pub(crate) fn a_second_run_meanwhile_fails_without_a_trace(world: &World) -> Ver
     world.drop_service("second")
 }
 
-pub(crate) fn a_task_that_is_not_there_fails_without_a_trace(world: &World) -> Verdict {
+pub(crate) fn a_missing_task_fails_without_a_trace(world: &World) -> Verdict {
     world.made("norid", "/bin/true")?;
     let args = [
         "norid",
@@ -275,7 +275,7 @@ pub(crate) fn a_task_that_is_not_there_fails_without_a_trace(world: &World) -> V
     world.drop_service("norid")
 }
 
-pub(crate) fn waiting_too_short_leaves_the_task_alone(world: &World) -> Verdict {
+pub(crate) fn a_wait_time_out_does_not_stop_the_task(world: &World) -> Verdict {
     let gate = world.gate("patient", "exit 4")?;
     let out = world.run("patient", &sid(1), "500ms")?;
     out.exits(1)?;

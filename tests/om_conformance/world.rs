@@ -1,5 +1,5 @@
-//! A cluster to ask: the fake one in a directory, or a real one that the lab script
-//! brings up. Both take the same calls and the same blows.
+//! A cluster under test: the fake one in a directory, or a real one that the lab script starts.
+//! Both accept the same calls and the same faults.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -11,15 +11,15 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// What a case says: nothing, or what it found instead.
+/// The result of a case: success, or the difference.
 pub(crate) type Verdict = Result<(), String>;
 
-/// The node that asks, unless a case says otherwise, and the one that is asked about.
+/// The node that runs `om`, unless a case names another, and the target node.
 pub(crate) const IPS: &str = "ips";
 pub(crate) const TCH: &str = "tch-001";
 pub(crate) const OTHER: &str = "tch-002";
 
-/// One call's outcome; `code` is −1 where it was ended at its deadline.
+/// The outcome of one call; `code` is −1 if it was killed at its deadline.
 #[derive(Debug)]
 pub(crate) struct Out {
     pub(crate) code: i32,
@@ -55,27 +55,27 @@ pub(crate) fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Verdict
     if holds { Ok(()) } else { Err(otherwise()) }
 }
 
-/// How long the world's slow reactions take, beyond what is waited for anyway.
+/// The duration of the cluster's slow reactions, beyond the usual waiting.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace {
-    /// A cut or killed node looks healthy for so long.
+    /// The time for which a cut or killed node appears healthy.
     pub(crate) dead: Duration,
-    /// A stopped node stays listed for so long.
+    /// The time for which a stopped node stays listed.
     pub(crate) maintenance: Duration,
-    /// A call towards a node that was cut a moment ago blocks for so long.
+    /// The time for which a call to a node that was just cut blocks.
     pub(crate) peer: Duration,
-    /// What is given to `--time` where it is expected to run out.
+    /// The value of `--time` where it is expected to expire.
     pub(crate) short: &'static str,
 }
 
-/// Where the calls go.
+/// The program that receives the calls.
 #[derive(Debug)]
 pub(crate) struct World {
-    /// The script that plays the blows: `om-cluster DIR` or `cluster`.
+    /// The script that injects faults: `om-cluster DIR` or `cluster`.
     script: Vec<PathBuf>,
     env: Vec<(&'static str, PathBuf)>,
     fake: Option<PathBuf>,
-    /// A folder that tasks on all nodes and the test itself see.
+    /// A folder that all tasks and the test itself can access.
     pub(crate) scratch: PathBuf,
     pub(crate) pace: Pace,
 }
@@ -103,14 +103,14 @@ impl World {
         };
         world.lab(&["up", IPS, TCH, OTHER])?;
         world.lab(&["fast"])?;
-        // Until the case says so (`passes`): a busy machine changes nothing.
+        // Until the case calls `passes`: a busy machine changes nothing.
         for timing in ["dead", "maintenance"] {
             world.held_back(timing)?;
         }
         Ok(world)
     }
 
-    /// A real cluster with the `om` of `HPS_OM` or PATH; why not, where there is none.
+    /// A real cluster with the `om` of HPS_OM or PATH; or the reason why there is none.
     pub(crate) fn real() -> Result<Result<Self, String>, String> {
         let om = match real_om() {
             Ok(om) => om,
@@ -137,7 +137,7 @@ impl World {
         Ok(Ok(world))
     }
 
-    /// Plays a blow: `stop NODE`, `cut NODE`, …
+    /// Injects a fault: `stop NODE`, `cut NODE`, …
     pub(crate) fn lab(&self, words: &[&str]) -> Verdict {
         let mut command = self.command(&self.script[0]);
         command.args(&self.script[1..]).args(words);
@@ -146,7 +146,7 @@ impl World {
     }
 
     /// Brings every node back after a case that failed half-way.
-    pub(crate) fn mend(&self) {
+    pub(crate) fn repair_nodes(&self) {
         for words in [["start", IPS], ["start", TCH], ["heal", TCH]] {
             if let Err(why) = self.lab(&words) {
                 eprintln!("{why}");
@@ -155,7 +155,7 @@ impl World {
         sleep(Duration::from_secs(2));
     }
 
-    /// Lets the time of a timing pass at once in the fake: `dead`, `maintenance`, `rejoin`.
+    /// Ends a delay of the fake at once: `dead`, `maintenance`, `rejoin`.
     pub(crate) fn passes(&self, timing: &str) -> Verdict {
         match self.fake {
             Some(_) => self.lab(&["fault", timing, "0"]),
@@ -163,7 +163,7 @@ impl World {
         }
     }
 
-    /// Holds a timing of the fake back until it `passes`.
+    /// Holds a delay of the fake until it `passes`.
     pub(crate) fn held_back(&self, timing: &str) -> Verdict {
         match self.fake {
             Some(_) => self.lab(&["fault", timing, "1000"]),
@@ -171,8 +171,8 @@ impl World {
         }
     }
 
-    /// Makes one step of the fake slow, where a case has to ask before it is done.
-    pub(crate) fn unhurried(&self, step: &str) -> Verdict {
+    /// Slows one step of the fake down, where a case must act before it is done.
+    pub(crate) fn slow_down(&self, step: &str) -> Verdict {
         match self.fake {
             Some(_) => self.lab(&["fault", step, "4"]),
             None => Ok(()),
@@ -198,7 +198,7 @@ impl World {
         self.finish(command, input, deadline)
     }
 
-    /// The same, started and not waited for.
+    /// The same, started without waiting.
     pub(crate) fn om_started(&self, node: &str, args: &[&str]) -> Result<Child, String> {
         let mut command = self.om_command(node, args);
         command
@@ -266,7 +266,7 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        // Nothing to do about a lab that does not go down but to say so.
+        // A lab that does not stop can only be reported.
         if let Err(why) = self.lab(&["down"]) {
             eprintln!("{why}");
             return;
@@ -281,7 +281,7 @@ fn scratch(kind: &str) -> Result<PathBuf, String> {
     Ok(path)
 }
 
-/// The status, or None for a child that was ended at its deadline.
+/// The status, or None for a child that was killed at its deadline.
 fn wait(child: &mut Child, deadline: Instant) -> Result<Option<ExitStatus>, String> {
     loop {
         if let Some(status) = child.try_wait().map_err(|error| error.to_string())? {
@@ -298,7 +298,7 @@ fn wait(child: &mut Child, deadline: Instant) -> Result<Option<ExitStatus>, Stri
     }
 }
 
-/// The real `om` to use, or why there is none.
+/// The real `om` to use, or the reason why there is none.
 fn real_om() -> Result<PathBuf, String> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::var_os("HPS_OM").map(PathBuf::from).or_else(|| {

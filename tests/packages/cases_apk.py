@@ -1,4 +1,4 @@
-"""The APKs, read as apk reads them; and the repository that is made of them."""
+"""The APKs, read as apk reads them; and the repository built from them."""
 
 import base64
 import glob

@@ -1,4 +1,4 @@
-"""The RPM and the deb of the IPS in fresh roots: what is there, what runs, what is kept."""
+"""The RPM and the deb of the IPS in fresh roots: files, programs, and kept settings."""
 
 import contextlib
 import functools
@@ -40,7 +40,7 @@ def package(folder, pattern):
 @functools.cache
 def next_version():
     """The same programs as the version after this one, with other default settings."""
-    # One of an earlier run may lack what the list has by now.
+    # A package of an earlier run may lack files that are in the list now.
     shutil.rmtree(NEXT, ignore_errors=True)
     with tempfile.TemporaryDirectory() as folder:
         copy = os.path.join(folder, "hps")
@@ -60,7 +60,7 @@ def next_version():
 
 
 class Rooted(unittest.TestCase):
-    """What both kinds have in common; a subclass says how to install and remove."""
+    """The common part of both kinds; a subclass installs and removes."""
 
     kept_beside = ""
 
@@ -102,7 +102,7 @@ class Rooted(unittest.TestCase):
             if child.poll() is not None:
                 raise AssertionError(f"the server ended: {text}")
             time.sleep(0.01)
-        raise AssertionError("the server does not say where it listens")
+        raise AssertionError("the server did not print its address")
 
     def environment_of_unit(self):
         with open(self.path("/usr/lib/systemd/system/ips-server.service")) as unit:
@@ -135,7 +135,7 @@ class Rooted(unittest.TestCase):
                 self.assertIn("Usage: ", done.stdout, path)
         child, address = self.serve()
         self.assertEqual(json.loads(self.get(address, "/healthz"))["status"], "ok")
-        # As root, while the server runs: what it writes stays the server's.
+        # As root, while the server runs: new files belong to the server's user.
         self.chroot("o_vm", "define", "--id", "vm-1", "--name", "web", "--cpus", "1", "--ram", "64")
         self.assertEqual(json.loads(self.get(address, "/v1/vms/vm-1"))["name"], "web")
         for name in os.listdir(self.path("/var/lib/hps-ips")):
@@ -166,7 +166,7 @@ class Rooted(unittest.TestCase):
         print(f"200 connections, each with a listing of 300 VMs: {resident} KiB resident", file=sys.stderr)
 
     def the_sweep_may_come_first(self):
-        """On a fresh boot root's sweep, with its two capabilities, makes the registry."""
+        """On a fresh boot root's sweep, with its two capabilities, creates the registry."""
         caps = "-all,+chown,+dac_override"
         self.chroot("setpriv", "--bounding-set", caps, "--inh-caps", caps, "o_vm", "sweep", check=False)
         self.assertTrue(os.path.exists(self.path("/var/lib/hps-ips/registry.db")))
@@ -220,7 +220,7 @@ class Rpm(Rooted):
 
     def test_installed_run_upgraded_removed(self):
         said = self.install(PACKAGES).stdout
-        self.assertIn("ips-server nginx", said, "it says what is left to do")
+        self.assertIn("ips-server nginx", said, "it prints the remaining steps")
         self.all_is_there()
         verified = run("rpm", "--root", self.root, "-V", "hps-ips-server", check=False)
         self.assertEqual((verified.returncode, verified.stdout), (0, ""))
@@ -236,7 +236,7 @@ class Rpm(Rooted):
         run(os.path.join(TOP, "packaging/repo"), PACKAGES, out)
         os.makedirs(self.path("/etc/yum.repos.d"))
         fresh_root.write(self.root, "etc/yum.repos.d/hps.repo", f"[hps]\nname=hps\nbaseurl=file://{out}/rocky\ngpgcheck=0\n")
-        # rpm needs nothing, so that no other repository is asked.
+        # The package has no dependency, so dnf queries no other repository.
         dnf = ["dnf", "--installroot", self.root, "--releasever=9", "--setopt=reposdir=" + self.path("/etc/yum.repos.d")]
         run(*dnf, "--setopt=install_weak_deps=False", "-y", "install", "hps-ips-server")
         self.all_is_there()

@@ -1,4 +1,4 @@
-"""Units, scripts, lists: what systemd, rpmlint, a shell and the programs say of them."""
+"""Units, scripts and lists, checked by systemd, rpmlint, a shell and the programs."""
 
 import glob
 import os
@@ -18,7 +18,7 @@ def run(*args, **more):
 
 class Units(unittest.TestCase):
     def installed(self):
-        """The IPS installed by packaging/install, for those who look at a tree."""
+        """The IPS installed by packaging/install, for tools that check a tree."""
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         done = run("packaging/install", "ips", env=os.environ | {"DESTDIR": folder.name})
@@ -29,7 +29,7 @@ class Units(unittest.TestCase):
         root = self.installed()
         units = sorted(os.path.basename(path) for path in glob.glob(f"{root}/usr/lib/systemd/system/*"))
         self.assertEqual(len(units), 4)
-        # With --root it looks for what a unit pulls in there too.
+        # With --root it looks there for the units that a unit pulls in, too.
         for target in ("sysinit", "basic", "shutdown", "sockets", "timers", "multi-user", "network"):
             with open(f"{root}/usr/lib/systemd/system/{target}.target", "w") as file:
                 file.write(f"[Unit]\nDescription={target}\n")
@@ -44,7 +44,7 @@ class Units(unittest.TestCase):
 
     def test_the_openrc_script_is_parsed(self):
         with tempfile.TemporaryDirectory() as folder:
-            # What openrc-run does: sources the script, then asks for a function of it.
+            # As openrc-run does: source the script, then call a function of it.
             probe = os.path.join(folder, "probe")
             with open(probe, "w") as file:
                 file.write(
@@ -68,7 +68,7 @@ class Units(unittest.TestCase):
     def test_the_lists_have_every_link_of_the_programs(self):
         for name, program, table, row in (
             ("ips.files", "ips-server", "ips-server/src/links.rs", r'^    (?:link|of_text)\("([^"]+)"'),
-            # Its own test holds this table to the rows of the verbs.
+            # Another test compares this table with the rows of the verbs.
             ("node.files", "n_vm", "node-tool/src/links.rs", r'^ +"(n_\w+) [a-z-]+",$'),
         ):
             with open(os.path.join(TOP, table)) as file:
@@ -89,7 +89,7 @@ class Units(unittest.TestCase):
                         file.write(f'#!/bin/sh\nprintf "{link}<%s>" "$@"; exit 7\n')
                     os.chmod(path, 0o755)
                 for link in links:
-                    # The old library has the functions; ours comes behind it.
+                    # The old library defines the functions; ours is sourced after it.
                     script = f'{link}() {{ echo old; }}; . packaging/hps/{functions}; {link} "a  b" "" "*"'
                     for shell in ("bash", "dash"):
                         done = run(shell, "-c", script, env={"PATH": f"{folder}:/usr/bin:/bin"})
@@ -98,7 +98,7 @@ class Units(unittest.TestCase):
 
 
 class Install(unittest.TestCase):
-    """`make install` places what the packages place, and keeps an edited settings file."""
+    """`make install` installs the files of the packages, and keeps an edited settings file."""
 
     def install(self, what, folder, **more):
         done = run("packaging/install", what, env=os.environ | {"DESTDIR": folder} | more)
@@ -125,7 +125,7 @@ class Install(unittest.TestCase):
             with open(path, "w") as file:
                 file.write("ips=http://10.0.0.9\n")
             said = self.install("node", folder)
-            self.assertIn(f"{path} is kept; the new one is {path}.new", said)
+            self.assertIn(f"kept {path}; the new file is {path}.new", said)
             with open(path) as file:
                 self.assertEqual(file.read(), "ips=http://10.0.0.9\n")
             self.assertTrue(os.path.exists(path + ".new"))

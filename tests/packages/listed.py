@@ -1,4 +1,4 @@
-"""packaging/*.files, as the tests compare with them."""
+"""Reads packaging/*.files for comparisons."""
 
 import os
 

@@ -1,5 +1,5 @@
-//! What a node says of domains that nobody knows any more, as definitions: whatever its XML
-//! holds, what is proposed is read again as just so many definitions and comments.
+//! Proposals for a node's unregistered domains: for any XML of a domain, the proposals read
+//! back as exactly as many definitions and comments.
 
 use hps_core::report::Inventory;
 

@@ -11,9 +11,9 @@ use super::common::said_well;
 use crate::settings::Settings;
 use crate::virt_install::Plan;
 
-/// Keys that every config needs, so that the rest of it is reached.
+/// Keys that every config needs, so that the parser reaches the others.
 const LEAST: &str = "name=web\ncpu_count=2\nram_mb=512\nprovision_method=virt-install\n";
-/// Parts the settings from the config.
+/// Separates the settings from the config.
 const CUT: &str = "\n---\n";
 
 /// A key and its value, of the comma syntax.
@@ -21,9 +21,9 @@ pub(super) type Tuple = (String, Option<String>);
 /// An option with its values.
 type Given = (String, Vec<Tuple>);
 
-/// For no settings and config does the argv have another option, device or suboption than
-/// they ask for, or another value. The input is a config without what every one needs,
-/// after settings and a `---` where it has such.
+/// For any settings and config the argv has exactly the options, devices, suboptions and values
+/// that they request. The input is a config without the required keys, after settings and a
+/// `---` if it has such.
 pub fn virt_install(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
@@ -94,7 +94,7 @@ fn read(argv: &[String]) -> Vec<Given> {
     given
 }
 
-/// argparse takes a word that begins with `-` for an option, wherever it stands.
+/// argparse takes a word that begins with `-` for an option, in any position.
 fn value_of(word: Option<&String>) -> &str {
     let word = word.unwrap();
     assert!(!word.starts_with('-') && !word.contains('\0'), "{word:?}");
@@ -186,7 +186,7 @@ fn or_none(option: &str, given: Vec<Given>) -> Vec<Given> {
 }
 
 /// `parse_optstr_tuples` of virtinst/cli.py: tokens of `shlex`, split at the first `=`.
-/// `None` where shlex finds no end of a quotation or of an escape.
+/// `None` if shlex finds no end of a quotation or of an escape.
 pub(super) fn tuples(text: &str) -> Option<Vec<Tuple>> {
     let mut chars = text.chars();
     let mut tuples = Vec::new();
@@ -203,10 +203,10 @@ pub(super) fn tuples(text: &str) -> Option<Vec<Tuple>> {
 /// `whitespace_split` and no comments.
 #[expect(clippy::option_option, reason = "malformed, no more, or a token")]
 fn token(chars: &mut std::str::Chars<'_>) -> Option<Option<String>> {
-    let (mut token, mut begun) = (String::new(), false);
+    let (mut token, mut started) = (String::new(), false);
     while let Some(c) = chars.next() {
         match c {
-            ',' if begun => return Some(Some(token)),
+            ',' if started => return Some(Some(token)),
             ',' => continue,
             '\\' => token.push(chars.next()?),
             '\'' => loop {
@@ -227,7 +227,7 @@ fn token(chars: &mut std::str::Chars<'_>) -> Option<Option<String>> {
             },
             plain => token.push(plain),
         }
-        begun = true;
+        started = true;
     }
-    Some(begun.then_some(token))
+    Some(started.then_some(token))
 }

@@ -1,5 +1,5 @@
-//! What the properties of all crates share: how an error may look, and the replay of the
-//! inputs that fuzzing found worth keeping.
+//! The shared part of all properties: the form of an error, and the replay of the inputs that
+//! fuzzing kept.
 
 /// Longest error text, in bytes: it goes into a log line and into a report.
 const MOST_SAID: usize = 4096;

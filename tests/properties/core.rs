@@ -1,6 +1,6 @@
-//! What must hold for any bytes that reach the parsers of `core`. The fuzz targets and
-//! the tests call these same functions. A private module cannot be reached from
-//! tests/, so this is a module of the crate, in tests and under cargo-fuzz only.
+//! Properties of the parsers of `core` for any bytes. The fuzz targets and the tests call these
+//! same functions. A private module cannot be reached from tests/, so this is a module of the
+//! crate, in tests and under cargo-fuzz only.
 
 #![expect(
     clippy::unwrap_used,
@@ -29,8 +29,8 @@ use common::said_well;
 #[cfg(test)]
 common::replayed!(kv_text, vm_config, report, names);
 
-/// KV text: every pair is a line of the input, with its number; what is written back is
-/// read the same; blocks hold the pairs that the whole holds.
+/// KV text: every pair is a line of the input, with its number; written text reads back the
+/// same; the blocks contain the pairs of the complete text.
 pub fn kv_text(bytes: &[u8]) {
     let blocks = kv::parse_blocks(bytes);
     match &blocks {
@@ -49,8 +49,8 @@ pub fn kv_text(bytes: &[u8]) {
     }
 }
 
-/// The VM config: what is written back is read the same, and each line of it stood in
-/// the input; of the input's lines none is lost but unknown keys and empty texts.
+/// The VM config: written text reads back the same, and each line of it is in the input; of the
+/// input's lines only unknown keys and empty texts are lost.
 pub fn vm_config(bytes: &[u8]) {
     let parsed = match VmConfig::parse(bytes) {
         Ok(parsed) => parsed,
@@ -89,8 +89,8 @@ pub fn vm_config(bytes: &[u8]) {
     }
 }
 
-/// Reports and inventories: what is written back is read the same, and nothing else
-/// than the input is in it.
+/// Reports and inventories: written text reads back the same, and contains only values of the
+/// input.
 pub fn report(bytes: &[u8]) {
     match Report::parse(bytes) {
         Ok(report) => {
@@ -110,8 +110,8 @@ pub fn report(bytes: &[u8]) {
     }
 }
 
-/// Names and quantities: what is printed is read the same, and none can be taken for an
-/// option, or breaks a line.
+/// Names and quantities: printed text reads back the same; none looks like an option, or breaks
+/// a line.
 pub fn names(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
@@ -154,7 +154,7 @@ fn times(text: &str) {
     }
 }
 
-/// The value of the text, where it has one.
+/// The value of the text, if it has one.
 fn printed<T>(text: &str, good: impl Fn(char) -> bool) -> Option<T>
 where
     T: FromStr<Err: Display> + Display + Debug + PartialEq,
@@ -192,7 +192,7 @@ fn are_lines_of(pairs: &[Pair<'_>], bytes: &[u8]) {
     }
 }
 
-/// Each value of the text is one of the input, numbers and UUIDs in any spelling.
+/// Each value of the text is in the input; numbers and UUIDs in any spelling.
 fn no_new_values(text: &str, bytes: &[u8]) {
     let given = kv::parse_blocks(bytes).unwrap().concat();
     for pair in kv::parse_blocks(text.as_bytes()).unwrap().concat() {

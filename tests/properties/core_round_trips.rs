@@ -1,4 +1,4 @@
-//! Values made at random, written and read back.
+//! Random values, written and read back.
 
 use std::fmt::Debug;
 use std::str::FromStr;
@@ -20,7 +20,7 @@ fn parsed<T: FromStr<Err: Debug> + Debug>(pattern: &'static str) -> impl Strateg
         .prop_map(|text| text.parse().unwrap())
 }
 
-/// Printable text with all that could be taken for syntax.
+/// Printable text with every character of any syntax.
 const LINE: &str = r#"[^\p{Cc}\u{fffe}\u{ffff}]{1,40}|[-=,#'"\\ <>&;$]{1,12}"#;
 
 fn number<T: FromStr<Err: Debug> + Debug>(most: u32) -> impl Strategy<Value = T> {

@@ -1,5 +1,5 @@
-//! What must hold for any bytes that reach the parsers of `ips-server` and `o_vm`. The fuzz
-//! targets and the tests call these same functions.
+//! Properties of the parsers of `ips-server` and `o_vm` for any bytes. The fuzz targets and the
+//! tests call these same functions.
 
 #![expect(
     clippy::unwrap_used,
@@ -28,8 +28,8 @@ pub use query::query;
 #[cfg(test)]
 common::replayed!(adoption, ips_toml, om_json, query);
 
-/// `ips.toml`: settings that are taken can be used as they are, and what was read is read
-/// again from what is written of it.
+/// `ips.toml`: accepted settings are usable as they are, and written settings read back the
+/// same.
 pub fn ips_toml(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;

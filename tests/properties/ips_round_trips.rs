@@ -1,4 +1,4 @@
-//! Values made at random, written and read back.
+//! Random values, written and read back.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ proptest! {
     }
 
     #[test]
-    fn a_task_service_has_what_it_was_given_and_nothing_else(
+    fn a_task_service_has_only_its_given_settings(
         command in "n_vm [ -~]{0,40}",
         values in vec("[ -~]{0,30}|[^\\p{Cc}]{0,10}", 0..4),
     ) {
@@ -54,7 +54,7 @@ proptest! {
             want.push(format!("environment = {}", pairs.join(" ")));
         }
         prop_assert_eq!(ini.lines().collect::<Vec<_>>(), want);
-        // Python's and Go's INI readers begin a comment there, OpenSVC a reference.
+        // Python's and Go's INI readers start a comment there, OpenSVC a reference.
         let syntax = ['#', ';', '{', '}'];
         prop_assert_eq!(ini.replace("[task#create]", "").find(syntax), None);
         // One word a variable.
@@ -63,7 +63,7 @@ proptest! {
     }
 
     #[test]
-    fn a_service_name_is_what_opensvc_takes(text in "[-a-zA-Z0-9._/ ]{0,66}|[0-9]{1,9}") {
+    fn a_service_name_is_valid_in_opensvc(text in "[-a-zA-Z0-9._/ ]{0,66}|[0-9]{1,9}") {
         let plain = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '-' | '.');
         let good = !text.is_empty()
             && text.len() <= 63

@@ -1,5 +1,5 @@
-//! What must hold for any bytes that reach the parsers of `n_vm`: what virsh, qemu-img and
-//! the settings file say. The fuzz targets and the tests call these same functions.
+//! Properties of the parsers of `n_vm` for any bytes: output of virsh and qemu-img, and the
+//! settings file. The fuzz targets and the tests call these same functions.
 
 #![expect(
     clippy::unwrap_used,
@@ -31,8 +31,8 @@ pub use xml::domain_xml;
 #[cfg(test)]
 common::replayed!(virsh, domain_xml, qemu_img_json, node_conf, virt_install);
 
-/// virsh: a listing has a domain for each line and none besides; numbers, states and
-/// consoles are those of domains that are listed.
+/// virsh: a listing has exactly one domain for each line; numbers, states and consoles belong
+/// to listed domains.
 pub fn virsh(bytes: &[u8]) {
     let text = &String::from_utf8_lossy(bytes);
     let lines: Vec<_> = text
@@ -106,7 +106,7 @@ fn stats(text: &str) {
     }
 }
 
-/// What `virsh domstats` says of a domain.
+/// The values of a domain in `virsh domstats`.
 fn block_of<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let mut blocks = text.split("\nDomain: '").skip(1);
     blocks.find(|block| {
@@ -141,7 +141,7 @@ fn consoles(text: &str) {
     assert!(consoles.len() <= uuids.count());
 }
 
-/// What `virsh dominfo` says under a key.
+/// The value of a key in `virsh dominfo`.
 fn said<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     let of_key = |line: &'a str| line.strip_prefix(key)?.strip_prefix(':');
     text.lines().find_map(of_key).map(str::trim)
@@ -160,8 +160,8 @@ fn same_but_for_case(found: &[String], lines: &[&str]) {
     }
 }
 
-/// qemu-img: at least one file, each of them a string of the answer. What is wrong with it
-/// may be told in any form: `Output::nonsense` makes it one short line.
+/// qemu-img: at least one file, each of them a string of the answer. The error may have any
+/// form: `Output::nonsense` makes it one short line.
 pub fn qemu_img_json(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let Ok(files) = qemu_img::files(&text) else {
@@ -169,7 +169,7 @@ pub fn qemu_img_json(bytes: &[u8]) {
     };
     assert!(!files.is_empty());
     let plain = |c: &char| c.is_ascii_alphanumeric();
-    // What is escaped may be any character.
+    // An escaped character may be any character.
     for file in files.iter().filter(|_| !text.contains("\\u")) {
         let mut given = text.chars();
         let mut wanted = file.chars().filter(plain);
@@ -177,7 +177,8 @@ pub fn qemu_img_json(bytes: &[u8]) {
     }
 }
 
-/// `node.conf`: what is taken can be used as it is, and is read the same when written.
+/// `node.conf`: accepted settings are usable as they are, and written settings read back the
+/// same.
 pub fn node_conf(bytes: &[u8]) {
     let read = |bytes: &[u8]| {
         let mut settings = Settings::default();
@@ -199,7 +200,7 @@ fn usable(settings: &Settings) {
         |(_, time): &(&str, Duration)| !time.is_zero() && *time <= Duration::from_secs(86_400);
     assert!(times(settings).iter().all(good), "{:?}", times(settings));
     assert!(settings.state_dir.is_absolute());
-    // It is an argument of its own, but must not be taken for an option.
+    // It is a separate argument, but must not look like an option.
     assert!(!settings.connect.starts_with('-') && !settings.connect.is_empty());
     if let Some(ips) = &settings.ips {
         let url = format!("{ips}/cgi-bin/boot_manager.sh?cmd=vm");

@@ -1,5 +1,5 @@
-//! Values made at random, written and read back; and the readers of the properties, held
-//! to the programs they stand for.
+//! Random values, written and read back; and the readers of the properties, compared with the
+//! programs that they model.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -16,7 +16,7 @@ use super::{argv, common, xml};
 use crate::domain_xml::{Disk, Source, disks};
 use crate::task::paths;
 
-/// Reads lines of hex, prints the tuples that virt-install makes of each.
+/// Reads lines of hex, prints the tuples that virt-install parses from each.
 const VIRTINST: &str = r#"
 import sys
 sys.path.insert(0, "/usr/share/virt-manager")

@@ -1,6 +1,5 @@
-//! The JSON of `om`, held to a second reader that looks things up in the plain tree. What
-//! counts is that no node is called healthy, no task taken and no exit code recorded that
-//! the answer does not say so of.
+//! The JSON of `om`, compared with a second reader that uses the plain tree. No node is called
+//! healthy, no task accepted and no exit code recorded unless the answer contains it.
 
 use std::time::Duration;
 
@@ -15,12 +14,12 @@ use crate::om::service::ServiceName;
 use crate::om::task::{Run, RunRequest};
 use crate::om::{instance, node, task};
 
-/// The node, task and session that are asked about, as in the recorded answers.
+/// The node, task and session of the queries, as in the recorded answers.
 const NODE: &str = "tch-001";
 const RID: &str = "task#create";
 const SESSION: Uuid = Uuid::from_u128(0x1111_1111_2222_4333_8444_5555_5555_5555);
 
-/// Every answer that decides something, read from the same bytes.
+/// Every answer that a decision depends on, read from the same bytes.
 pub fn om_json(bytes: &[u8]) {
     cluster(bytes);
     let asked: NodeName = NODE.parse().unwrap();
@@ -72,7 +71,7 @@ fn cluster(bytes: &[u8]) {
     });
 }
 
-/// Calls `check` where the bytes are of this form, with their plain tree.
+/// Calls `check` if the bytes have this form, with their plain tree.
 fn both<T: DeserializeOwned>(bytes: &[u8], check: impl FnOnce(T, &Value)) {
     // The plain tree refuses numbers and depths that a skipped member may have.
     if let (Ok(typed), Ok(tree)) = (serde_json::from_slice(bytes), serde_json::from_slice(bytes)) {
@@ -80,7 +79,7 @@ fn both<T: DeserializeOwned>(bytes: &[u8], check: impl FnOnce(T, &Value)) {
     }
 }
 
-/// A member by its name; serde takes an array for an object, too, members by position.
+/// A member by its name; serde also accepts an array for an object, members by position.
 fn at<'a>(value: &'a Value, name: &str, position: usize) -> Option<&'a Value> {
     let found = value.get(name).or_else(|| value.get(position));
     found.filter(|found| !found.is_null())

@@ -1,11 +1,11 @@
-//! The query string, held to two other readers: a plain decoder, and nginx, which decides
-//! by `$arg_cmd` which requests reach us.
+//! The query string, compared with two other readers: a plain decoder, and nginx, which routes
+//! requests to the server by `$arg_cmd`.
 
 use super::common::said_well;
 use crate::http::query::Query;
 
-/// What is taken has one reading: each parameter is decoded as it was written, none is made
-/// up, and nginx has seen the same command.
+/// An accepted query has one reading: each parameter is decoded as it was written, none is
+/// added, and nginx reads the same command.
 pub fn query(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
@@ -34,8 +34,8 @@ pub fn query(bytes: &[u8]) {
     assert_eq!(Query::parse(&(command + &again)), Ok(query));
 }
 
-/// `ngx_http_arg`: the first `NAME=` in any case at the begin or after `&`, up to the next
-/// `&`; what follows a `#` is not part of the arguments at all.
+/// `ngx_http_arg`: the first `NAME=` in any case at the start or after `&`, up to the next `&`;
+/// text after a `#` is not part of the arguments.
 fn arg_of_nginx<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let args = text.split('#').next().unwrap_or_default();
     args.split('&').find_map(|part| {

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use super::common::said_well;
 use crate::domain_xml::{Disk, Source, disks, paths, pool};
 
-/// Disks that are found are written and found again; every file among them is one of the
-/// paths that the XML speaks of, so that what one domain may remove, another one holds.
+/// Parsed disks are written and read back; every file among them is one of the paths that the
+/// XML contains, so one domain keeps each file that another may remove.
 pub fn domain_xml(bytes: &[u8]) {
     let text = &String::from_utf8_lossy(bytes);
     match (disks(text), paths(text), pool(text)) {

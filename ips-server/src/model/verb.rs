@@ -101,6 +101,27 @@ pub enum Address {
 }
 
 impl Spec {
+    /// The row of a verb that goes to the VM's owner, keeps the claim and proves nothing: a
+    /// verb's file states what differs.
+    #[must_use]
+    pub const fn on_owner(name: &'static str, link: &'static str) -> Self {
+        Self {
+            name: VerbName::of(name),
+            target: Target::Owner,
+            claim: ClaimEffect::Keeps,
+            address: Address::Name,
+            proof: &[],
+            implied_state: |_| None,
+            desired: None,
+            plan: one_step,
+            removes_storage: false,
+            failures: &[1],
+            recreate: None,
+            link,
+            node_command: None,
+        }
+    }
+
     /// Whether this state, observed once nothing of the verb runs, proves that it reached its
     /// goal.
     #[must_use]

@@ -54,7 +54,7 @@ pub enum Error {
     #[error("{0}")]
     NoEngine(String),
     /// No such VM.
-    #[error("no VM {0} is defined; `o_vm list` shows the defined VMs")]
+    #[error("VM {0} is not defined; `o_vm list` shows the defined VMs")]
     NotDefined(String),
     /// No node has the VM.
     #[error("no node has {0}; `o_vm create {0} NODE` creates it")]

@@ -118,7 +118,7 @@ fn owner(tx: &Transaction<'_>, id: &VmId) -> Result<Option<NodeName>, RegistryEr
     let mut rows = statement.query([id.as_str()])?;
     match rows.next()? {
         Some(row) => optional(row, "vm", 1),
-        None => Err(RegistryError::Refused(format!("no VM {id} is defined"))),
+        None => Err(RegistryError::Refused(format!("VM {id} is not defined"))),
     }
 }
 

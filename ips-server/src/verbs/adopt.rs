@@ -72,7 +72,7 @@ impl Adopt {
         let new = registry.adopt(&author, &self.node, &all);
         let new = new.map_err(|error| stream.failed(error))?;
         print(&format!(
-            "{new} VMs registered, {} registered already; run `o_vm sweep` to find domains of \
+            "{new} registered, {} registered already; run `o_vm sweep` to find domains of \
              them on other nodes",
             all.len() - new
         ));

@@ -56,7 +56,7 @@ def instance_status(cluster, state, status, name, node, copy, now):
                 "last_run_exitcode": last["code"],
                 "last_run_session_id": last["sid"],
             }
-    # During the first run of an instance there is no sign of it here.
+    # The first run of an instance does not appear here while it lasts.
     busy = [run for run in tasks.running(state, node) if run["service"] == name]
     if busy and not first:
         status["running"] = [

@@ -1,4 +1,4 @@
-"""One call under way: its cluster, its arguments, and its deadline."""
+"""One call in progress: its cluster, its arguments, and its deadline."""
 
 import time
 
@@ -52,7 +52,7 @@ class Settled:
 
 
 def unreachable(call, node, path, method):
-    """Fails, at once or after a long time, where the node does not answer."""
+    """Fails, at once or after a long time, if the node does not answer."""
     cluster = call.cluster
     if cluster.lost(node) is None:
         return

@@ -1,7 +1,7 @@
 """The cluster's directory: its nodes, its settings and faults, its state under a lock.
 
 Nothing runs in the background: what the daemons would have done by now is worked
-out whenever somebody looks (`settle` in services.py).
+out at each read (`settle` in services.py).
 """
 
 import fcntl
@@ -36,7 +36,7 @@ def stamp(seconds):
 
 
 class Cluster:
-    """The files below FAKE_OM_DIR, as the node `own` sees them."""
+    """The files below FAKE_OM_DIR, from the view of the node `own`."""
 
     def __init__(self, folder, own=None):
         self.folder = folder
@@ -50,7 +50,7 @@ class Cluster:
     # --- settings and faults ---
 
     def fault(self, name):
-        """The text of `set/NAME`, None where there is none; `TEXT*3` counts down."""
+        """The text of `set/NAME`, None if there is none; `TEXT*3` counts down."""
         try:
             with open(self.path("set", name)) as file:
                 text = file.read().strip()
@@ -75,7 +75,7 @@ class Cluster:
     # --- nodes ---
 
     def since(self, node, mark):
-        """When the file `mark` of a node was made, None where there is none."""
+        """The time of the file `mark` of a node, None if there is none."""
         try:
             return os.stat(self.path("nodes", node, mark)).st_mtime
         except OSError:
@@ -114,7 +114,7 @@ class Cluster:
         return since + self.seconds("return" if how == "heal" else "rejoin")
 
     def state(self, node, now):
-        """`monitor.state` of a node in the own node's eyes; None: not listed."""
+        """`monitor.state` of a node from the view of the local node; None: not listed."""
         try:
             with open(self.path("nodes", node, "state")) as file:
                 return file.read().strip() or None
@@ -155,7 +155,7 @@ class Cluster:
         return Locked(self)
 
     def read(self):
-        """The state as somebody saved it last, without a lock."""
+        """The last saved state, without a lock."""
         try:
             with open(self.path("state")) as file:
                 return json.load(file)

@@ -1,4 +1,4 @@
-"""The command line: which call it is, what it answers, with which exit code."""
+"""The command line: selects the call, prints its answer, exits with its code."""
 
 import json
 import os

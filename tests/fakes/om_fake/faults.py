@@ -1,4 +1,4 @@
-"""The last step of every answer: as it is, or broken as a test asked for."""
+"""The last step of every answer: unchanged, or broken by a fault of the test."""
 
 import sys
 import time

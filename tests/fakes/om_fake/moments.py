@@ -6,7 +6,7 @@ kill-before, kill-after (the caller is killed and nothing or all is done), orpha
 (the caller is killed and the call goes on), interrupt-before, interrupt-after (the caller
 gets SIGINT, as from Ctrl-C; the call itself is as always), MARK:NODE, which marks a node as `om-cluster`
 does (stopped, killed, cut) before the call, or wild-before, wild-after: `om` is the shell script
-`set/wild` from then on, with nothing or all done. What happened is told in `happened`.
+`set/wild` from then on, with nothing or all done. `happened` records it.
 """
 
 import fcntl
@@ -43,7 +43,7 @@ def go_wild(cluster):
 
 
 def before(cluster, mode):
-    """What happens before the call; True where that is all."""
+    """Runs the fault before the call; True if the call must not run."""
     if mode is None:
         return False
     if mode == "wild-before":
@@ -62,7 +62,7 @@ def before(cluster, mode):
 
 
 def after(cluster, mode):
-    """What happens after the call; True where its answer is lost."""
+    """Runs the fault after the call; True if its answer is lost."""
     if mode == "wild-after":
         go_wild(cluster)
     if mode == "kill-after":

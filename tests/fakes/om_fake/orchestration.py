@@ -68,7 +68,7 @@ def orchestrate(call, kind, began):
 
 
 def without_daemon(call):
-    """What orchestrated actions do then: --wait hangs, whatever --time says."""
+    """Orchestrated actions without a daemon: --wait hangs, beyond any --time."""
     if call.cluster.daemon_runs(call.cluster.own):
         return
     while call.args.get("wait"):

@@ -1,4 +1,4 @@
-"""Calls that only look, and `node freeze`."""
+"""Read-only calls, and `node freeze`."""
 
 import os
 import sys
@@ -17,7 +17,7 @@ def node_ls(call):
 
 
 def node_config(call):
-    # An unknown node is answered with the own one.
+    # The answer for an unknown node is that of the local one.
     nodes = call.cluster.select(call.args.get("node", call.cluster.own)) or [call.cluster.own]
     labels = call.cluster.pairs(nodes[0], "labels")
     lines = "".join("%s = %s\n" % pair for pair in labels.items())

@@ -1,4 +1,4 @@
-"""`om NAME run`: what was started where, and with --wait how it ended."""
+"""`om NAME run`: the started tasks with their nodes, and with --wait their results."""
 
 import os
 import sys
@@ -54,7 +54,7 @@ def run_on(call, node, sid, items, keys, errors):
 
 
 def after_run(call, items, keys, errors):
-    """The answer, and with --wait the end of what was started."""
+    """The answer; with --wait after the started tasks have ended."""
     if call.form == "auto":
         out = "OBJECT  NODE     SID\n"
         out += "".join("%(path)s %(nodename)s " % item + str(item["data"]) + "\n" for item in items)

@@ -1,4 +1,4 @@
-"""Services: where their configuration lies, how it spreads, how it goes.
+"""Services: where their configuration is, how it spreads, how it is deleted.
 
 `copies` of a service is what each node has; a copy is an instance from `at` on.
 A node that is away keeps its copy, and spreads it again when it returns.
@@ -26,7 +26,7 @@ def parse_ini(text):
 
 
 def create(cluster, state, name, text, now):
-    """A new configuration, made on the own node; None, or why not."""
+    """A new configuration, created on the local node; None, or the error."""
     settle(cluster, state, now)
     service = state["services"].get(name)
     if service and cluster.own in service["copies"]:
@@ -83,7 +83,7 @@ def spread(cluster, service, now):
 
 
 def settle(cluster, state, now):
-    """Everything the daemons would have done by now."""
+    """Applies everything that real daemons would have done by now."""
     for name in list(state["services"]):
         service = state["services"][name]
         job = service["job"]
@@ -108,7 +108,7 @@ def job(kind, until, node):
 
 def delete(cluster, service, kind, now):
     """Begins to delete; the id of the orchestration."""
-    # Nobody but the own node left of several: nothing to agree on, half the time.
+    # Only the local node of several is left: half the time there is no agreement to wait for.
     near = [node for node in service["copies"] if cluster.state(node, now) is not None]
     alone = cluster.own not in service["scope"] or len(near) == 1
     delay = cluster.seconds("delete-outside" if alone else "delete")
@@ -118,7 +118,7 @@ def delete(cluster, service, kind, now):
 
 def work_on_deletion(cluster, state, name, now):
     """Deletes the copies on nodes that are listed; one that is listed but does not
-    answer holds the deletion up until it is listed no more."""
+    answer delays the deletion until it is no longer listed."""
     service = state["services"][name]
     job = service["job"]
     if now < job["until"]:
@@ -140,7 +140,7 @@ def work_on_deletion(cluster, state, name, now):
 
 
 def shows_instances(cluster, node, now):
-    """Whether the own node still lists what is on the other."""
+    """Whether the local node still lists the instances of the other."""
     if cluster.since(node, "stopped") and cluster.fault("stopped-forgets") is not None:
         return False
     return cluster.state(node, now) is not None
@@ -151,7 +151,7 @@ def seen_by(cluster, own, node, now):
 
 
 def instances(cluster, state, name, now):
-    """{node: copy} of a service as the own node sees it."""
+    """{node: copy} of a service from the view of the local node."""
     service = state["services"].get(name)
     if not service:
         return {}
@@ -164,13 +164,13 @@ def instances(cluster, state, name, now):
 
 
 def known(cluster, state, name, now):
-    """Whether the own daemon lists the service: neither a file made a moment ago, nor
+    """Whether the local daemon lists the service: neither a file made a moment ago, nor
     one that waits here for a node of its scope, is listed."""
     return bool(instances(cluster, state, name, now))
 
 
 def known_or_file(cluster, state, name, now):
-    """The same, or its file lies on the own node: what delete and config look at."""
+    """The same, or its file is on the local node: the condition of delete and config."""
     service = state["services"].get(name)
     if not service:
         return False
@@ -179,7 +179,7 @@ def known_or_file(cluster, state, name, now):
 
 
 def by_name(cluster, state, selector, now):
-    """The services a selector names, of those the own daemon knows."""
+    """the services a selector names, if the local daemon lists them."""
     names = [name for name in state["services"] if known(cluster, state, name, now)]
     if selector is None or selector in ("*", "**", "*/svc/*"):
         return names

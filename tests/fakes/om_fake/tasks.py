@@ -1,7 +1,7 @@
 """Tasks: real child processes on their node, watched by a process of their own.
 
 The watcher is detached from the client: a killed client changes nothing. It holds
-the run open until nobody has the task's stdout any more, as the real one does.
+the run open until no process has the task's stdout any more, as the real one does.
 """
 
 import os
@@ -18,7 +18,7 @@ DAEMON_ENV = {
 
 
 def start(cluster, state, name, node, rid, sid, now, extra_env):
-    """Books a run and returns its key; `watch` has to be called outside the lock."""
+    """Registers a run and returns its key; `watch` must be called outside the lock."""
     service = state["services"][name]
     key = new_uuid()
     busy = any(
@@ -65,7 +65,7 @@ def running(state, node):
 
 
 def last_run(cluster, state, name, node, rid, now):
-    """The last run whose result the own node knows by now."""
+    """The last run whose result the local node has by now."""
     service = state["services"][name]
     lag = 0 if node == cluster.own else cluster.seconds("lag")
     lost = cluster.lost(node)
@@ -83,7 +83,7 @@ def last_run(cluster, state, name, node, rid, now):
 
 
 def watch(cluster, key):
-    """Leaves a process behind that carries the run out."""
+    """Starts a detached process that executes the run."""
     if os.fork():
         return
     try:
@@ -139,7 +139,7 @@ def execute(cluster, key, run, service, task):
         os.kill(child, signal.SIGKILL)
         os._exit(0)
     output = drain(reader)
-    # The child stays a zombie until here: the timer never hits somebody else's pid.
+    # The child stays a zombie until here: the timer never hits a reused pid.
     if timer:
         status = wait_then_end(child, timer)
     else:

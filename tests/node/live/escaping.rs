@@ -1,6 +1,5 @@
-//! Every value reaches the domain exactly as given: n_vm's own argv, through a shell, into
-//! the real virt-install, which prints the XML it would define. Nothing a value holds adds
-//! a device or an option.
+//! Every value reaches the domain unchanged: n_vm's own argv, through a shell, into the real
+//! virt-install, which prints the XML it would define. No value adds a device or an option.
 
 use std::time::Instant;
 
@@ -12,7 +11,7 @@ use roxmltree::{Document, Node};
 use crate::harness::run::{command, finish};
 use crate::harness::world::World;
 
-/// What trips shells, Python's shlex, virt-install's commas, and XML.
+/// Characters with a meaning for shells, Python's shlex, virt-install's commas, and XML.
 const NASTY: [&str; 22] = [
     "a,b",
     "a, b=c",
@@ -38,7 +37,7 @@ const NASTY: [&str; 22] = [
     "?",
 ];
 
-/// What virt-install made of the config: n_vm's argv with `--dry-run --print-xml`.
+/// The XML that virt-install makes of the config: n_vm's argv with `--dry-run --print-xml`.
 fn made(config: &str) -> String {
     let world = World::real(env!("CARGO_BIN_EXE_n_vm"))
         .env("N_VM_CONNECT", "test:///default")
@@ -77,7 +76,7 @@ fn sources(document: &Document<'_>, device: &str, attribute: &str) -> Vec<String
         .collect()
 }
 
-/// How many of each element there are, the values left out.
+/// The count of each element, without values.
 fn shape(document: &Document<'_>) -> Vec<String> {
     let mut names: Vec<_> = document
         .descendants()
@@ -88,7 +87,7 @@ fn shape(document: &Document<'_>) -> Vec<String> {
     names
 }
 
-/// A config with these values, and what must be found in the XML again.
+/// A config with these values, and the values expected in the XML.
 fn check(title: &str, description: &str, paths: &[String], bridges: &[String]) {
     let config = |title: &str, description: &str, paths: &[String], bridges: &[String]| {
         let disks: String = (1..)
@@ -123,7 +122,7 @@ fn check(title: &str, description: &str, paths: &[String], bridges: &[String]) {
     );
 }
 
-/// Real files of these names, since virt-install looks for them.
+/// Creates files of these names, since virt-install looks for them.
 struct Folder(std::path::PathBuf);
 
 impl Folder {
@@ -198,8 +197,8 @@ fn any_text_arrives_unchanged() {
 }
 
 #[test]
-fn values_that_are_refused_would_be_changed() {
-    // The reason for refusing: were virt-install mended, this test would say so.
+fn virt_install_changes_the_values_that_n_vm_refuses() {
+    // The reason for refusing: once virt-install is fixed, this test fails.
     let script = "virt-install --connect test:///default --name x --memory 64 --disk none --import --dry-run \
          --print-xml --osinfo detect=on,require=off --graphics none --network 'bridge=\"a&b\"'";
     let done = finish(

@@ -110,8 +110,8 @@ fn a_failed_create_names_the_reason_and_leaves_nothing() {
     assert_eq!(vm.pools(), [] as [&str; 0]);
 }
 
-/// The real virt-install, stopped between start and define: Python's own hook into
-/// libvirt's binding waits there.
+/// The real virt-install, stopped between start and define: a hook of Python into libvirt's
+/// binding waits there.
 const STOPPED: &str = r#"import libvirt, os, runpy, sys, time
 real = libvirt.virConnect.createXML
 def create_and_wait(self, *args, **kwargs):
@@ -173,7 +173,7 @@ fn create_completes_a_domain_of_a_killed_virt_install() {
         }
         kill_virt_install(&started);
         let code = child.wait().unwrap().code();
-        // n_vm alone sees to it itself; killed too, the next one does.
+        // n_vm alone removes it itself; if n_vm is killed too, the next one removes it.
         assert_eq!(code, (!with_n_vm).then_some(0));
         assert_eq!(vm.is_persistent(), !with_n_vm);
         vm.world.set("PATH", &std::env::var("PATH").unwrap());

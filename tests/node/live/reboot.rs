@@ -1,5 +1,6 @@
-//! reboot with real qemu processes. The guest is firmware without a system: it ignores an
-//! ACPI request, and a reset restarts it with the same event as a guest's own reboot.
+//! reboot with real qemu processes. The guest is firmware without an operating system: it
+//! ignores an ACPI request, and a reset restarts it with the same event as a guest's own
+//! reboot.
 
 use std::io::{BufRead, BufReader, Read};
 use std::time::{Duration, Instant};
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::harness::run::{command, finish};
 use crate::system::{System, URI, virsh};
 
-/// Runs `reboot --timeout 90`, and restarts the guest once that was requested: the exit code
+/// Runs `reboot --timeout 90`, and restarts the guest after the request: returns the exit code
 /// and the last line.
 fn reboot_with_a_guest_that_follows(vm: &System) -> (i32, String) {
     let words = ["-v", "reboot", &vm.name, "--timeout", "90"];

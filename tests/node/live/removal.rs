@@ -1,14 +1,14 @@
-//! `n_vm destroy` on the real libvirt takes its own, and nothing else.
+//! `n_vm destroy` on the real libvirt removes its own files only.
 
 use std::fs;
 
 use crate::system::{System, run, virsh};
 
-/// A loop device, let go of when the test ends, however it does.
+/// A loop device, detached when the test ends, even by a panic.
 struct Loop(String, bool);
 
 impl Loop {
-    /// Over a file; where the kernel has none to give, the name of one must do.
+    /// Backed by a file; without a free loop device the name of one is used.
     fn over(file: &str) -> Self {
         let device = run("losetup", &["--find", "--show", file]);
         let name = device.stdout.trim();
@@ -33,7 +33,7 @@ fn disk(path: &str, target: &str, more: &str) -> String {
 }
 
 #[test]
-fn everything_that_is_not_provably_its_own_survives() {
+fn destroy_keeps_all_files_that_are_not_provably_its_own() {
     let vm = System::new("proof");
     let (own, base) = (vm.image("own,1.qcow2", &[]), vm.image("base.qcow2", &[]));
     let overlay = vm.image("overlay.qcow2", &["-F", "qcow2", "-b", &base]);
@@ -117,7 +117,7 @@ fn a_uefi_vm_is_created_and_removed_with_its_nvram() {
 
 #[test]
 fn a_driver_that_refuses_flags_is_asked_with_fewer() {
-    // test:///default forgets everything when the process ends: nothing to be removed is left behind.
+    // test:///default loses its state when the process ends: there is nothing to clean up.
     let vm = System::new("flags");
     let done = {
         let mut command = crate::harness::run::command(env!("CARGO_BIN_EXE_n_vm"));
@@ -129,7 +129,7 @@ fn a_driver_that_refuses_flags_is_asked_with_fewer() {
             .args(["-v", "destroy", "test"]);
         crate::harness::run::finish(command.spawn().unwrap(), std::time::Instant::now())
     };
-    // Each virsh has a driver of its own, so the domain is always back: the flags are what is looked at.
+    // Each virsh has its own driver, so the domain is always back: the test compares the flags.
     done.code(1)
         .says("undefine 6695eb01-f6a4-8304-79aa-97f2502e193f --managed-save --snapshots-metadata");
 }

@@ -1,4 +1,4 @@
-//! The real libvirt, and a VM of a test's own on it.
+//! The real libvirt, and a VM of one test on it.
 
 use std::path::Path;
 use std::time::Instant;
@@ -15,7 +15,7 @@ pub(crate) struct System {
 }
 
 impl System {
-    /// Takes away what an earlier run of this test may have left.
+    /// Removes the leftovers of an earlier run of this test.
     pub(crate) fn new(name: &str) -> Self {
         let answers = virsh(&["list", "--all", "--name"]);
         assert_eq!(
@@ -34,7 +34,7 @@ impl System {
         system
     }
 
-    /// Gives the IPS this VM's config, as vm_id and name of the test.
+    /// Sets this VM's config in the stub of the IPS, with the test's name as vm_id and name.
     pub(crate) fn config(&self, more: &str) -> &Self {
         let name = &self.name;
         let text =
@@ -57,7 +57,7 @@ impl System {
         self.world.run(&words)
     }
 
-    /// `running`, `shut off`; `None` where there is no such domain.
+    /// `running`, `shut off`; `None` if there is no such domain.
     pub(crate) fn state(&self) -> Option<String> {
         let done = virsh(&["domstate", &self.name]);
         (done.code == 0).then(|| done.stdout.trim().to_owned())

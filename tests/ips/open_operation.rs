@@ -1,5 +1,5 @@
-//! Operations that are open, with what their nodes need: begun through the registry itself,
-//! as `o_vm` does.
+//! Open operations, with what their nodes need: created through the registry itself, as `o_vm`
+//! does.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use ips_server::model::verb::{PlanRequest, Spec};
 use ips_server::registry::{Author, Registry};
 use uuid::Uuid;
 
-/// An operation that a node is at work on.
+/// An operation that runs on a node.
 pub(crate) struct Operation {
     pub(crate) id: Uuid,
     pub(crate) token: String,
@@ -28,7 +28,7 @@ pub(crate) fn author() -> Author {
     }
 }
 
-/// Begins one; its token works from these addresses only, where some are given.
+/// Starts one; its token is limited to these addresses, if any are given.
 pub(crate) fn begin(
     registry: &Path,
     vm: &str,
@@ -83,7 +83,7 @@ impl Operation {
         format!("Authorization: Bearer {}", self.token)
     }
 
-    /// Ends it, as its `o_vm` would.
+    /// Completes it, as its `o_vm` would.
     pub(crate) fn end(&self, registry: &Path) {
         let completion = Completion {
             exit_code: 0,
