@@ -76,9 +76,9 @@ fn restore_refuses_damaged_newer_and_foreign_files() {
         (
             "letter",
             &b"Dear Sir or Madam, this is no database at all.".to_vec(),
-            "no registry",
+            "not a registry",
         ),
-        ("empty", &Vec::new(), "no registry"),
+        ("empty", &Vec::new(), "not a registry"),
     ] {
         fs::write(ips.dir.join(name), bytes).unwrap();
         let done = ips.o_vm(&["restore", &path(&ips, name)]);

@@ -47,7 +47,7 @@ fn the_next_create_waits_for_an_orphaned_n_vm() {
     let other = ips.o_vm(&["destroy", "a"]);
     assert_eq!(other.code, 10, "another verb: {other:?}");
     assert!(
-        other.err.contains("still runs, though its o_vm is gone"),
+        other.err.contains("still runs, but its o_vm is gone"),
         "{}",
         other.err
     );
