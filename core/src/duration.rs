@@ -50,7 +50,7 @@ pub fn seconds_text(time: Duration) -> String {
     text.trim_end_matches('0').to_owned()
 }
 
-/// As [`seconds_text`], with two decimals at most: more mean nothing in what is left of a
+/// As [`seconds_text`], with two decimals at most: more have no meaning in the rest of a
 /// deadline.
 #[must_use]
 pub fn rounded_text(time: Duration) -> String {
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_of_a_deadline_is_rounded() {
+    fn the_rest_of_a_deadline_is_rounded() {
         for (nanos, want) in [
             (119_994_999_999, "119.99"),
             (119_999_999_999, "120"),

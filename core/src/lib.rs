@@ -1,6 +1,6 @@
-//! What `n_vm` and `ips-server` share: names and values, the KV text, the VM config, what a
-//! node reports, how a child process is run, and the small facts around it (`/proc`, lock
-//! files, times, log lines, tables). Nothing here knows HTTP, libvirt, SQLite or OpenSVC.
+//! The common part of `n_vm` and `ips-server`: names and values, the KV text, the VM config,
+//! the reports of a node, child processes, lock files, facts from `/proc`, times, log lines and
+//! tables. Nothing here knows HTTP, libvirt, SQLite or OpenSVC.
 
 pub mod config;
 pub mod duration;

@@ -1,4 +1,4 @@
-//! Lock files: flock decides who holds one, and a record in the file names the owner.
+//! Lock files: flock decides which process holds one, and a record in the file names it.
 //! The kernel releases a lock when the last descriptor is closed, so a child that inherits
 //! the file keeps it beyond the death of its parent. Lock files are never deleted: two
 //! processes could then hold "the same" lock through different inodes.
@@ -25,7 +25,7 @@ pub enum Mode {
     Shared,
 }
 
-/// An open lock file. Closed on exec, unless a child is told to inherit it.
+/// An open lock file. Closed on exec, unless a child inherits it ([`crate::exec::Command::inherit`]).
 #[derive(Debug)]
 pub struct LockFile(File);
 

@@ -1,4 +1,4 @@
-//! Log lines on standard error, one line each whatever a value holds. An own subscriber of
+//! Log lines on standard error, one line each for any value. An own subscriber of
 //! a few lines: neither program has spans or filters, and tracing-subscriber would be a
 //! seventh of `n_vm`.
 

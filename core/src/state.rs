@@ -13,9 +13,9 @@ pub enum VmState {
     Paused,
     /// Defined, not in memory.
     ShutOff,
-    /// Ended by a failure of the guest; defined, not in memory.
+    /// The guest failed; defined, not in memory.
     Crashed,
-    /// Put to sleep by the guest itself.
+    /// The guest suspended itself.
     PmSuspended,
     /// The node answered, and has no such domain.
     Absent,
@@ -35,7 +35,7 @@ impl VmState {
         Self::Unknown,
     ];
 
-    /// Whether the domain was seen, in whatever state.
+    /// Whether the domain exists, in any state.
     #[must_use]
     pub fn is_there(self) -> bool {
         match self {

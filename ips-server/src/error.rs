@@ -1,8 +1,8 @@
-//! How an error is shown: its chain of causes, each once, on one line.
+//! Errors as text: the chain of causes, each once, on one line.
 
 use std::error::Error;
 
-/// `what was attempted: why it failed: why that`.
+/// The error and its causes: `start web on tch-001: virsh exited 1: domain not found`.
 #[must_use]
 pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();

@@ -149,7 +149,7 @@ impl<'a> OperationJson<'a> {
     /// The JSON of an operation.
     #[must_use]
     pub fn of(operation: &'a Operation) -> Self {
-        let ended = operation.ended.as_ref();
+        let ended = operation.end.as_ref();
         Self {
             operation: operation.id.to_string(),
             vm_id: operation.vm.as_ref().map(VmId::as_str),

@@ -16,7 +16,7 @@ use crate::settings::Settings;
 use crate::signals::Signals;
 use crate::spec::Spec;
 use crate::task::Task;
-use crate::virsh::{Act, Info, Listed, Virsh};
+use crate::virsh::{Act, Info, ListedDomain, Virsh};
 
 /// The surroundings of a verb.
 #[derive(Debug)]
@@ -102,8 +102,8 @@ impl App {
         let all = self.list()?;
         let wanted = self.task.uuid;
         let renamed =
-            |listed: &&Listed| Some(listed.uuid) == wanted && listed.name != name.as_str();
-        if let Some(Listed { name, .. }) = all.iter().find(renamed).cloned() {
+            |listed: &&ListedDomain| Some(listed.uuid) == wanted && listed.name != name.as_str();
+        if let Some(ListedDomain { name, .. }) = all.iter().find(renamed).cloned() {
             return Err(Error::Conflict(Conflict::Renamed { name }));
         }
         let found = all.into_iter().find(|listed| listed.name == name.as_str());
@@ -116,7 +116,7 @@ impl App {
     }
 
     /// Every domain; the only proof that one is absent.
-    pub(crate) fn list(&self) -> Result<Vec<Listed>, Error> {
+    pub(crate) fn list(&self) -> Result<Vec<ListedDomain>, Error> {
         let doing = "listing domains";
         self.virsh()
             .list()

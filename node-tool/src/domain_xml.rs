@@ -42,7 +42,7 @@ pub(crate) fn disks(xml: &str) -> Result<Vec<Disk>, String> {
         .collect())
 }
 
-/// Every absolute path in the XML, in whatever attribute or text.
+/// Every absolute path in the XML, in any attribute or text.
 pub(crate) fn paths(xml: &str) -> Result<Vec<String>, String> {
     let document = parse(xml)?;
     let attributes = document

@@ -1,4 +1,4 @@
-//! Why a verb failed. The variant decides the exit code of `create` in one exhaustive match;
+//! Failures of a verb. The variant decides the exit code of `create` in one exhaustive match;
 //! the rule of each verb (`ExitRule`) maps that code to its own.
 
 use std::time::Duration;

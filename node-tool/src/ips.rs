@@ -1,6 +1,6 @@
 //! The IPS command interface, as installed nodes use it: POST, everything in the query. No
 //! redirect is followed and no proxy of the environment is used, because the answer is
-//! trusted: it must come from the address that was asked.
+//! trusted: it must come from the address of the request.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -108,7 +108,7 @@ impl Ips {
         })
     }
 
-    /// Asks one command; the answer may have any status.
+    /// Sends one command; the answer may have any status.
     pub(crate) fn post(
         &self,
         query: &[(&str, &str)],

@@ -1,4 +1,4 @@
-//! `n_vm`: what a node does for its VMs. The binary is a wrapper around [`run`]; a library
+//! `n_vm`: the VMs of this node. The binary is a wrapper around [`run`]; a library
 //! only so that tests can read [`links`] and [`exit`].
 
 mod app;

@@ -5,7 +5,7 @@
 use crate::commands::SPECS;
 use crate::spec::{Link, Spec};
 
-/// Every link that a package installs, with the verb that it stands for.
+/// Every link that a package installs, with its verb.
 pub fn all() -> impl Iterator<Item = (&'static Link, &'static Spec)> {
     let of_verb = |spec: &'static Spec| spec.links.iter().map(move |link| (link, spec));
     SPECS.iter().flat_map(of_verb)

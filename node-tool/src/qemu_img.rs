@@ -48,7 +48,7 @@ pub(crate) fn files(text: &str) -> Result<Vec<String>, String> {
     if depth(text) > DEEPEST {
         return Err(format!("JSON that is more than {DEEPEST} deep"));
     }
-    let json: JsonValue = text.parse().map_err(|error| format!("no JSON: {error}"))?;
+    let json: JsonValue = text.parse().map_err(|error| format!("not JSON: {error}"))?;
     let mut found = Vec::new();
     collect(&json, &mut found);
     if found.is_empty() {

@@ -12,7 +12,7 @@ use hps_core::names::{NameError, Word};
 use tracing::Level;
 use ureq::http::Uri;
 
-/// Where the settings are unless `--config` or `N_VM_CONFIG` says otherwise.
+/// The settings file, unless `--config` or `N_VM_CONFIG` names another.
 const DEFAULT_FILE: &str = "/etc/hps/node.conf";
 
 /// The settings.
@@ -42,7 +42,7 @@ pub(crate) struct Settings {
     pub report_timeout: Duration,
     /// How long a verb waits for another one on the same VM.
     pub lock_timeout: Duration,
-    /// Between two looks at a domain that is shutting down or rebooting.
+    /// Between two polls of a domain that is shutting down or rebooting.
     pub poll_interval: Duration,
     /// Between two ACPI requests to it.
     pub resend_interval: Duration,

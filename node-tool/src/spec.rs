@@ -1,5 +1,5 @@
-//! What distinguishes one verb from another, as a row. Everything that treats verbs alike
-//! (results, reports, exit codes, links) reads the row and knows no verb by name.
+//! The properties of a verb, as a row. The common code (results, reports, exit codes, links)
+//! reads the row and knows no verb by name.
 
 use hps_core::state::VmState;
 use hps_core::verb::VerbName;
@@ -11,13 +11,13 @@ pub struct Spec {
     pub name: VerbName,
     /// How its VM is addressed.
     pub vm: Address,
-    /// What it does to the domain, and so who learns its result.
+    /// Its effect on the domain, which decides where its result goes.
     pub effect: Effect,
     /// The states that prove that it did what it should; `None`: it ends in any state.
     pub reaches: Option<fn(VmState) -> bool>,
-    /// What its failures have for exit codes.
+    /// The exit codes of its failures.
     pub exit: ExitRule,
-    /// The names of old functions that stand for it.
+    /// The names of old functions for it.
     pub links: &'static [Link],
 }
 
@@ -56,7 +56,7 @@ pub enum Address {
     None,
 }
 
-/// What a verb does to the domain.
+/// The effect of a verb on the domain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
     /// Changes it: the result goes to stderr, to the IPS as a report, and to the IPS log.
@@ -78,7 +78,7 @@ pub enum ExitRule {
     Ips,
 }
 
-/// A name of `n_vm` (a symbolic link) that stands for a verb.
+/// A name of `n_vm` (a symbolic link) for a verb.
 #[derive(Debug)]
 pub struct Link {
     /// The name of the old function.

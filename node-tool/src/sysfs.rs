@@ -22,8 +22,8 @@ pub(crate) fn wwid(path: &Path) -> Option<String> {
 /// As [`wwid`], from the folder of the device in sysfs.
 fn wwid_of(device: &Path) -> Option<String> {
     if let Some(number) = word(device.join("partition")) {
-        let whole = wwid_of(device.parent()?)?;
-        return Some(format!("{whole}-part{number}"));
+        let disk = wwid_of(device.parent()?)?;
+        return Some(format!("{disk}-part{number}"));
     }
     if let Some(uuid) = word(device.join("dm/uuid")) {
         // mpath-3600c0ff000: multipath's own name of the LUN below.
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn two_paths_of_one_lun_have_one_wwid_and_so_has_its_multipath_device() {
+    fn paths_and_multipath_device_of_a_lun_have_one_wwid() {
         let path = device(&[("device/wwid", "naa.600c0ff0001\n")]);
         let multipath = device(&[("dm/uuid", "mpath-3600c0ff0001\n")]);
         assert_eq!(wwid_of(&path).unwrap(), "3600c0ff0001");

@@ -12,9 +12,9 @@ use std::time::Duration;
 use hps_core::exec::{Command, ExecError, Output};
 use uuid::Uuid;
 
-pub(crate) use parse::{Info, Listed, Stats};
+pub(crate) use parse::{Info, ListedDomain, Stats};
 
-/// What virsh can do to the state of a domain.
+/// The acts of virsh on the state of a domain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Act {
     Start,
@@ -144,7 +144,7 @@ impl<'a> Virsh<'a> {
     }
 
     /// Every domain of this libvirt.
-    pub(crate) fn list(&self) -> Result<Vec<Listed>, ExecError> {
+    pub(crate) fn list(&self) -> Result<Vec<ListedDomain>, ExecError> {
         let output = self
             .ask(&["list", "--all", "--uuid", "--name"])?
             .success()?;
@@ -165,7 +165,7 @@ impl<'a> Virsh<'a> {
     }
 
     /// Every domain with its numbers, by one child.
-    pub(crate) fn domstats(&self) -> Result<Vec<(Listed, Stats)>, ExecError> {
+    pub(crate) fn domstats(&self) -> Result<Vec<(ListedDomain, Stats)>, ExecError> {
         let both = "list --all --uuid --name; domstats --state --balloon --vcpu";
         let output = self.ask(&[both])?.success()?;
         parse::stats(&output.text()).map_err(|what| output.nonsense(what))
@@ -262,7 +262,7 @@ impl<'a> Virsh<'a> {
         output.success().map(drop)
     }
 
-    /// The child that ends when the domain's guest restarts, whoever caused it. It prints
+    /// The child that ends when the domain's guest restarts, for any cause. It prints
     /// nothing before, not even that it listens.
     pub(crate) fn listen_for_reboot(&self, uuid: Uuid, within: Duration) -> Command<'a> {
         // The deadline of the caller counts; this one ends a child that it lost.

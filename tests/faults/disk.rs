@@ -226,7 +226,7 @@ impl Acknowledged {
             assert!(found.vm(vm).unwrap().is_some(), "{case}: {vm} is lost");
         }
         let operations = found.operations(None, 100).unwrap();
-        let ended = operations.iter().filter(|one| one.ended.is_some());
+        let ended = operations.iter().filter(|one| one.end.is_some());
         assert!(ended.count() >= self.operations, "{case}: an end is lost");
         if self.copy {
             let copy = open(&folder.join("copy"));

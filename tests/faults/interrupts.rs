@@ -34,7 +34,7 @@ fn case(row: &Row, world: &World, mode: &str, number: u32, codes: &mut BTreeSet<
         assert!(world.ips.services().is_empty(), "{case}: it left a service");
         assert_eq!(open, 0, "{case}: it ended");
     }
-    if done.code == 130 && done.err.contains("nothing was begun") {
+    if done.code == 130 && done.err.contains("nothing was started") {
         assert_eq!(open, 0, "{case}: no operation is open");
     }
     row.ends_right(world, &done, &case);

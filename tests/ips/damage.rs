@@ -104,7 +104,7 @@ fn the_database_of_another_program_is_left_as_it_is() {
     let before = std::fs::read(file(&ips)).unwrap();
     let done = ips.o_vm(&["list"]);
     assert_eq!(done.code, 1);
-    assert!(done.err.contains("this is no registry"), "{}", done.err);
+    assert!(done.err.contains("not a registry"), "{}", done.err);
     assert_eq!(std::fs::read(file(&ips)).unwrap(), before);
 }
 

@@ -96,7 +96,7 @@ fn every_exit_code_can_happen() {
             1,
             &nothing,
             &["create", "nosuch", "tch-001"],
-            "no VM nosuch is defined",
+            "VM nosuch is not defined",
         ),
         (
             2,
@@ -120,7 +120,7 @@ fn every_exit_code_can_happen() {
             5,
             &|ips| ips.cluster(&["fault", "answer.create", "exit 1"]),
             create,
-            "the task service could not be made",
+            "the task service could not be created",
         ),
         (
             6,

@@ -271,7 +271,7 @@ fn an_unusable_registry_is_named_with_a_remedy() {
     )
     .unwrap();
     ips.set("IPS_REGISTRY", file.to_str().unwrap());
-    assert!(ips.o_vm(&["list"]).err.contains("this is no registry"));
+    assert!(ips.o_vm(&["list"]).err.contains("not a registry"));
     assert_eq!(
         std::fs::read_to_string(&file).unwrap().len(),
         54,

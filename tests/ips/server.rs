@@ -31,7 +31,7 @@ fn an_old_bash_node_gets_the_specified_bytes() {
     let unknown = ips.get(&GET_CONFIG.replace("abc-1", "nosuch"));
     assert_eq!(
         (unknown.status, unknown.body.as_str()),
-        (404, "error=no VM nosuch is defined\n")
+        (404, "error=VM nosuch is not defined\n")
     );
 }
 
@@ -202,11 +202,7 @@ fn healthz_reports_a_missing_registry() {
     .unwrap();
     let answer = ips.get("/healthz");
     assert_eq!(answer.status, 503);
-    assert!(
-        answer.body.contains("this is no registry"),
-        "{}",
-        answer.body
-    );
+    assert!(answer.body.contains("not a registry"), "{}", answer.body);
 }
 
 #[test]

@@ -116,7 +116,7 @@ fn only_a_node_with_a_certificate_fetches_over_tls() {
             "tls_cert and tls_key belong together",
         ),
         ("tls_ca=TLS/nosuch.pem\n", "nosuch.pem: No such file"),
-        ("tls_ca=TLS/node.key\n", "no PEM certificate in it"),
+        ("tls_ca=TLS/node.key\n", "want a PEM certificate in it"),
     ] {
         let done = fetch(lines);
         assert!(

@@ -14,7 +14,7 @@ mod core_round_trips;
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
-use crate::config::{Parsed, VmConfig};
+use crate::config::{ParsedConfig, VmConfig};
 use crate::duration::TimeSpan;
 use crate::identity;
 use crate::kv::{self, Pair};
@@ -57,7 +57,7 @@ pub fn vm_config(bytes: &[u8]) {
         Err(error) => return said_well(&error),
     };
     let text = parsed.config.to_text();
-    let plain = Parsed {
+    let plain = ParsedConfig {
         config: parsed.config,
         unknown_keys: Vec::new(),
     };

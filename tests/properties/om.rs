@@ -38,9 +38,9 @@ pub fn om_json(bytes: &[u8]) {
             session: SESSION,
             wait: Duration::from_secs(1),
         };
-        let run = task::taken(&items, &request);
-        assert_eq!(run == Run::Taken, is_taken(tree));
-        if let Run::NotTaken(_) = run {
+        let run = task::acceptance(&items, &request);
+        assert_eq!(run == Run::Accepted, is_taken(tree));
+        if let Run::Rejected(_) = run {
             assert!(!some(Some(tree), |item| at(item, "nodename", 0)
                 .is_some_and(|n| n == NODE)));
         }

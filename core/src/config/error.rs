@@ -1,11 +1,11 @@
-//! Why a text is not a usable VM config.
+//! Errors of a VM config.
 
 use crate::kv::KvError;
 use crate::names::DiskNumber;
 
 use super::PROVISION_METHOD;
 
-/// A text that is not a usable VM config.
+/// A text that is not a valid VM config.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// The text is not KV at all.
@@ -18,7 +18,7 @@ pub enum ConfigError {
         line: usize,
         /// As given, shortened.
         key: String,
-        /// The rule, and what was given instead.
+        /// The rule, and the given value.
         reason: String,
     },
     /// A second path without a first one.

@@ -1,5 +1,5 @@
-//! The VM config: how the IPS defines a VM (design: contract 1). Parsed once into types;
-//! `to_text` writes the same text back, which is what the server sends.
+//! The VM config: the IPS's definition of a VM (design: contract 1). Parsed once into types;
+//! `to_text` writes the same text back, which the server sends.
 
 mod error;
 mod parse;
@@ -15,7 +15,7 @@ use crate::names::{BridgeName, DiskNumber, DiskPath, Mebibytes, Text, Vcpus, VmN
 pub use error::ConfigError;
 use parse::Draft;
 
-/// What a VM is made from.
+/// The definition of a VM.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VmConfig {
     /// `name`: of the VM and of its domain.
@@ -89,7 +89,7 @@ macro_rules! word_enum {
 }
 
 word_enum!(
-    /// What boots the VM.
+    /// The firmware that boots the VM.
     Firmware, "want bios or uefi",
     /// SeaBIOS.
     Bios = "bios",
@@ -112,7 +112,7 @@ const PROVISION_METHOD: &str = "virt-install";
 
 /// A config, and the keys in it that are unknown.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Parsed {
+pub struct ParsedConfig {
     /// The config.
     pub config: VmConfig,
     /// In the order given.
@@ -124,7 +124,7 @@ impl VmConfig {
     ///
     /// # Errors
     /// The line and the key of the first mistake.
-    pub fn parse(bytes: &[u8]) -> Result<Parsed, ConfigError> {
+    pub fn parse(bytes: &[u8]) -> Result<ParsedConfig, ConfigError> {
         let pairs = kv::parse(bytes)?;
         if let Some(refusal) = pairs.iter().find(|pair| pair.key == "error") {
             return Err(ConfigError::Refused(parse::refusal_text(refusal.value)));

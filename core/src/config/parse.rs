@@ -1,5 +1,5 @@
-//! From pairs to a VM config: each value is parsed as it comes, and only the end shows
-//! what is missing.
+//! Makes a VM config from pairs: each value is parsed in turn; missing keys are found at the
+//! end.
 
 use std::str::FromStr;
 
@@ -10,10 +10,11 @@ use crate::kv::{self, Pair};
 use crate::names::{DiskNumber, DiskPath, Mebibytes, Text, Vcpus, VmName, Word};
 
 use super::{
-    BOOT_RULE, BootDevice, ConfigError, Disk, Firmware, Network, PROVISION_METHOD, Parsed, VmConfig,
+    BOOT_RULE, BootDevice, ConfigError, Disk, Firmware, Network, PROVISION_METHOD, ParsedConfig,
+    VmConfig,
 };
 
-/// What was read so far.
+/// The values so far.
 #[derive(Default)]
 pub(super) struct Draft {
     name: Option<VmName>,
@@ -85,7 +86,7 @@ impl Draft {
     }
 
     /// The config, unless something is missing.
-    pub(super) fn finish(self) -> Result<Parsed, ConfigError> {
+    pub(super) fn finish(self) -> Result<ParsedConfig, ConfigError> {
         let disks = join_paths(self.first_paths, self.second_paths)?;
         let config = VmConfig {
             name: self.name.ok_or(ConfigError::Missing("name"))?,
@@ -104,7 +105,7 @@ impl Draft {
         if !self.method_given {
             return Err(ConfigError::Missing("provision_method"));
         }
-        Ok(Parsed {
+        Ok(ParsedConfig {
             config,
             unknown_keys: self.unknown_keys,
         })

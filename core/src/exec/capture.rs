@@ -1,5 +1,5 @@
 //! Reads a child's stdout and stderr and writes its stdin, without a thread and with a
-//! limit on every wait: a grandchild may hold the pipes for ever.
+//! limit on every wait: a grandchild may hold the pipes forever.
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
@@ -14,7 +14,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 /// How much of the end of stderr is kept at most, in bytes: only people read it.
 const STDERR_END: usize = 256 * 1024;
 
-/// What was captured.
+/// The captured output.
 pub(super) struct Streams {
     pub(super) stdout: Vec<u8>,
     pub(super) stderr: Vec<u8>,
@@ -72,7 +72,7 @@ impl Capture {
         }
     }
 
-    /// Reads what is left, at most for `grace`: the child itself has ended.
+    /// Reads the rest of the output, at most for `grace`: the child itself has exited.
     pub(super) fn drain(&mut self, grace: Duration) -> std::io::Result<()> {
         self.stdin = None;
         let until = Instant::now() + grace;
@@ -105,7 +105,7 @@ impl Capture {
         Ok(())
     }
 
-    /// A child that closes its stdin early does not want the rest: no error.
+    /// A child that closes its stdin early does not need the rest: not an error.
     fn feed(&mut self) {
         let Some((pipe, bytes)) = &mut self.stdin else {
             return;

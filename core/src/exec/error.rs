@@ -1,5 +1,5 @@
-//! What can go wrong with a child process. Each kind is a variant of its own, with
-//! program, argv and the end of stderr.
+//! Failures of a child process. Each kind is a variant of its own, with program, argv and the
+//! end of stderr.
 
 use std::ffi::{OsStr, OsString};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::duration::rounded_text;
 /// How much of the end of stderr an error shows, in characters.
 const SHOWN: usize = 600;
 
-/// Which child it was, and the end of its stderr.
+/// The child: its argv and the end of its stderr.
 #[derive(Debug, Clone)]
 pub struct Context {
     program: String,
@@ -20,7 +20,7 @@ pub struct Context {
 /// A child without a usable result. Display never repeats the source.
 #[derive(Debug, thiserror::Error)]
 pub enum ExecError {
-    /// There is no such program, or it may not be run.
+    /// The program does not exist, or may not be executed.
     #[error("{} could not be started", context.program)]
     NotStarted {
         /// The child.
@@ -36,7 +36,7 @@ pub enum ExecError {
         /// The child.
         context: Context,
     },
-    /// A signal of others ended it.
+    /// A signal from another process ended it.
     #[error("{} was killed by signal {signal}{}", context.program, context.stderr_text())]
     Killed {
         /// The signal's number.
@@ -44,7 +44,7 @@ pub enum ExecError {
         /// The child.
         context: Context,
     },
-    /// It was ended at its deadline.
+    /// It ran until its deadline and was killed.
     #[error("{} did not answer within {} s{}", context.program, rounded_text(*deadline), context.stderr_text())]
     TimedOut {
         /// The time it had.
@@ -52,13 +52,13 @@ pub enum ExecError {
         /// The child.
         context: Context,
     },
-    /// It was ended because this process was interrupted.
+    /// This process was interrupted and has killed it.
     #[error("{} was terminated: interrupted", context.program)]
     Interrupted {
         /// The child.
         context: Context,
     },
-    /// This process was interrupted and does not wait for it any longer.
+    /// This process was interrupted and no longer waits for it.
     #[error("interrupted; {} continues", context.program)]
     LeftAlone {
         /// The child.
@@ -118,7 +118,7 @@ impl Context {
 }
 
 impl ExecError {
-    /// Which child it was.
+    /// The child.
     #[must_use]
     pub fn context(&self) -> &Context {
         match self {

@@ -1,4 +1,4 @@
-//! How a process group is ended, with a child that the kernel may not be able to end.
+//! Ends a process group, even one with a child that the kernel cannot end.
 
 use std::process::Child;
 use std::time::{Duration, Instant};
@@ -21,9 +21,9 @@ pub(super) fn end_group(child: &mut Child, capture: &mut Capture, grace: Duratio
         let _ = killpg(pid, signal);
         let until = Instant::now() + grace;
         while Instant::now() < until {
-            let ended = matches!(child.try_wait(), Ok(Some(_)));
+            let has_exited = matches!(child.try_wait(), Ok(Some(_)));
             // After KILL only the child itself matters: its orphans may never be reaped.
-            if ended && (signal == Signal::SIGKILL || !group_lives(pid)) {
+            if has_exited && (signal == Signal::SIGKILL || !group_lives(pid)) {
                 return;
             }
             // Its last words; a failure to read them changes nothing.

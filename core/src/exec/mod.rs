@@ -21,13 +21,13 @@ pub use error::{Context, ExecError, argv_text};
 use group::{TERM_GRACE, end_group};
 pub use output::Output;
 
-/// How much of stdout and of stderr is kept, in bytes, unless `keep` says otherwise.
+/// How much of stdout and of stderr is kept, in bytes, unless [`Command::keep`] sets another limit.
 pub const KEEP_BYTES: usize = 1024 * 1024;
 /// The same for a child that reads: it has nothing to put in order.
 const READER_GRACE: Duration = Duration::from_millis(300);
 /// How long output is still read once the child itself has ended.
 const DRAIN_GRACE: Duration = Duration::from_millis(300);
-/// Longest pause between two looks at the child.
+/// Longest pause between two polls of the child.
 const TICK: Duration = Duration::from_millis(20);
 
 /// A child process to be run; built, then [`Command::run`].
@@ -43,7 +43,7 @@ pub struct Command<'a> {
     keep: usize,
 }
 
-/// What becomes of the child when the flag is up.
+/// The action on the child when the flag is raised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum OnFlag {
     End,
@@ -82,7 +82,7 @@ impl<'a> Command<'a> {
         self
     }
 
-    /// Ends the child when the flag is up. Only for children that read: one that acts must
+    /// Ends the child when the flag is raised. Only for children that read: one that acts must
     /// finish, so that its outcome is known.
     #[must_use]
     pub fn interrupted_by(mut self, flag: &'a AtomicBool) -> Self {
@@ -90,7 +90,7 @@ impl<'a> Command<'a> {
         self
     }
 
-    /// Stops waiting when the flag is up. The child continues, and its output is lost.
+    /// Stops waiting when the flag is raised. The child continues, and its output is lost.
     #[must_use]
     pub fn left_alone_on(mut self, flag: &'a AtomicBool) -> Self {
         self.interrupt = Some((flag, OnFlag::Leave));
@@ -127,7 +127,7 @@ impl<'a> Command<'a> {
     }
 
     /// As [`Command::run`], for a child that listens while this process acts: `goes_on` is
-    /// called now and then as long as the child runs, and ends it with `false`.
+    /// called repeatedly while the child runs; with `false` it ends the child.
     ///
     /// # Errors
     /// As [`Command::run`]; interrupted, too, where `goes_on` ended it.
@@ -183,7 +183,7 @@ impl<'a> Command<'a> {
         Ok(())
     }
 
-    /// Reads and waits until the child has ended, its time is over, or the flag is up.
+    /// Reads and waits until the child has ended, its time is over, or the flag is raised.
     fn watch(
         &self,
         child: &mut Child,

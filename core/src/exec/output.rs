@@ -1,4 +1,4 @@
-//! The result of a child that ended by itself, and the errors made from it.
+//! The result of a child that exited, and the errors made from it.
 
 use super::error::{Context, ExecError, one_line_begin};
 

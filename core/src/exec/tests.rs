@@ -39,9 +39,9 @@ fn a_child_killed_by_a_signal_is_killed_not_exited() {
 
 #[test]
 fn the_deadline_ends_child_and_grandchildren() {
-    let (result, took) = limited("echo begun >&2; sleep 987654 & sleep 987654", 100);
+    let (result, took) = limited("echo started >&2; sleep 987654 & sleep 987654", 100);
     let error = result.unwrap_err();
-    assert_eq!(error.to_string(), "sh did not answer within 0.1 s: begun");
+    assert_eq!(error.to_string(), "sh did not answer within 0.1 s: started");
     assert!(took < Duration::from_secs(8), "{took:?}");
 }
 

@@ -1,4 +1,4 @@
-//! Why a body is not a report, and how its keys are read.
+//! Errors of a report, and the functions that read its keys.
 
 use std::str::FromStr;
 
@@ -20,7 +20,7 @@ pub enum ReportError {
         line: usize,
         /// The key.
         key: &'static str,
-        /// The rule, and what was given instead.
+        /// The rule, and the given value.
         reason: String,
     },
     /// A required key.

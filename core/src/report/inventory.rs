@@ -9,7 +9,7 @@ use crate::state::VmState;
 use super::ReportError;
 use super::error::{find, get, uuid};
 
-/// All that a node has.
+/// A node and its domains.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inventory {
     /// The node.
@@ -41,11 +41,11 @@ pub struct DomainReport {
     pub memory_mb: u64,
     /// Address and port of its VNC console, where it has one: `127.0.0.1:5900`.
     pub vnc: Option<String>,
-    /// Its XML, where that was asked for.
+    /// Its XML, where the request was for definitions.
     pub definition: Option<Definition>,
 }
 
-/// What a node knows of a domain beyond its state: enough to register it again.
+/// The facts about a domain beyond its state: enough to register it again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Definition {
     /// The `vm_id` that it was created under, where the node still knows it.

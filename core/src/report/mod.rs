@@ -1,4 +1,4 @@
-//! What a node reports to the IPS (design: contract 2): the result of a verb, and its
+//! The reports of a node to the IPS (design: contract 2): the result of a verb, and the
 //! inventory. Both sides use these functions, so the wire format exists once.
 
 mod error;
@@ -36,7 +36,7 @@ pub struct Report {
     pub exit_code: u8,
     /// The state of the domain at the end.
     pub state: VmState,
-    /// What was done, or why not, for people.
+    /// The result or the reason of the failure, for people.
     pub message: String,
 }
 

@@ -1,4 +1,4 @@
-//! A domain's XML as a VM config, with notes on what a VM config cannot express. The XML is
+//! Makes a VM config from a domain's XML, with notes on what a VM config cannot express. The XML is
 //! untrusted input: every value is parsed into its type before it is proposed.
 
 use std::collections::HashSet;
@@ -19,7 +19,7 @@ const UNSUPPORTED: [&str; 5] = ["hostdev", "filesystem", "shmem", "redirdev", "t
 pub(super) struct Draft {
     /// The config from which the VM would be created again.
     pub config: VmConfig,
-    /// What the config leaves out or guesses.
+    /// Notes on values that the config leaves out or guesses.
     pub notes: Vec<String>,
 }
 
@@ -118,10 +118,10 @@ fn disks(lines: &mut Lines, id: &VmId, devices: &[Node<'_, '_>]) {
 /// The number and side of each disk. They follow from the serial if create made it from
 /// them. Two disks of one serial are two paths of one LUN. The others are numbered in order.
 fn keys(id: &VmId, disks: &[Disk<'_>]) -> Vec<(u32, char)> {
-    let mut taken = HashSet::new();
+    let mut used = HashSet::new();
     let from_serial: Vec<_> = disks
         .iter()
-        .map(|disk| made_from(id, disk.serial).filter(|key| taken.insert(*key)))
+        .map(|disk| made_from(id, disk.serial).filter(|key| used.insert(*key)))
         .collect();
     let mut keys: Vec<(u32, char)> = Vec::new();
     for (at, key) in from_serial.into_iter().enumerate() {
@@ -133,13 +133,13 @@ fn keys(id: &VmId, disks: &[Disk<'_>]) -> Vec<(u32, char)> {
         let free = || {
             (1..)
                 .map(|number| (number, 'a'))
-                .find(|key| !taken.contains(key))
+                .find(|key| !used.contains(key))
         };
         let key = key
-            .or_else(|| twin.filter(|key| !taken.contains(key)))
+            .or_else(|| twin.filter(|key| !used.contains(key)))
             .or_else(free)
             .unwrap_or((u32::MAX, 'a'));
-        taken.insert(key);
+        used.insert(key);
         keys.push(key);
     }
     keys
@@ -154,7 +154,7 @@ fn made_from(id: &VmId, serial: &str) -> Option<(u32, char)> {
 }
 
 fn networks(lines: &mut Lines, devices: &[Node<'_, '_>]) {
-    let mut taken = HashSet::new();
+    let mut used = HashSet::new();
     for node in devices.iter().filter(|node| node.has_tag_name("interface")) {
         let bridge = child(node, "source").and_then(|source| source.attribute("bridge"));
         let Some(bridge) = bridge.filter(|name| name.parse::<BridgeName>().is_ok()) else {
@@ -166,7 +166,7 @@ fn networks(lines: &mut Lines, devices: &[Node<'_, '_>]) {
         };
         let digits = bridge.trim_start_matches(|c: char| !c.is_ascii_digit());
         match digits.parse::<Vni>() {
-            Ok(vni) if taken.insert(vni) => {
+            Ok(vni) if used.insert(vni) => {
                 lines.put(&format!("vxlan_{vni}"), bridge);
                 lines.note(&format!(
                     "the VNI {vni} is guessed from the name of the bridge"

@@ -24,7 +24,7 @@ enum Proposal {
         config: Box<VmConfig>,
         notes: Vec<String>,
     },
-    /// It cannot be registered, and why.
+    /// It cannot be registered; the text is the reason.
     Cannot(String),
 }
 
@@ -39,17 +39,17 @@ impl<'a> Proposals<'a> {
     /// The proposals, given the VMs of the registry.
     #[must_use]
     pub fn of(inventory: &'a Inventory, vms: &[Vm]) -> Self {
-        let mut taken: HashSet<String> = vms
+        let mut names: HashSet<String> = vms
             .iter()
             .flat_map(|vm| [vm.id.to_string(), vm.config.name.as_str().to_lowercase()])
             .collect();
         let mut propose = |domain: &'a DomainReport| {
             let proposal = match vms.iter().find(|vm| vm.uuid == domain.uuid) {
                 Some(vm) => of_defined(vm, inventory),
-                None => of_unknown(domain, &taken),
+                None => of_unknown(domain, &names),
             };
             if let Proposal::Register { id, config, .. } = &proposal {
-                taken.extend([id.to_string(), config.name.as_str().to_lowercase()]);
+                names.extend([id.to_string(), config.name.as_str().to_lowercase()]);
             }
             (domain, proposal)
         };
@@ -115,14 +115,14 @@ fn of_defined(vm: &Vm, inventory: &Inventory) -> Proposal {
     }
 }
 
-fn of_unknown(domain: &DomainReport, taken: &HashSet<String>) -> Proposal {
+fn of_unknown(domain: &DomainReport, names: &HashSet<String>) -> Proposal {
     let Some(definition) = &domain.definition else {
         return Proposal::Cannot(
             "a create of it is in progress, or it has been removed meanwhile".to_owned(),
         );
     };
     let name = one_line(&domain.name);
-    if taken.contains(&name.to_lowercase()) && definition.vm_id.is_none() {
+    if names.contains(&name.to_lowercase()) && definition.vm_id.is_none() {
         return Proposal::Cannot(format!(
             "another VM has the name {name}; rename one of the two"
         ));

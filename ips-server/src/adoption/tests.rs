@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// What virsh wrote of a domain with every kind of disk.
+/// The output of virsh for a domain with every kind of disk.
 const DISKS: &str = include_str!("../../../tests/fixtures/virsh/dumpxml-disks.out");
 
 fn domain(name: &str, vm_id: Option<&str>, xml: &str) -> DomainReport {

@@ -82,13 +82,13 @@ impl Engine for Local<'_> {
         }
     }
 
-    /// A child holds the VM's lock: whoever has that lock knows that nothing runs.
+    /// A child holds the VM's lock, so a caller that holds it knows that nothing runs.
     fn status(&self, _: &TaskRef) -> TaskStatus {
         TaskStatus::Over
     }
 
     fn wait(&self, _: &TaskRef, _: OnStep<'_>) -> RunOutcome {
-        RunOutcome::Unknown("nothing of it runs any more".to_owned())
+        RunOutcome::Unknown("its process no longer runs".to_owned())
     }
 
     fn clean(&self, _: &TaskRef) -> Result<(), CleanupError> {
@@ -115,7 +115,7 @@ impl Engine for Local<'_> {
     ) -> Result<InventoryAnswer, NoAnswer> {
         if *node != self.node {
             return Err(NoAnswer(format!(
-                "engine local knows the node {} only",
+                "engine local has the node {} only",
                 self.node
             )));
         }
@@ -149,7 +149,7 @@ impl Local<'_> {
 
 /// One domain of `n_vm list --json`.
 #[derive(Deserialize)]
-struct Listed {
+struct ListEntry {
     name: String,
     uuid: String,
     state: String,
@@ -171,13 +171,13 @@ fn listed(limit: Duration, stop: &AtomicBool) -> Result<Vec<DomainReport>, ExecE
 }
 
 fn parse_list(json: &[u8]) -> Result<Vec<DomainReport>, String> {
-    let listed: Vec<Listed> = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+    let listed: Vec<ListEntry> = serde_json::from_slice(json).map_err(|error| error.to_string())?;
     listed.into_iter().map(domain).collect()
 }
 
-fn domain(listed: Listed) -> Result<DomainReport, String> {
-    let uuid =
-        identity::hyphenated(&listed.uuid).ok_or_else(|| format!("no UUID: {:?}", listed.uuid))?;
+fn domain(listed: ListEntry) -> Result<DomainReport, String> {
+    let uuid = identity::hyphenated(&listed.uuid)
+        .ok_or_else(|| format!("not a UUID: {:?}", listed.uuid))?;
     let state = listed
         .state
         .parse()
@@ -194,7 +194,7 @@ fn domain(listed: Listed) -> Result<DomainReport, String> {
 }
 
 /// The node's own reason: `n_vm` prints it as `n_vm: VERB VM: reason`, and may print
-/// warnings behind it. Where no line has that form, the last line that is no warning.
+/// warnings behind it. Where no line has that form, the last line that is not a warning.
 fn reason(stderr: &[u8], task: &Task) -> Option<String> {
     let text = String::from_utf8_lossy(stderr);
     let lines: Vec<_> = text
@@ -221,7 +221,7 @@ mod tests {
     use hps_core::state::VmState;
 
     #[test]
-    fn the_list_of_n_vm_is_read() {
+    fn the_list_of_n_vm_is_parsed() {
         let json =
             br#"[{"name":"web","uuid":"6ba7b810-9dad-11d1-80b4-00c04fd430c8","state":"running",
             "vcpus":2,"memory_mb":512,"vnc":null}]"#;
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_no_list_is_no_empty_list() {
+    fn an_answer_that_is_not_a_list_is_an_error() {
         for bad in [
             "",
             "{}",

@@ -1,4 +1,4 @@
-//! The seam between an operation and what carries its tasks to a node. An engine knows
+//! The interface between operations and the transport of their tasks to a node. An engine knows
 //! how a verb reaches a node and how its result comes back; it knows nothing of the
 //! registry, of claims or of exit codes.
 //!
@@ -18,7 +18,7 @@ use crate::model::node::Node;
 use crate::model::task::{Task, TaskRef};
 use crate::model::token::Token;
 
-/// What every engine can do.
+/// The transport of tasks to nodes.
 pub trait Engine: Sync {
     /// Health of every node there is, by name.
     ///
@@ -38,36 +38,36 @@ pub trait Engine: Sync {
     /// The task has not been started, and will not be.
     fn prepare(&self, task: &Task, on_step: OnStep<'_>) -> Result<(), PrepareError>;
 
-    /// Starts the task and waits for its end. What carries the task inherits the lock, so
-    /// that it stays held when this process dies.
+    /// Starts the task and waits for its end. The child that carries the task inherits the
+    /// lock, so that the lock stays held when this process dies.
     fn run(&self, task: &Task, lock: &File, on_step: OnStep<'_>) -> RunOutcome;
 
-    /// What became of a task that an earlier process may have started. The caller holds the
+    /// The status of a task that an earlier process may have started. The caller holds the
     /// VM's lock.
     fn status(&self, task: &TaskRef) -> TaskStatus;
 
     /// Waits for the end of a task that an earlier process started and that still runs.
     fn wait(&self, task: &TaskRef, on_step: OnStep<'_>) -> RunOutcome;
 
-    /// Removes what `prepare` made, and verifies that it is gone.
+    /// Deletes the task service that `prepare` created, and verifies that it is gone.
     ///
     /// # Errors
-    /// What is left, and how a person removes it.
+    /// The service may still exist; the error has the command that removes it.
     fn clean(&self, task: &TaskRef) -> Result<(), CleanupError>;
 
-    /// The name of what carries a task, as [`Engine::task_services`] lists it.
+    /// The name of a task's service, as [`Engine::task_services`] lists it.
     fn service_of(&self, task: &TaskRef) -> String;
 
-    /// Everything that carried tasks and is still there.
+    /// All task services that exist.
     ///
     /// # Errors
     /// The cluster did not answer.
     fn task_services(&self) -> Result<Vec<String>, NoAnswer>;
 
-    /// Removes a task service that no open operation accounts for, unless a task of it runs.
+    /// Deletes a task service that belongs to no open operation, unless a task of it runs.
     ///
     /// # Errors
-    /// What is left, and how a person removes it.
+    /// The service may still exist; the error has the command that removes it.
     fn remove_task_service(&self, name: &str) -> Result<(), CleanupError>;
 
     /// Asks a node for all its domains, now. The token lets it report them.
@@ -91,12 +91,12 @@ pub enum Detail {
     Definitions,
 }
 
-/// How an inventory came back.
+/// The answer to a question for an inventory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InventoryAnswer {
-    /// Here it is; the registry does not have it yet.
+    /// The inventory; it is not in the registry yet.
     Here(Inventory),
-    /// The node has reported it: the registry has it.
+    /// The node has reported it to the server: it is in the registry.
     Reported,
 }
 
@@ -111,10 +111,10 @@ pub struct NoAnswer(pub String);
 /// Why a task was not started.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PrepareError {
-    /// What carries the task could not be made.
-    #[error("the task service could not be made: {0}")]
+    /// The task service could not be created.
+    #[error("the task service could not be created: {0}")]
     NotMade(String),
-    /// It was made, and did not reach the node in time.
+    /// It was created, but did not reach the node in time.
     #[error("the task service did not reach the node in time: {0}")]
     NotThere(String),
     /// The user interrupted.
@@ -122,17 +122,17 @@ pub enum PrepareError {
     Interrupted,
 }
 
-/// Something is left behind.
+/// A task service was not deleted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what}; remove it with `{remedy}`")]
 pub struct CleanupError {
-    /// What is left.
+    /// What failed.
     pub what: String,
     /// The command that removes it.
     pub remedy: String,
 }
 
-/// How the wait for a task ended.
+/// The end of the wait for a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RunOutcome {
     /// The task ended with this exit code; with the node's reason, where it gave one.
@@ -145,14 +145,14 @@ pub enum RunOutcome {
     StoppedWaiting,
 }
 
-/// What became of a task of an earlier process.
+/// The status of a task of an earlier process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TaskStatus {
     /// It runs now.
     Running,
     /// It ended with this exit code.
     Exited(i32),
-    /// Nothing of it runs, and nothing records how it ended, or whether it ran.
+    /// It does not run, and no record shows whether it ran or how it ended.
     Over,
     /// The node or the cluster did not answer.
     Unknown(String),
@@ -162,8 +162,8 @@ impl std::fmt::Display for TaskStatus {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Running => f.write_str("its task still runs"),
-            Self::Exited(code) => write!(f, "its task exited {code}; would be ended"),
-            Self::Over => f.write_str("nothing of it runs; its node would be observed"),
+            Self::Exited(code) => write!(f, "its task exited {code}; would be settled"),
+            Self::Over => f.write_str("its task no longer runs; its node would be observed"),
             Self::Unknown(why) => write!(f, "its state cannot be determined: {why}"),
         }
     }

@@ -9,9 +9,12 @@ use std::time::Duration;
 use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use super::reply::{Answer, Failure};
-use super::standby::Standby;
 use crate::registry::{Registry, RegistryError};
 
+/// Workers of the runtime that may read a config at a time.
+pub(super) const READERS_HERE: usize = 1;
+/// How often a request gives way to others before it goes to the pool.
+const MAX_TURNS: usize = 100;
 /// Registries for configs, and for reports.
 const CONFIG_READERS: usize = 2;
 const REPORT_WRITERS: usize = 2;
@@ -41,9 +44,9 @@ pub(super) enum Class {
 /// The queues.
 #[derive(Debug)]
 pub(super) struct Dispatcher {
-    /// One worker at a time reads a config itself.
-    reader_here: Semaphore,
-    standby: Standby,
+    /// Of the workers that read a config themselves: one is never among them, so a registry
+    /// that does not answer leaves a worker for everything else.
+    readers_here: Semaphore,
     configs: Queue,
     reports: Queue,
     people: Queue,
@@ -79,8 +82,7 @@ impl Dispatcher {
             Queue::new(registries.split_off(rest), waiting)
         };
         Self {
-            reader_here: Semaphore::new(1),
-            standby: Standby::default(),
+            readers_here: Semaphore::new(READERS_HERE),
             configs: queue(CONFIG_READERS, NODE_QUEUE),
             reports: queue(REPORT_WRITERS, NODE_QUEUE),
             people: queue(PEOPLE_READERS, PEOPLE_QUEUE),
@@ -88,10 +90,22 @@ impl Dispatcher {
     }
 
     /// Runs a handler on the worker itself, which costs a fraction of the way through the pool.
-    /// `None`: another worker reads, or another process has a lock; use the pool. Only for a
-    /// handler that reads a row or two.
-    pub(super) fn run_here(&self, handler: impl FnOnce(&mut Registry) -> Answer) -> Option<Answer> {
-        let _reader = self.reader_here.try_acquire().ok()?;
+    /// `None`: other reads take too long, or another process has a lock; use the pool. Only for
+    /// a handler that reads a row or two.
+    pub(super) async fn run_here(
+        &self,
+        handler: impl FnOnce(&mut Registry) -> Answer,
+    ) -> Option<Answer> {
+        let mut turns = 0;
+        let _reader = loop {
+            match self.readers_here.try_acquire() {
+                Ok(permit) => break permit,
+                // A read takes microseconds: let other connections go first.
+                Err(_) if turns < MAX_TURNS => tokio::task::yield_now().await,
+                Err(_) => return None,
+            }
+            turns += 1;
+        };
         let _free = self.configs.free.try_acquire().ok()?;
         let mut registry = self
             .configs
@@ -99,15 +113,10 @@ impl Dispatcher {
             .iter()
             .find_map(|one| one.try_lock().ok())?;
         registry.set_lock_wait(Duration::ZERO).ok()?;
-        let _read = self.standby.begin_read();
         match catch_panic(|| handler(&mut registry)) {
             Err(Failure::Registry(RegistryError::Busy { .. })) => None,
             answer => Some(answer),
         }
-    }
-
-    pub(super) fn standby(&self) -> &Standby {
-        &self.standby
     }
 
     /// Runs a handler in the blocking pool, once a registry of its class is free.
@@ -211,9 +220,9 @@ mod tests {
             }
             assert!(dispatcher.run(class, answer).await.is_ok(), "{class:?}");
         }
-        let panicked = dispatcher.run_here(|_| panic!("on purpose"));
+        let panicked = dispatcher.run_here(|_| panic!("on purpose")).await;
         assert!(matches!(panicked, Some(Err(Failure::Panicked))));
-        assert!(matches!(dispatcher.run_here(answer), Some(Ok(_))));
+        assert!(matches!(dispatcher.run_here(answer).await, Some(Ok(_))));
         std::fs::remove_dir_all(folder).unwrap();
     }
 

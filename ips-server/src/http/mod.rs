@@ -19,7 +19,6 @@ mod reply;
 mod request;
 mod routes;
 mod slots;
-mod standby;
 mod systemd;
 mod vms;
 
@@ -41,8 +40,8 @@ use metrics::Metrics;
 use request::ApiRequest;
 use slots::Slots;
 
-/// One that serves, and one that stands by.
-const WORKERS: usize = 2;
+/// One more than may read a config themselves.
+const WORKERS: usize = dispatch::READERS_HERE + 1;
 
 /// The server could not start, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -120,7 +119,6 @@ fn run(runtime: &Runtime, settings: Settings, dispatcher: Dispatcher) -> Result<
         });
         let slots = Arc::new(Slots::new(accept::max_connections()));
         tokio::spawn(slots::enforce_deadlines(Arc::clone(&slots)));
-        tokio::spawn(standby::stand_by(Arc::clone(&server)));
         systemd::ready(&address);
         systemd::start_watchdog(&server, own_address).map_err(ServeError::Threads)?;
         tokio::select! {

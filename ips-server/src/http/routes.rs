@@ -268,6 +268,7 @@ async fn run(
         && let Some(answer) = server
             .dispatcher
             .run_here(|registry| handle(server, route, &request, registry))
+            .await
     {
         return answer;
     }

@@ -22,6 +22,6 @@ pub(super) fn get(call: &mut Call<'_>) -> Answer {
     let stale_after = call.server.settings.stale_after;
     match call.registry.find(name)? {
         Some(vm) => Ok(Reply::json(&VmJson::of(&vm, stale_after))),
-        None => Err(Failure::refused(404, format!("no VM {name} is defined"))),
+        None => Err(Failure::refused(404, format!("VM {name} is not defined"))),
     }
 }

@@ -20,12 +20,12 @@ pub struct Conflict {
     pub state: VmState,
 }
 
-/// What must still hold when a VM is created again on its owner: the caller looked at it
-/// before it had the VM's lock.
+/// What must still hold when a VM is created again on its owner: the caller read it before it
+/// acquired the VM's lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Precondition {
-    /// The node owns it: a person asked.
+    /// The node owns the VM: for a command of an operator.
     Owned,
-    /// The node owns it and it should run: nobody asked.
+    /// The node owns the VM, and the VM should run: for the sweep.
     ShouldRun,
 }

@@ -1,22 +1,34 @@
 //! The exit codes of `o_vm` (design: contract 3). docs/contracts.md and o_vm(1) have the same
 //! table; tests compare them.
 
-/// What an exit code says.
+/// An exit code of `o_vm`; [`Exit::meaning`] has the whole sentence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "`meaning` says it")]
 pub enum Exit {
+    /// 0: done.
     Success,
+    /// 1: nothing was started, because of the command line or the surroundings.
     Parameters,
+    /// 2: the cluster has no such node.
     NodeNotInCluster,
+    /// 3: the node does not answer.
     NodeNotReachable,
+    /// 4: an administrator froze the node.
     NodeFrozen,
+    /// 5: the task service could not be created.
     ServiceNotCreated,
+    /// 6: the task service did not reach the node in time.
     InstanceTimeout,
+    /// 7: the verb failed on the node.
     ExecutionFailed,
+    /// 8: as 0, but the task service still exists.
     CreatedNotCleaned,
+    /// 9: as 5, 6 or 7, but the task service still exists.
     FailedNotCleaned,
+    /// 10: the registry or another operation forbids it.
     Refused,
+    /// 11: doubt; the operation stays open.
     Unknown,
+    /// 130: the user interrupted; the operation stays open.
     StoppedWaiting,
 }
 

@@ -25,17 +25,17 @@ pub struct Operation {
     pub options: Options,
     /// When it was journaled.
     pub started_at: Timestamp,
-    /// How it ended; `None`: it is open.
-    pub ended: Option<Completed>,
+    /// Its end; `None`: it is open.
+    pub end: Option<EndRecord>,
     /// Its steps, in order; never empty.
     pub plan: Vec<Step>,
     /// What happened, in order.
     pub log: Vec<LogEntry>,
 }
 
-/// How an operation or a step ended.
+/// The end of an operation or of a step, as journaled.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Completed {
+pub struct EndRecord {
     /// When.
     pub at: Timestamp,
     /// Exit code of `o_vm`.
@@ -47,7 +47,7 @@ pub struct Completed {
 /// One entry of an operation's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogEntry {
-    /// What was reached, as one word.
+    /// The event, as one word.
     pub step: String,
     /// When.
     pub at: Timestamp,
@@ -55,7 +55,7 @@ pub struct LogEntry {
     pub result: String,
 }
 
-/// The log entry of an operation that made its claim itself, not found it.
+/// The log entry of an operation that made its claim; a claim that existed before has none.
 pub const CLAIMED: &str = "claimed";
 /// The log entry that begins an attempt.
 pub const STARTED: &str = "started";
@@ -67,10 +67,10 @@ impl Operation {
         self.plan.first().map(|step| &step.plan.node)
     }
 
-    /// The step that is to be run, or runs, now.
+    /// The first step that has not ended: it runs, or is the next to run.
     #[must_use]
     pub fn current(&self) -> Option<&Step> {
-        self.plan.iter().find(|step| step.ended.is_none())
+        self.plan.iter().find(|step| step.end.is_none())
     }
 
     /// The step with this session id.
@@ -120,10 +120,10 @@ pub struct NewOperation<'a> {
     pub precondition: Option<Precondition>,
 }
 
-/// What came of beginning an operation.
+/// The result of journaling an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BeginOutcome {
-    /// It is in the journal, with the claim where there is one to make.
+    /// It is in the journal, with the claim where its verb takes one.
     Journaled,
     /// It may not begin; the text is the reason.
     Refused(String),

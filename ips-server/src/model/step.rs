@@ -6,7 +6,7 @@ use hps_core::state::VmState;
 use hps_core::verb::VerbName;
 use uuid::Uuid;
 
-use super::operation::Completed;
+use super::operation::EndRecord;
 use super::options::Options;
 use super::time::Timestamp;
 
@@ -27,7 +27,7 @@ pub struct NewStep {
     pub undo: Option<VerbName>,
 }
 
-/// How a step is settled whose result is lost, once nothing of it runs any more.
+/// How a step is settled whose result is lost and that no longer runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recovery {
     /// Its node is observed: the state of the domain decides.
@@ -63,12 +63,12 @@ impl std::str::FromStr for Recovery {
 pub struct Step {
     /// Its place in the plan, from 1.
     pub position: u32,
-    /// What is to be done.
+    /// What it does, as planned.
     pub plan: NewStep,
     /// When its task was first started; `None`: nothing has reached the node.
     pub started_at: Option<Timestamp>,
-    /// How it ended; `None`: it has not.
-    pub ended: Option<Completed>,
+    /// Its end; `None`: it has not ended.
+    pub end: Option<EndRecord>,
     /// What the node reported of it.
     pub reported: Option<NodeResult>,
 }

@@ -7,7 +7,7 @@ use rusqlite::ToSql;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
 use serde::{Serialize, Serializer};
 
-/// By how much clocks are corrected without anybody noticing.
+/// By how much a running clock is corrected in normal operation (NTP).
 const CLOCK_SLACK: Duration = Duration::from_secs(60);
 
 /// A point in time.
@@ -33,14 +33,14 @@ impl Timestamp {
         Self(self.0.checked_sub(duration).unwrap_or(jiff::Timestamp::MIN))
     }
 
-    /// Whether it is too long ago to be believed, or so far in the future that the clock must
+    /// Whether it is longer ago than the limit, or so far in the future that the clock must
     /// have been set back since.
     #[must_use]
     pub fn is_stale(self, limit: Duration) -> bool {
         self.age() > limit || self > Self::latest()
     }
 
-    /// The latest that something can have happened, by a clock that nobody has set back.
+    /// The latest time of a past event, unless the clock was set back since.
     #[must_use]
     pub fn latest() -> Self {
         Self::now().plus(CLOCK_SLACK)

@@ -1,6 +1,6 @@
-//! What the layers know of a verb that runs on a node: one row of properties. Everything
-//! that handles operations reads the row; no code but the verb's own file knows it by name.
-//! The rows stand in `verbs/`, a file per verb.
+//! What the layers know of a verb that runs on a node: one row of properties. All code that
+//! handles operations reads the row; only the verb's own file knows it by name. The rows are
+//! in `verbs/`, a file per verb.
 
 use hps_core::names::NodeName;
 use hps_core::state::VmState;
@@ -20,7 +20,7 @@ pub struct Spec {
     pub target: Target,
     /// What it does to the claim on its VM.
     pub claim: ClaimEffect,
-    /// How `n_vm` is told which VM.
+    /// How `n_vm` addresses the VM.
     pub address: Address,
     /// States that prove, when the node is observed afterwards, that the verb reached its
     /// goal. Empty: no state proves it.
@@ -31,7 +31,7 @@ pub struct Spec {
     pub desired: Option<Desired>,
     /// The steps of an operation of this verb.
     pub plan: fn(&PlanRequest<'_>) -> Vec<NewStep>,
-    /// Whether it removes files of the VM, unless it is told to keep them.
+    /// Whether it removes files of the VM, unless an option keeps them.
     pub removes_storage: bool,
     /// Exit codes of `n_vm` that state a failure; any other code but 0 is doubt.
     pub failures: &'static [u8],
@@ -101,8 +101,29 @@ pub enum Address {
 }
 
 impl Spec {
-    /// Whether a node that was observed in this state, when nothing of the verb runs any
-    /// more, proves that it reached its goal.
+    /// The row of a verb that goes to the VM's owner, keeps the claim and proves nothing: a
+    /// verb's file states what differs.
+    #[must_use]
+    pub const fn on_owner(name: &'static str, link: &'static str) -> Self {
+        Self {
+            name: VerbName::of(name),
+            target: Target::Owner,
+            claim: ClaimEffect::Keeps,
+            address: Address::Name,
+            proof: &[],
+            implied_state: |_| None,
+            desired: None,
+            plan: one_step,
+            removes_storage: false,
+            failures: &[1],
+            recreate: None,
+            link,
+            node_command: None,
+        }
+    }
+
+    /// Whether this state, observed once nothing of the verb runs, proves that it reached its
+    /// goal.
     #[must_use]
     pub fn is_proved_by(&self, seen: VmState) -> bool {
         self.proof.contains(&seen)

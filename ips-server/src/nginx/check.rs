@@ -1,4 +1,4 @@
-//! Which of our include lines a configuration has, and whether they are in their places.
+//! Finds our include lines in a configuration, and checks that they are in their places.
 
 use std::fmt::Write as _;
 
@@ -14,9 +14,9 @@ pub struct Include {
     pub file: String,
     /// Its line there, from 1.
     pub number: usize,
-    /// Whether nginx accepts it in its block.
+    /// Whether its block is the right one.
     pub is_in_place: bool,
-    /// Which `server { }` of its file it is in; none where another file may have that.
+    /// The `server { }` of its file that it is in; none where another file may have that.
     pub server: Option<usize>,
 }
 
@@ -33,7 +33,7 @@ pub fn includes(configuration: &str) -> Vec<Include> {
                 .iter_mut()
                 .last()
                 .into_iter()
-                .for_each(|(_, whole)| *whole += &format!("{text}\n")),
+                .for_each(|(_, content)| *content += &format!("{text}\n")),
         }
     }
     for (file, text) in &files {
@@ -50,7 +50,7 @@ pub fn includes(configuration: &str) -> Vec<Include> {
             }));
         }
     }
-    // An operator looks for the include; the file that it includes matters only without one.
+    // The report names the include line; an included file counts only without such a line.
     let is_own = |include: &Include| {
         include
             .file
@@ -74,7 +74,7 @@ pub fn report(all: &[Include]) -> (String, bool) {
         let mut of_it = all.iter().filter(|include| include.line == line);
         let good = of_it.clone().find(|include| include.is_in_place);
         let orphan = orphan_location(all).filter(|_| line == Line::Server);
-        let said = match (good, orphan) {
+        let finding = match (good, orphan) {
             (Some(_), Some(orphan)) => {
                 complete = false;
                 format!(
@@ -85,13 +85,13 @@ pub fn report(all: &[Include]) -> (String, bool) {
             (Some(include), None) => format!("found: {}:{}", include.file, include.number),
             (None, _) => {
                 complete = false;
-                let wrong = of_it.next().map_or_else(String::new, |include| {
+                let elsewhere = of_it.next().map_or_else(String::new, |include| {
                     format!(" ({}:{} is the wrong place)", include.file, include.number)
                 });
-                format!("missing{wrong}: put it {}", line.place())
+                format!("missing{elsewhere}: put it {}", line.place())
             }
         };
-        let _ = writeln!(text, "include /etc/hps/nginx/{}; {said}", line.file());
+        let _ = writeln!(text, "include /etc/hps/nginx/{}; {finding}", line.file());
     }
     (text, complete)
 }
@@ -150,7 +150,7 @@ upstream hps_ips {
     }
 
     #[test]
-    fn the_lines_are_found_with_their_places() {
+    fn include_lines_are_found_with_their_places() {
         assert_eq!(
             in_place(SITE),
             [
@@ -189,9 +189,13 @@ upstream hps_ips {
                 true,
             ),
         ] {
-            let (said, complete) = report(&includes(&text));
-            assert_eq!(complete, want, "{text}: {said}");
-            assert_eq!(said.contains("gets a 500 there"), !want, "{text}: {said}");
+            let (report, complete) = report(&includes(&text));
+            assert_eq!(complete, want, "{text}: {report}");
+            assert_eq!(
+                report.contains("gets a 500 there"),
+                !want,
+                "{text}: {report}"
+            );
         }
     }
 
@@ -212,10 +216,10 @@ upstream hps_ips {
             ("events { worker_connections 16384; }", None),
             ("events { # worker_connections 16384;\n}", Some("is 512")),
         ] {
-            let said = few_connections(text);
-            assert_eq!(said.is_some(), advice.is_some(), "{text}");
+            let advised = few_connections(text);
+            assert_eq!(advised.is_some(), advice.is_some(), "{text}");
             assert!(
-                said.unwrap_or_default().contains(advice.unwrap_or("")),
+                advised.unwrap_or_default().contains(advice.unwrap_or("")),
                 "{text}"
             );
         }

@@ -1,5 +1,5 @@
-//! `ips-server nginx`: the lines that nginx needs, and the check that it has them. Reads the
-//! configuration that nginx itself would load (`nginx -T`); changes nothing.
+//! `ips-server nginx`: prints the lines that nginx needs, and checks that it has them. Reads
+//! the configuration that nginx itself would load (`nginx -T`); changes nothing.
 
 mod check;
 mod statements;
@@ -46,7 +46,7 @@ impl Line {
         }
     }
 
-    /// Where the line belongs.
+    /// The place of the line.
     #[must_use]
     pub fn place(self) -> &'static str {
         match self {
@@ -98,7 +98,7 @@ pub fn advice() -> String {
     text
 }
 
-/// Asks nginx for its configuration.
+/// The configuration that nginx loads.
 ///
 /// # Errors
 /// nginx is not installed, or rejects its own configuration.
@@ -123,8 +123,8 @@ pub fn configuration(file: Option<&Path>) -> Result<String, String> {
     Ok(output.text().to_owned())
 }
 
-/// Advice for an nginx with few connections: slow clients can use all of them, which keeps
-/// other clients out until nginx gives them up.
+/// Advice for an nginx with few connections: slow clients can use all of them, which blocks
+/// other clients until nginx closes those connections.
 #[must_use]
 pub fn few_connections(configuration: &str) -> Option<String> {
     let all = statements(configuration);
@@ -139,7 +139,7 @@ pub fn few_connections(configuration: &str) -> Option<String> {
     let has: u32 = has.unwrap_or(512);
     (has < ENOUGH_CONNECTIONS).then(|| {
         format!(
-            "worker_connections is {has}: that many slow clients keep all others out for 15 s; \
+            "worker_connections is {has}: that many slow clients block all other clients for 15 s; \
              set `events {{ worker_connections 16384; }}` and `worker_rlimit_nofile 32768;`\n"
         )
     })

@@ -24,7 +24,7 @@ const KEEP_BYTES: usize = 12 * 1024 * 1024;
 /// How `om` is called.
 #[derive(Debug, Clone, Copy)]
 pub struct Om<'a> {
-    /// How long any one call may take, besides the waiting that it was asked to do.
+    /// How long any one call may take, besides the wait that its `--time` sets.
     pub timeout: Duration,
     /// Raised when the user interrupts: ends calls that only read. `None` in phases that
     /// must come to their end.
@@ -63,7 +63,7 @@ impl<'a> Om<'a> {
     }
 }
 
-/// Reads a JSON answer; an empty or broken one is an error whatever the exit code.
+/// Reads a JSON answer; an empty or broken one is an error for any exit code.
 fn answer<T: DeserializeOwned>(output: Output) -> Result<T, ExecError> {
     if output.cut {
         return Err(output.nonsense(format!("more than {KEEP_BYTES} bytes")));

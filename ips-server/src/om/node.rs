@@ -1,4 +1,4 @@
-//! `om node ls` and `om daemon status`: which nodes there are, and whether they live.
+//! `om node ls` and `om daemon status`: the nodes and their health.
 //! `status.gen` alone does not say that a node is alive: a stopped daemon keeps its old
 //! one for 90 s, so the monitor's state counts too.
 
@@ -147,7 +147,7 @@ fn health(entry: Option<&Entry>) -> Health {
     {
         Some("idle") => {}
         Some(state) => return Health::NotReachable(format!("its daemon is in state {state}")),
-        None => return Health::NotReachable("its daemon tells no state".to_owned()),
+        None => return Health::NotReachable("its daemon reports no state".to_owned()),
     }
     match status.and_then(|status| status.frozen_at.as_deref()) {
         None | Some("" | NEVER) => Health::Healthy,
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frozen_node_says_since_when() {
+    fn a_frozen_node_has_the_time_of_the_freeze() {
         let Health::Frozen(why) = tch_001("daemon-status-frozen") else {
             panic!()
         };

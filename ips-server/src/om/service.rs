@@ -1,5 +1,6 @@
 //! `om NAME create|delete|abort` and `om svc ls`: the transient service of a task.
-//! Neither create nor delete is believed: the instance and the absence are asked for.
+//! The exit code of create and delete proves nothing: the callers verify that the instance
+//! exists, or that the service is gone.
 
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ impl ServiceName {
     /// Checks a name.
     ///
     /// # Errors
-    /// OpenSVC would refuse it, or `om` would take it for something else.
+    /// OpenSVC would refuse it, or `om` would read it as something else.
     pub fn new(name: &str) -> Result<Self, String> {
         let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
         let ok = name.len() <= 63
@@ -113,7 +114,7 @@ impl ServiceConfig<'_> {
 fn plain(text: &str) -> Result<(), String> {
     let bad = text.chars().any(|c| c.is_control() || "#;{}|&".contains(c));
     if bad {
-        Err(format!("OpenSVC cannot carry {text:?}"))
+        Err(format!("a service configuration cannot hold {text:?}"))
     } else {
         Ok(())
     }
@@ -144,10 +145,10 @@ struct Orchestration {
 }
 
 impl Om<'_> {
-    /// Creates the service; that it exists on a node is another question.
+    /// Creates the service; its instance on a node appears later ([`Om::has_instance`]).
     ///
     /// # Errors
-    /// `om` says that it failed.
+    /// `om` failed.
     pub fn create_service(
         &self,
         name: &ServiceName,
@@ -210,9 +211,9 @@ impl Om<'_> {
         }
     }
 
-    /// Asks for the deletion of a service; the text is a rejection, where there was one.
-    /// Otherwise what it says of the outcome is not worth reading: from outside the scope
-    /// it says 1 in most successes. See [`Om::has_service`].
+    /// Requests the deletion of a service; the text is a rejection, where there was one. The
+    /// exit code is ignored: from outside the scope it is 1 in most successes. See
+    /// [`Om::has_service`].
     ///
     /// # Errors
     /// It did not end in time; the daemon of this node may be down.
@@ -312,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_ini_would_read_otherwise_is_refused() {
+    fn text_that_ini_reads_otherwise_is_refused() {
         let name = ServiceName::new("s").unwrap();
         for bad in ["a\nb", "a #b", "a ;b", "a {b}", "a | b", "a && b"] {
             assert!(service(&name, &[], bad, &[]).ini().is_err(), "{bad:?}");

@@ -13,14 +13,14 @@ use uuid::Uuid;
 use super::service::ServiceName;
 use super::{Om, answer, seconds};
 
-/// What `om` says of a run.
+/// The answer of `om` to a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Run {
-    /// The node took it under our session id; how it ended stands in its status only.
-    Taken,
-    /// No node took it: nothing ran.
-    NotTaken(String),
-    /// Nobody can say whether it started.
+    /// The node accepted it under our session id; its result is in its status only.
+    Accepted,
+    /// No node accepted it: nothing ran.
+    Rejected(String),
+    /// Whether it started is unknown.
     Unknown(String),
 }
 
@@ -42,20 +42,24 @@ struct Process {
     object: String,
 }
 
-/// A run to be asked for.
+/// A request to run a task once on a node.
 #[derive(Debug)]
-#[expect(missing_docs, reason = "the fields are om's own words")]
 pub struct RunRequest<'a> {
+    /// The service of the task.
     pub service: &'a ServiceName,
+    /// The resource id of the task, as `task#create`.
     pub rid: &'a str,
+    /// The node that runs it.
     pub node: &'a NodeName,
+    /// The session id under which the node records the result.
     pub session: Uuid,
+    /// How long `om` waits for the end of the run.
     pub wait: Duration,
 }
 
 impl Om<'_> {
-    /// Runs a task and waits for its end. The child holds `lock` too, and is left alone
-    /// when the flag is up.
+    /// Runs a task and waits for its end. The child holds `lock` too, and continues
+    /// when `leave` is raised.
     ///
     /// # Errors
     /// `om` gave no usable answer: whether the task started is unknown.
@@ -91,11 +95,11 @@ impl Om<'_> {
         }
         let output = command.run()?;
         if output.stdout.trim_ascii().is_empty() && output.code == 0 {
-            return Ok(Run::NotTaken(
+            return Ok(Run::Rejected(
                 "om ran nothing: the service has no instance there".to_owned(),
             ));
         }
-        Ok(taken(&answer::<Vec<Item>>(output)?, run))
+        Ok(acceptance(&answer::<Vec<Item>>(output)?, run))
     }
 
     /// Whether this `om` can wait for a run under a session id of ours: v3.0.0-rc18 and later.
@@ -136,8 +140,8 @@ impl Om<'_> {
     }
 }
 
-/// Started exactly when one item has the node's name and our session id.
-pub(crate) fn taken(items: &[Item], run: &RunRequest<'_>) -> Run {
+/// Accepted exactly when one item has the node's name and our session id.
+pub(crate) fn acceptance(items: &[Item], run: &RunRequest<'_>) -> Run {
     let own: Vec<_> = items
         .iter()
         .filter(|item| item.nodename == run.node.as_str())
@@ -147,7 +151,7 @@ pub(crate) fn taken(items: &[Item], run: &RunRequest<'_>) -> Run {
             Item {
                 data: Some(data), ..
             },
-        ] if data.session_id == run.session => Run::Taken,
+        ] if data.session_id == run.session => Run::Accepted,
         [
             Item {
                 data: Some(data), ..
@@ -157,7 +161,7 @@ pub(crate) fn taken(items: &[Item], run: &RunRequest<'_>) -> Run {
             data.session_id
         )),
         [Item { data: None, .. }] => Run::Unknown("the node did not answer".to_owned()),
-        [] => Run::NotTaken("om ran the task on no such node".to_owned()),
+        [] => Run::Rejected("om did not run the task on this node".to_owned()),
         _ => Run::Unknown("om answered for the node more than once".to_owned()),
     }
 }
@@ -175,7 +179,7 @@ mod tests {
         let (service, node) = (ServiceName::new("t1").unwrap(), "tch-001".parse().unwrap());
         let session = session.parse().unwrap();
         let wait = Duration::from_secs(20);
-        taken(
+        acceptance(
             &items,
             &RunRequest {
                 service: &service,
@@ -188,10 +192,10 @@ mod tests {
     }
 
     #[test]
-    fn a_run_under_our_session_was_taken() {
+    fn a_run_under_our_session_is_accepted() {
         assert_eq!(
             judge("run-session-id", "11111111-2222-4333-8444-555555555555"),
-            Run::Taken
+            Run::Accepted
         );
     }
 

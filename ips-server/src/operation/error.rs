@@ -1,5 +1,5 @@
-//! Why a command was not carried out, each kind with its exit code. An operation that was
-//! carried out and failed is not an error here but a [`super::CommandResult`].
+//! Why a command was not executed, each kind with its exit code. An operation that was
+//! executed and failed is not an error here but a [`super::CommandResult`].
 
 use hps_core::exec::ExecError;
 use hps_core::names::{NodeName, VmId};
@@ -12,7 +12,7 @@ use crate::model::exit::Exit;
 use crate::model::token::TokenError;
 use crate::registry::RegistryError;
 
-/// Why a command was not carried out. No field is called `source`: each text holds its cause
+/// Why a command was not executed. No field is called `source`: each text holds its cause
 /// already, and the chain would print it twice.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -28,10 +28,10 @@ pub enum Error {
     /// The registry could not be read or written.
     #[error("{}", crate::error::chain(.0))]
     Registry(RegistryError),
-    /// As `Registry`, while the operation was begun.
+    /// As `Registry`, when the operation begins: nothing was started.
     #[error("journal: {}", crate::error::chain(.0))]
     Journal(RegistryError),
-    /// As `Journal`, after the operation was begun: it stays open.
+    /// As `Journal`, but the operation is in the journal already: it stays open.
     #[error("journal: {}", crate::error::chain(error))]
     JournalLost {
         /// The operation.
@@ -54,7 +54,7 @@ pub enum Error {
     #[error("{0}")]
     NoEngine(String),
     /// No such VM.
-    #[error("no VM {0} is defined; `o_vm list` shows the defined VMs")]
+    #[error("VM {0} is not defined; `o_vm list` shows the defined VMs")]
     NotDefined(String),
     /// No node has the VM.
     #[error("no node has {0}; `o_vm create {0} NODE` creates it")]
@@ -73,10 +73,12 @@ pub enum Error {
         state: String,
     },
     /// The verb needs a node, and none was named.
-    #[error("which node? name it: `o_vm {0} {1} NODE`")]
+    #[error("a node is required: `o_vm {0} {1} NODE`")]
     NodeMissing(VerbName, VmId),
     /// The journal holds a verb that this program does not have.
-    #[error("operation {operation} is {verb}, which this version does not have; upgrade it")]
+    #[error(
+        "operation {operation} has the verb {verb}, unknown to this version of o_vm; upgrade it"
+    )]
     UnknownVerb {
         /// The operation.
         operation: Uuid,
@@ -116,7 +118,7 @@ pub enum Error {
     /// The VM's lock file cannot be used.
     #[error("{}", crate::error::chain(.0))]
     Lock(LockError),
-    /// Another operation has the VM.
+    /// Another operation on the VM runs or is open.
     #[error("{0}")]
     Busy(String),
     /// The registry refuses: another node owns the VM, or an operation is open.
@@ -139,8 +141,8 @@ pub enum Error {
     /// The user stopped waiting for the operation of another process.
     #[error("stopped waiting; the operation goes on")]
     StoppedWaiting,
-    /// The user interrupted before anything was begun.
-    #[error("interrupted; nothing was begun")]
+    /// The user interrupted before anything was started.
+    #[error("interrupted; nothing was started")]
     Interrupted,
 }
 
@@ -177,7 +179,7 @@ impl Error {
         }
     }
 
-    /// The operation that was begun, where one was.
+    /// The operation in the journal, where the error is about one.
     #[must_use]
     pub fn operation(&self) -> Option<Uuid> {
         if let Self::JournalLost { operation, .. } | Self::Unrecorded { operation, .. } = self {

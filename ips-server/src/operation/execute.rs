@@ -1,22 +1,21 @@
 //! One operation from its request to its end, in contract 3's order of checks. Each step is
-//! journaled before the next begins; killed anywhere, the same request again (or a sweep)
-//! ends right.
+//! journaled before the next begins. After a kill at any point, the same request again (or a
+//! sweep) brings the operation to its correct end.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use uuid::Uuid;
 
 use super::error::Error;
-use super::lock::{Attempt, Holder, VmLock, try_lock};
+use super::lock::VmLock;
 use super::progress::Progress;
 use super::settle::{self, Leftover};
 use super::{CommandRequest, CommandResult, task_ref};
 use crate::engine::{Engine, PrepareError, RunOutcome};
 use crate::error::chain;
 use crate::model::exit::Exit;
-use crate::model::node::Health;
 use crate::model::operation::{BeginOutcome, Completion, NewOperation, Operation};
 use crate::model::step::Step;
 use crate::model::task::Task;
@@ -26,18 +25,15 @@ use crate::model::vm::Vm;
 use crate::registry::{Author, Registry};
 use hps_core::names::{NodeName, VmId};
 
-/// How often a lock that another process holds is looked at.
-const LOCK_POLL: Duration = Duration::from_millis(50);
-
-/// What operations are executed with.
+/// Executes operations; holds what all of them need.
 pub struct Executor<'a> {
     /// The registry.
     pub registry: Registry,
-    /// What carries tasks to nodes.
+    /// The engine, which runs tasks on nodes.
     pub engine: &'a dyn Engine,
     /// The rows of all verbs.
     pub catalog: Catalog,
-    /// Who asks.
+    /// The author of the request, for the audit.
     pub author: Author,
     /// The folder of the VM locks.
     pub lock_dir: &'a Path,
@@ -49,7 +45,7 @@ pub struct Executor<'a> {
     pub progress: Progress,
 }
 
-/// What a step came to.
+/// The end of a step, for its operation.
 enum StepEnd {
     /// It ended, and the operation goes on.
     GoOn,
@@ -58,7 +54,7 @@ enum StepEnd {
 }
 
 impl Executor<'_> {
-    /// Executes a request to its end; its node has been checked (see [`check_node`]).
+    /// Executes a request to its end; its node has been checked (see [`super::check::check_node`]).
     pub fn execute(&mut self, request: &CommandRequest, vm: &Vm) -> CommandResult {
         self.try_execute(request, vm).unwrap_or_else(|error| {
             let doubt = matches!(error, Error::Busy(_)) && self.is_interrupted();
@@ -68,12 +64,12 @@ impl Executor<'_> {
 
     fn try_execute(&mut self, request: &CommandRequest, vm: &Vm) -> Result<CommandResult, Error> {
         let version = self.registry.data_version()?;
-        let (mut lock, attached) = self.lock(request)?;
+        let (mut lock, attached) = self.acquire(request)?;
         let operation = match self.settle(request)? {
             Leftover::Same(operation) => Some(operation),
-            Leftover::Ended(result) if attached => return Ok(result),
+            Leftover::Result(result) if attached => return Ok(result),
             Leftover::Gone(result) => return Ok(result),
-            Leftover::Nothing | Leftover::Ended(_) => None,
+            Leftover::Nothing | Leftover::Result(_) => None,
             Leftover::Runs(operation) => return self.attach(&operation, &mut lock),
         };
         // Read again only if another process wrote meanwhile.
@@ -89,7 +85,7 @@ impl Executor<'_> {
         self.go_on(operation, vm, &mut lock)
     }
 
-    /// Executes what is left of a plan: from its first step that has not ended.
+    /// Executes a plan from its first step that has not ended.
     ///
     /// # Errors
     /// The journal cannot be written, or holds a verb that this program does not have.
@@ -103,7 +99,7 @@ impl Executor<'_> {
             let Some(step) = operation.current().cloned() else {
                 return Err(Error::NotJournaled(operation.id));
             };
-            // Who holds the lock is for people only; a failure harms nothing.
+            // The owner record is for people only, so a failure harms nothing.
             let _ = lock.sign(operation.id, operation.verb, &step.plan.node);
             let task = self.task(&operation, &step, vm)?;
             match self.run_step(&operation, &step, &task, lock)? {
@@ -119,42 +115,13 @@ impl Executor<'_> {
         seen.is_ok_and(|state| state == hps_core::state::VmState::Absent)
     }
 
-    fn is_interrupted(&self) -> bool {
+    pub(super) fn is_interrupted(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
 
     fn defined(&self, vm: &VmId) -> Result<Vm, Error> {
         let found = self.registry.vm(vm)?;
         found.ok_or_else(|| Error::NotDefined(vm.to_string()))
-    }
-
-    /// Acquires the VM's lock. Where its owner died and its verb still runs, waits for that:
-    /// then the second value is true.
-    fn lock(&mut self, request: &CommandRequest) -> Result<(VmLock, bool), Error> {
-        let began = Instant::now();
-        let mut waited = false;
-        loop {
-            let holder = match try_lock(self.lock_dir, &request.vm).map_err(Error::Lock)? {
-                Attempt::Locked(lock) => return Ok((lock, waited)),
-                Attempt::Held(holder) => holder,
-            };
-            let worth_waiting = match &holder {
-                // It was taken a moment ago, and its owner has not written yet.
-                None => began.elapsed() < LOCK_POLL * 10,
-                Some(holder) => is_orphan_of(request, holder) && began.elapsed() < self.wait_limit,
-            };
-            if !worth_waiting {
-                return Err(Error::Busy(held(holder.as_ref())));
-            }
-            if self.is_interrupted() {
-                return Err(Error::StoppedWaiting);
-            }
-            if let (Some(holder), false) = (&holder, waited) {
-                self.progress.step("waiting", &orphaned(holder));
-                waited = true;
-            }
-            std::thread::sleep(LOCK_POLL);
-        }
     }
 
     fn settle(&mut self, request: &CommandRequest) -> Result<Leftover, Error> {
@@ -324,49 +291,25 @@ impl Executor<'_> {
         self.step_end(operation.id, result)
     }
 
-    /// Whether steps are left, after one has ended or stays open.
+    /// The end of a step, or of the operation when the user has interrupted.
     fn step_end(&self, operation: Uuid, result: settle::StepResult) -> Result<StepEnd, Error> {
         match result {
-            settle::StepResult::Open(result) | settle::StepResult::Ended(result) => {
+            settle::StepResult::Open(result) | settle::StepResult::Result(result) => {
                 Ok(StepEnd::Result(result))
             }
-            // Nothing more is started for a user who has left.
+            // After an interrupt no further step is started.
             settle::StepResult::Continues if self.is_interrupted() => {
                 Ok(StepEnd::Result(CommandResult {
                     code: Exit::StoppedWaiting,
                     message: format!(
-                        "interrupted between two steps; operation {operation} stays open, \
-                         the same command again goes on"
+                        "interrupted between two steps; operation {operation} stays open; \
+                         the same command continues it"
                     ),
                     operation: Some(operation),
                 }))
             }
             settle::StepResult::Continues => Ok(StepEnd::GoOn),
         }
-    }
-}
-
-/// Codes 2, 3 and 4: may a verb be sent to this node?
-///
-/// # Errors
-/// It may not.
-pub fn check_node(engine: &dyn Engine, node: &NodeName, stop: &AtomicBool) -> Result<(), Error> {
-    let nodes = engine.nodes().map_err(|answer| {
-        if stop.load(Ordering::Relaxed) {
-            return Error::Interrupted;
-        }
-        Error::Validate {
-            node: node.clone(),
-            answer,
-        }
-    })?;
-    let found = nodes.into_iter().find(|known| known.name == *node);
-    let node = node.clone();
-    match found.map_or(Health::NotInCluster, |known| known.health) {
-        Health::Healthy => Ok(()),
-        Health::NotInCluster => Err(Error::NotInCluster(node)),
-        Health::NotReachable(why) => Err(Error::NotReachable { node, why }),
-        Health::Frozen(why) => Err(Error::Frozen { node, why }),
     }
 }
 
@@ -379,8 +322,8 @@ fn started(operation: &Operation, step: &Step) -> String {
     }
 }
 
-/// Shows and journals progress. An entry that cannot be journaled is not worth stopping for:
-/// the end of the step will meet the same registry, and counts.
+/// Shows and journals progress. A journal entry that fails does not stop the operation: the
+/// end of the step is written to the same registry, and that failure counts.
 fn record(
     registry: &mut Registry,
     progress: &mut Progress,
@@ -392,36 +335,4 @@ fn record(
     if let Err(error) = registry.log(operation, step, result) {
         tracing::warn!(%operation, step, error = %chain(&error), "progress was not journaled");
     }
-}
-
-/// Its owner is dead, it is the same request, and its verb still runs.
-fn is_orphan_of(request: &CommandRequest, holder: &Holder) -> bool {
-    !holder.process.is_alive() && holder.verb == request.spec.name && holder.node == request.node
-}
-
-fn held(holder: Option<&Holder>) -> String {
-    match holder {
-        None => "another operation on this VM is under way".to_owned(),
-        Some(holder) if holder.process.is_alive() => {
-            let Holder {
-                operation,
-                verb,
-                node,
-                process,
-            } = holder;
-            let pid = process.pid;
-            format!("operation {operation} ({verb} on {node}, process {pid}) is under way")
-        }
-        Some(holder) => orphaned(holder),
-    }
-}
-
-fn orphaned(holder: &Holder) -> String {
-    let Holder {
-        operation,
-        verb,
-        node,
-        ..
-    } = holder;
-    format!("operation {operation} ({verb} on {node}) still runs, though its o_vm is gone")
 }

@@ -54,7 +54,7 @@ pub fn definitions(
     }
     Err(unknown(
         node,
-        "it reported no definitions of its domains: is its n_vm older than this?",
+        "it reported no definitions of its domains; its n_vm may be older than this o_vm",
     ))
 }
 

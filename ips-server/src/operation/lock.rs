@@ -15,7 +15,7 @@ use uuid::Uuid;
 #[derive(Debug)]
 pub struct VmLock(LockFile);
 
-/// Who holds, or last held, a lock.
+/// The process that holds, or last held, a lock, and its operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
     /// The operation under way.
@@ -24,14 +24,14 @@ pub struct Holder {
     pub verb: VerbName,
     /// Its node.
     pub node: NodeName,
-    /// The process that began it.
+    /// The process that started it.
     pub process: Process,
 }
 
-/// What came of trying to lock.
+/// The result of an attempt to acquire a lock.
 #[derive(Debug)]
 pub enum Attempt {
-    /// It is ours.
+    /// This process holds the lock now.
     Locked(VmLock),
     /// Another process holds it; `None` when it has not signed yet.
     Held(Option<Holder>),
@@ -65,7 +65,7 @@ fn attempt(folder: &Path, path: &Path) -> std::io::Result<Attempt> {
 }
 
 impl VmLock {
-    /// Writes down for which operation the lock is held.
+    /// Records the operation for which the lock is held.
     ///
     /// # Errors
     /// The file cannot be written.

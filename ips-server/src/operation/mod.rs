@@ -1,7 +1,9 @@
 //! Operations: a verb as a plan of steps, journaled, one operation at a time per VM, each
-//! step carried to its node by an engine (design: contracts 3 and 4). Nothing here knows a
-//! verb by name: everything reads its row.
+//! step run on its node by an engine (design: contracts 3 and 4). No code here knows a verb
+//! by name: it reads the verb's row.
 
+mod acquire;
+pub mod check;
 pub mod error;
 pub mod execute;
 pub mod inventory;
@@ -28,7 +30,7 @@ use crate::model::step::Step;
 use crate::model::task::TaskRef;
 use crate::model::verb::Spec;
 
-/// What an operator wants done.
+/// A command of an operator.
 #[derive(Debug, Clone)]
 pub struct CommandRequest {
     /// The VM.
@@ -43,7 +45,7 @@ pub struct CommandRequest {
     pub precondition: Option<Precondition>,
 }
 
-/// How it ended: the exit code, one line for people, and the operation.
+/// The result of a command: the exit code, one line for people, and the operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandResult {
     /// Exit code of `o_vm`.
@@ -55,7 +57,7 @@ pub struct CommandResult {
 }
 
 impl CommandRequest {
-    /// Whether an earlier operation is the very same thing.
+    /// Whether an earlier operation has the same verb, node and options.
     #[must_use]
     pub fn is_same(&self, earlier: &Operation) -> bool {
         self.spec.name == earlier.verb

@@ -1,5 +1,5 @@
-//! What the state of a domain says about a step whose result is lost and of which nothing
-//! runs any more. Pure.
+//! The end of a step whose result is lost and that no longer runs, by the state of its
+//! domain. Pure.
 
 use hps_core::state::VmState;
 

@@ -43,7 +43,7 @@ fn next_or_end(operation: &Operation, step: &Step, code: u8, reason: String) -> 
     let has_next = operation
         .plan
         .iter()
-        .any(|other| other.position > step.position && other.ended.is_none());
+        .any(|other| other.position > step.position && other.end.is_none());
     if has_next {
         FollowUp::Continue
     } else {
@@ -57,9 +57,9 @@ fn failed_before(operation: &Operation, step: &Step) -> Option<(u8, String)> {
         .plan
         .iter()
         .filter(|other| other.position < step.position)
-        .filter_map(|other| other.ended.as_ref())
-        .find(|ended| !Exit::from_code(ended.exit_code).is_some_and(Exit::is_success))
-        .map(|ended| (ended.exit_code, ended.reason.clone()))
+        .filter_map(|other| other.end.as_ref())
+        .find(|end| !Exit::from_code(end.exit_code).is_some_and(Exit::is_success))
+        .map(|end| (end.exit_code, end.reason.clone()))
 }
 
 /// Steps that revert those that succeeded before this one, the last first.

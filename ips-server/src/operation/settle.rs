@@ -1,6 +1,6 @@
-//! Ends steps and operations: the one at hand, and those whose process died. Only evidence
-//! counts: a recorded exit code, a node's report, or an observation of the node once nothing
-//! of the step runs.
+//! Ends steps and operations: those of this process, and those of a process that died. Only
+//! evidence counts: a recorded exit code, a node's report, or an observation of the node once
+//! nothing of the step runs.
 
 use uuid::Uuid;
 
@@ -22,23 +22,23 @@ use hps_core::state::VmState;
 pub enum Leftover {
     /// Nothing.
     Nothing,
-    /// The very same operation; its current step is not started: to be continued.
+    /// The same operation, to be continued: its current step is not started.
     Same(Operation),
-    /// It has ended, and is recorded now.
-    Ended(CommandResult),
-    /// The very same operation, and its task still runs.
+    /// The operation has ended now, and its end is recorded.
+    Result(CommandResult),
+    /// The same operation; its task still runs.
     Runs(Operation),
-    /// The very same verb that ends the claim, and the VM is gone: there is nothing to do.
+    /// The same operation has ended now, and the claim with it: there is nothing to do.
     Gone(CommandResult),
 }
 
 /// The state of an open operation, and what was done about it.
 #[derive(Debug)]
 pub enum Settlement {
-    /// It ended, and that is recorded.
-    Ended(CommandResult),
-    /// Its result was lost; the observation of its node decided, and that is recorded.
-    Observed(CommandResult),
+    /// The operation has ended.
+    Result(CommandResult),
+    /// Its result was lost; it has ended by an observation of its node.
+    Observation(CommandResult),
     /// Its current step ended; the next one is to be started.
     Continues,
     /// Its task still runs.
@@ -53,12 +53,12 @@ pub enum StepResult {
     /// The operation goes on with the next step.
     Continues,
     /// The operation has ended.
-    Ended(CommandResult),
+    Result(CommandResult),
     /// The step is in doubt: it and the operation stay open.
     Open(CommandResult),
 }
 
-/// Settles what an earlier process left open, so far as that can be decided.
+/// Settles the open operation of an earlier process, where the evidence decides.
 ///
 /// # Errors
 /// The request is refused: something else runs, or its state cannot be determined.
@@ -77,7 +77,7 @@ pub fn leftovers(
     }
     let named = format!("operation {} ({})", open.id, open.describe());
     match settle(registry, engine, catalog, &open)? {
-        Settlement::Ended(result) | Settlement::Observed(result) => {
+        Settlement::Result(result) | Settlement::Observation(result) => {
             let is_end = same && request.spec.claim == ClaimEffect::Ends;
             let gone = is_end
                 && registry
@@ -86,7 +86,7 @@ pub fn leftovers(
             Ok(if gone {
                 Leftover::Gone(result)
             } else {
-                Leftover::Ended(result)
+                Leftover::Result(result)
             })
         }
         Settlement::Continues if same => {
@@ -94,7 +94,7 @@ pub fn leftovers(
             Ok(open.map_or(Leftover::Nothing, Leftover::Same))
         }
         Settlement::Continues => Err(Error::Busy(format!(
-            "{named} has steps left; the same command again, or `o_vm sweep`, goes on with it"
+            "{named} has open steps; the same command, or `o_vm sweep`, continues it"
         ))),
         Settlement::Runs if same => Ok(Leftover::Runs(open)),
         Settlement::Runs => Err(Error::Busy(format!("{named} still runs"))),
@@ -104,8 +104,8 @@ pub fn leftovers(
     }
 }
 
-/// Settles the current step of an open operation whose process is gone, if that can be
-/// decided. The caller holds the VM's lock.
+/// Settles the current step of an open operation whose process is gone, where the
+/// evidence decides. The caller holds the VM's lock.
 ///
 /// # Errors
 /// The registry cannot be written, or the journal holds an unknown verb.
@@ -134,7 +134,7 @@ pub fn settle(
         return Ok(
             match close(registry, engine, open, step, completion(verdict))? {
                 StepResult::Continues => Settlement::Continues,
-                StepResult::Ended(result) | StepResult::Open(result) => Settlement::Ended(result),
+                StepResult::Result(result) | StepResult::Open(result) => Settlement::Result(result),
             },
         );
     }
@@ -151,8 +151,8 @@ fn repeat(
     open: &Operation,
     step: &Step,
 ) -> Result<Settlement, Error> {
-    if let Err(left) = engine.clean(&task_ref(open, step)) {
-        return Ok(Settlement::Doubt(chain(&left)));
+    if let Err(error) = engine.clean(&task_ref(open, step)) {
+        return Ok(Settlement::Doubt(chain(&error)));
     }
     registry.repeat_step(open.id, step.plan.session, Uuid::new_v4())?;
     Ok(Settlement::Continues)
@@ -171,21 +171,19 @@ fn settle_by_observation(
         None => None,
     };
     let Some(vm) = vm else {
-        return Ok(Settlement::Doubt(
-            "its VM is not defined any more".to_owned(),
-        ));
+        return Ok(Settlement::Doubt("its VM is no longer defined".to_owned()));
     };
     match see(registry, engine, &vm, &step.plan.node) {
         Ok(VmState::Unknown) => Ok(Settlement::Doubt(format!(
-            "{} cannot determine the state of the domain, or something still works on it there",
+            "{} cannot determine the state of the domain, or a verb still works on it",
             step.plan.node
         ))),
         Ok(seen) => {
             let completion = observe::completion(spec, seen);
             Ok(match close(registry, engine, open, step, completion)? {
                 StepResult::Continues => Settlement::Continues,
-                StepResult::Ended(result) | StepResult::Open(result) => {
-                    Settlement::Observed(result)
+                StepResult::Result(result) | StepResult::Open(result) => {
+                    Settlement::Observation(result)
                 }
             })
         }
@@ -209,10 +207,10 @@ pub fn conclude(
     let found = registry
         .operation(operation)
         .map_err(|error| unrecorded(operation, &chain(&error)))?;
-    let found = found.ok_or_else(|| unrecorded(operation, "it is not in the journal any more"))?;
+    let found = found.ok_or_else(|| unrecorded(operation, "it is no longer in the journal"))?;
     let step = found
         .step(session)
-        .ok_or_else(|| unrecorded(operation, "the step is not in its plan any more"))?;
+        .ok_or_else(|| unrecorded(operation, "the step is no longer in its plan"))?;
     let spec = row(catalog, &found, step)?;
     let verdict = facts(&found, step, spec, outcome).verdict();
     if matches!(verdict.code, Exit::Unknown | Exit::StoppedWaiting) {
@@ -241,9 +239,9 @@ pub fn close(
     step: &Step,
     mut completion: Completion,
 ) -> Result<StepResult, Error> {
-    if let Err(left) = engine.clean(&task_ref(operation, step)) {
+    if let Err(error) = engine.clean(&task_ref(operation, step)) {
         completion.exit_code = uncleaned(completion.exit_code);
-        completion.reason = format!("{}; and {}", completion.reason, chain(&left));
+        completion.reason = format!("{}; and {}", completion.reason, chain(&error));
     }
     let follow_up = plan::follow_up(operation, step, &completion);
     registry
@@ -254,7 +252,7 @@ pub fn close(
         })?;
     Ok(match follow_up {
         FollowUp::Continue | FollowUp::Undo(_) => StepResult::Continues,
-        FollowUp::End(code, message) => StepResult::Ended(CommandResult {
+        FollowUp::End(code, message) => StepResult::Result(CommandResult {
             code: Exit::from_code(code).unwrap_or(Exit::Unknown),
             message,
             operation: Some(operation.id),

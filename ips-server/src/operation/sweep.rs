@@ -1,6 +1,6 @@
 //! Recovery: every open operation whose process is gone is settled where that can be
 //! decided, leftover task services are removed, the inventory is refreshed, conflicts are
-//! reported. Plans that were begun go on; nothing else is started here.
+//! reported. Started plans continue; nothing else is started here.
 
 use hps_core::names::NodeName;
 
@@ -19,14 +19,14 @@ use crate::model::vm::Vm;
 pub struct Sweep<'a, 'b> {
     /// Registry, engine, locks.
     pub executor: &'b mut Executor<'a>,
-    /// Only report what would be done.
+    /// Only report, change nothing.
     pub dry_run: bool,
-    /// VMs whose domain is there although the end of the verb that makes it is not known: it
-    /// may have died before it defined the domain, and the same verb again finishes that.
+    /// VMs whose domain was observed, but whose creating verb lost its result. That verb may
+    /// have died before it made the domain persistent; the same verb again completes this.
     pub unfinished: Vec<(Vm, NodeName, &'static Spec)>,
 }
 
-/// One thing a sweep found, and what it did about it.
+/// One finding of a sweep, and the action on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// The operation, service, node or VM.
@@ -88,11 +88,11 @@ impl Sweep<'_, '_> {
             Some(Ok(Attempt::Locked(lock))) => lock,
             Some(Ok(Attempt::Held(_))) => return Finding::done(subject, "under way"),
             Some(Err(error)) => return Finding::attention(subject, chain(&error)),
-            None => return Finding::attention(subject, "it has no VM: end it by its own verb"),
+            None => return Finding::attention(subject, "it has no VM; end it with its own verb"),
         };
         // It may have ended between the listing and the lock.
         match self.executor.registry.operation(open.id) {
-            Ok(Some(operation)) if operation.ended.is_none() => {
+            Ok(Some(operation)) if operation.end.is_none() => {
                 let settled = self.settle(subject.clone(), &operation, &mut lock);
                 settled.unwrap_or_else(|error| Finding::attention(subject, chain(&error)))
             }
@@ -116,14 +116,14 @@ impl Sweep<'_, '_> {
         }
         let settlement = settle::settle(&mut self.executor.registry, engine, catalog, open)?;
         Ok(match settlement {
-            Settlement::Ended(result) => ended(subject, &result),
-            Settlement::Observed(result) => {
+            Settlement::Result(result) => finished(subject, &result),
+            Settlement::Observation(result) => {
                 self.note_unfinished(open, &result)?;
-                ended(subject, &result)
+                finished(subject, &result)
             }
             Settlement::Continues => {
                 let result = self.go_on(open, lock)?;
-                ended(subject, &result)
+                finished(subject, &result)
             }
             Settlement::Runs => Finding::done(subject, "its task still runs"),
             Settlement::Doubt(why) => Finding::attention(subject, format!("left open: {why}")),
@@ -142,7 +142,7 @@ impl Sweep<'_, '_> {
         Ok(())
     }
 
-    /// Executes the steps that a dead process left.
+    /// Executes the open steps of a process that died.
     fn go_on(&mut self, open: &Operation, lock: &mut VmLock) -> Result<CommandResult, Error> {
         let operation = self.executor.registry.operation(open.id)?;
         let vm = match &open.vm {
@@ -177,7 +177,7 @@ impl Sweep<'_, '_> {
                 }
                 match engine.remove_task_service(&name) {
                     Ok(()) => Finding::done(subject, "removed"),
-                    Err(left) => Finding::attention(subject, chain(&left)),
+                    Err(error) => Finding::attention(subject, chain(&error)),
                 }
             })
             .collect())
@@ -237,7 +237,7 @@ impl Sweep<'_, '_> {
     }
 }
 
-fn ended(subject: String, result: &CommandResult) -> Finding {
+fn finished(subject: String, result: &CommandResult) -> Finding {
     let code = result.code.code();
     Finding::done(subject, format!("ended with {code}: {}", result.message))
 }

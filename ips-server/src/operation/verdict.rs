@@ -1,5 +1,5 @@
-//! From how a task ended to what that means: exit code, claim, state. Pure, and the only
-//! place that decides it. Doubt is 11, and never ends a claim.
+//! The verdict on a task: exit code, claim and state. Pure, and the only place that decides
+//! it. Doubt is 11, and never ends a claim.
 
 use hps_core::state::VmState;
 
@@ -10,7 +10,7 @@ use crate::model::step::NodeResult;
 use crate::model::verb::{ClaimEffect, Spec};
 use crate::model::vm::Desired;
 
-/// All that is known.
+/// The known facts about a task.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
     /// The verb's row.
@@ -21,12 +21,12 @@ pub struct Facts<'a> {
     pub outcome: &'a RunOutcome,
     /// What the node reported of the task.
     pub reported: Option<&'a NodeResult>,
-    /// This operation made the claim, and this was its first attempt: before it, the domain
-    /// was known to be nowhere.
+    /// This operation made the claim, and this was its first attempt: no node had the domain
+    /// before it.
     pub fresh_claim: bool,
 }
 
-/// What it means.
+/// What the facts mean.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
     /// Success, `ExecutionFailed`, `Unknown` or `StoppedWaiting`; cleaning up may change it yet.
@@ -46,26 +46,26 @@ impl Facts<'_> {
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         match self.result() {
-            Found::Code(0) => self.success(),
-            Found::Code(code) if self.is_failure(code) => self.failure(code),
-            Found::Code(code) => self.unknown(&self.said(code)),
-            Found::Doubt(why) => self.unknown(&why),
-            Found::NotStarted(why) => self.not_started(why),
-            Found::StoppedWaiting => self.stopped_waiting(),
+            Evidence::Code(0) => self.success(),
+            Evidence::Code(code) if self.is_failure(code) => self.failure(code),
+            Evidence::Code(code) => self.unknown(&self.reason(code)),
+            Evidence::Doubt(why) => self.unknown(&why),
+            Evidence::NotStarted(why) => self.not_started(why),
+            Evidence::StoppedWaiting => self.stopped_waiting(),
         }
     }
 
     /// The recorded exit code counts; where there is none, the node's own report, which also
     /// proves that the task was started.
-    fn result(&self) -> Found {
+    fn result(&self) -> Evidence {
         match (self.outcome, self.reported) {
-            (RunOutcome::Exited(code, _), _) => Found::Code(*code),
-            (RunOutcome::StoppedWaiting, _) => Found::StoppedWaiting,
+            (RunOutcome::Exited(code, _), _) => Evidence::Code(*code),
+            (RunOutcome::StoppedWaiting, _) => Evidence::StoppedWaiting,
             (RunOutcome::NotStarted(_) | RunOutcome::Unknown(_), Some(reported)) => {
-                Found::Code(i32::from(reported.exit_code))
+                Evidence::Code(i32::from(reported.exit_code))
             }
-            (RunOutcome::NotStarted(why), None) => Found::NotStarted(why.clone()),
-            (RunOutcome::Unknown(why), None) => Found::Doubt(why.clone()),
+            (RunOutcome::NotStarted(why), None) => Evidence::NotStarted(why.clone()),
+            (RunOutcome::Unknown(why), None) => Evidence::Doubt(why.clone()),
         }
     }
 
@@ -74,7 +74,7 @@ impl Facts<'_> {
         let doubt = self
             .reported
             .is_some_and(|reported| reported.state == VmState::Unknown);
-        // A verb that takes the claim tells its failures apart; the others have one code,
+        // A verb that takes the claim has a code for each failure; the others have one code,
         // and the report's state says whether it is doubt.
         self.spec.is_failure(code) && (self.takes_claim() || !doubt)
     }
@@ -87,7 +87,7 @@ impl Facts<'_> {
         Verdict {
             code: Exit::Success,
             reason: self
-                .words()
+                .message()
                 .unwrap_or_else(|| format!("{} done", self.spec.name)),
             ends_claim: self.spec.claim == ClaimEffect::Ends,
             state: self
@@ -100,14 +100,14 @@ impl Facts<'_> {
     fn failure(&self, code: i32) -> Verdict {
         Verdict {
             code: Exit::ExecutionFailed,
-            reason: self.said(code),
+            reason: self.reason(code),
             ends_claim: self.takes_claim() && self.is_proved_absent(code),
             state: self.reported_state(),
             desired: None,
         }
     }
 
-    /// `n_vm create` looked for the domain (5), or never came to run virt-install.
+    /// `n_vm create` looked for the domain (5), or failed before it ran virt-install.
     fn is_proved_absent(&self, code: i32) -> bool {
         let state = self.reported.map(|reported| reported.state);
         let seen_there = code != 7 && state.is_some_and(VmState::is_there);
@@ -135,7 +135,7 @@ impl Facts<'_> {
     }
 
     fn stopped_waiting(&self) -> Verdict {
-        let reason = format!("stopped waiting; {} goes on", self.spec.name);
+        let reason = format!("stopped waiting; {} continues", self.spec.name);
         Verdict {
             code: Exit::StoppedWaiting,
             state: None,
@@ -150,7 +150,7 @@ impl Facts<'_> {
     }
 
     /// The node's own reason, from its report or else from its stderr.
-    fn words(&self) -> Option<String> {
+    fn message(&self) -> Option<String> {
         let reported = self.reported.map(|reported| reported.message.clone());
         let from_stderr = match self.outcome {
             RunOutcome::Exited(_, words) => words.clone(),
@@ -159,8 +159,8 @@ impl Facts<'_> {
         reported.or(from_stderr).filter(|words| !words.is_empty())
     }
 
-    fn said(&self, code: i32) -> String {
-        match self.words() {
+    fn reason(&self, code: i32) -> String {
+        match self.message() {
             Some(words) => words,
             None => format!(
                 "n_vm {} exited {code}, and the node reported no reason; see its log",
@@ -170,7 +170,7 @@ impl Facts<'_> {
     }
 }
 
-enum Found {
+enum Evidence {
     Code(i32),
     Doubt(String),
     NotStarted(String),

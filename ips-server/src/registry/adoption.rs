@@ -1,5 +1,5 @@
-//! Domains that a node has and that the registry did not know: defined and claimed in one
-//! transaction, all or none. Nothing here is believed without a look at the node just then.
+//! Defines and claims domains of a node that are missing in the registry, in one transaction,
+//! all or none. The caller has just read the domains from the node.
 
 use hps_core::config::VmConfig;
 use hps_core::names::{NodeName, VmId};
@@ -17,10 +17,10 @@ use crate::model::vm::Desired;
 
 /// A domain that is to become a VM of the registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Adopted<'a> {
-    /// The id it gets.
+pub struct Adoption<'a> {
+    /// Its vm_id.
     pub id: &'a VmId,
-    /// What it would be made from again.
+    /// Its config, for a later create.
     pub config: &'a VmConfig,
     /// The domain, as the node has just reported it.
     pub domain: &'a DomainReport,
@@ -30,36 +30,36 @@ impl Registry {
     /// Defines and claims all of them for a node, or none; how many the node did not own yet.
     ///
     /// # Errors
-    /// Another node has or may have one of them, an operation on it is open, or what
-    /// belongs to it belongs to another VM: which, and why.
+    /// Another node has or may have one of them, an operation on it is open, or its name, UUID
+    /// or a disk path belongs to another VM. The error names it and the reason.
     pub fn adopt(
         &mut self,
         author: &Author,
         node: &NodeName,
-        all: &[Adopted<'_>],
+        all: &[Adoption<'_>],
     ) -> Result<usize, RegistryError> {
         self.write(|tx| {
             let mut new = 0;
             for (at, one) in all.iter().enumerate() {
-                let taken = take(tx, author, node, one);
-                new += usize::from(taken.map_err(|error| definitions::placed(error, at))?);
+                let added = register(tx, author, node, one);
+                new += usize::from(added.map_err(|error| definitions::placed(error, at))?);
             }
             Ok(new)
         })
     }
 }
 
-/// Whether it was new to the node.
-fn take(
+/// Registers one domain; whether the node did not own it yet.
+fn register(
     tx: &Transaction<'_>,
     author: &Author,
     node: &NodeName,
-    one: &Adopted<'_>,
+    one: &Adoption<'_>,
 ) -> Result<bool, RegistryError> {
     match vms::one(tx, "WHERE vm_id = ?1", [one.id.as_str()])? {
         Some(vm) if vm.config != *one.config => {
             let reason = format!(
-                "VM {} is defined otherwise; take it as `o_vm config {}` prints it, or `o_vm undefine` it first",
+                "VM {} has a different definition; use the one that `o_vm config {}` prints, or run `o_vm undefine` first",
                 vm.id, vm.id
             );
             return Err(definitions::in_use("vm_id", reason));
@@ -82,14 +82,18 @@ fn take(
     }
     claim(tx, one.id, node)?;
     inventory::bump_epoch(tx, one.id.as_str())?;
-    see(tx, node, one)?;
+    record_state(tx, node, one)?;
     let detail = format!("node={node} state={}", one.domain.state);
     audit::record(tx, author, "adopt", Some(one.id), &detail)?;
     Ok(true)
 }
 
-/// What runs should run; it is no stray any more.
-fn see(tx: &Transaction<'_>, node: &NodeName, one: &Adopted<'_>) -> Result<(), RegistryError> {
+/// Records the domain's state: one that runs should run, and is no longer a conflict.
+fn record_state(
+    tx: &Transaction<'_>,
+    node: &NodeName,
+    one: &Adoption<'_>,
+) -> Result<(), RegistryError> {
     let desired = match one.domain.state {
         VmState::Running | VmState::Paused => Desired::Running,
         VmState::ShutOff

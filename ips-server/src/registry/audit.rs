@@ -1,5 +1,5 @@
-//! Who changed what, when, from where and why: one line in the same transaction as the
-//! change itself.
+//! The audit: author, time, source and reason of each change, one line in the same
+//! transaction as the change itself.
 
 use hps_core::kv::one_line;
 use hps_core::names::VmId;
@@ -8,27 +8,33 @@ use rusqlite::{Transaction, params};
 use super::{Registry, RegistryError, line, optional_line};
 use crate::model::time::Timestamp;
 
-/// Who makes a change.
+/// The author of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Author {
     /// Login name and uid.
     pub who: String,
     /// Terminal or client address.
     pub source: String,
-    /// What `--reason` said.
+    /// The text of `--reason`.
     pub reason: Option<String>,
 }
 
 /// One line of the audit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the fields are the columns")]
 pub struct Entry {
+    /// The time of the change.
     pub at: Timestamp,
+    /// Login name and uid of the author.
     pub who: String,
+    /// Terminal or client address of the author.
     pub source: String,
+    /// The verb.
     pub what: String,
+    /// The VM; it may be undefined by now.
     pub vm: Option<String>,
+    /// The change in detail, as `key=value` words.
     pub detail: String,
+    /// The reason that the author gave.
     pub reason: Option<String>,
 }
 

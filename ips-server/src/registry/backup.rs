@@ -1,5 +1,6 @@
-//! A copy of the registry while it is in use, and the way back. Killed at any moment, the
-//! registry is the old one or the new one, whole, and the copy is whole or not there.
+//! Backup of the registry while it is in use, and restore. After a kill at any moment the
+//! registry is the complete old one or the complete new one, and the copy is complete or
+//! missing.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Error, ErrorKind};
@@ -14,23 +15,23 @@ use super::open::give_away;
 use super::{Registry, RegistryError};
 use crate::model::time::Timestamp;
 
-/// Where SQLite's locks on a database file begin, and how many bytes they cover: whoever
-/// has the file open in WAL mode holds one of them.
+/// The bytes of a database file that SQLite locks: a process that has the file open in WAL
+/// mode holds a lock on one of them (SQLite, "File Locking", `PENDING_BYTE`).
 const LOCK_START: i64 = 0x4000_0000;
 const LOCK_BYTES: i64 = 512;
 
 impl Registry {
-    /// Writes a copy as of one moment; everybody else goes on meanwhile.
+    /// Writes a copy as of one moment; readers and writers are not blocked.
     ///
     /// # Errors
-    /// The copy cannot be written; what stood there before is left as it was.
+    /// The copy cannot be written; an earlier copy stays as it was.
     pub fn back_up(&self, to: &Path) -> Result<(), RegistryError> {
         let new = beside(to, ".new");
         let failed = |source| RegistryError::Open {
             path: to.to_owned(),
             source,
         };
-        // Left by a backup that was killed.
+        // A backup that was killed leaves this file.
         remove(&new).map_err(failed)?;
         make_private(&new).map_err(failed)?;
         let copied = self
@@ -41,12 +42,12 @@ impl Registry {
         put_in_place(&new, to).map_err(failed)
     }
 
-    /// Opens a copy, looks whether it is ours, not newer, and sound; changes nothing of it.
+    /// Opens a copy, checks that it is ours, not newer, and sound; changes nothing of it.
     ///
     /// # Errors
     /// What is wrong with it.
     pub fn verify(copy: &Path) -> Result<(), RegistryError> {
-        let registry = Self::look_at(copy)?;
+        let registry = Self::open_as_is(copy)?;
         if registry.check_version()? == 0 {
             return Err(RegistryError::NotOurs {
                 path: copy.to_owned(),
@@ -60,7 +61,7 @@ impl Registry {
 /// where, if there was one.
 ///
 /// # Errors
-/// The backup is not sound, or somebody has the registry open: nothing was changed.
+/// The backup is not sound, or another process has the registry open: nothing was changed.
 pub fn restore(from: &Path, registry: &Path) -> Result<Option<PathBuf>, RegistryError> {
     Registry::verify(from)?;
     let failed = |source| RegistryError::Open {
@@ -76,14 +77,14 @@ pub fn restore(from: &Path, registry: &Path) -> Result<Option<PathBuf>, Registry
             file.sync_all()
         })
         .map_err(failed)?;
-    // The copy that was made is what counts.
+    // The backup may have changed since the first check: the copy counts.
     Registry::verify(&new)?;
     let kept = keep(registry)?;
     put_in_place(&new, registry).map_err(failed)?;
     Ok(kept)
 }
 
-/// Keeps the registry that is there under another name, with nobody in it.
+/// Keeps the existing registry under another name; refused while a process has it open.
 fn keep(registry: &Path) -> Result<Option<PathBuf>, RegistryError> {
     let failed = |source| RegistryError::Open {
         path: registry.to_owned(),
@@ -101,15 +102,15 @@ fn keep(registry: &Path) -> Result<Option<PathBuf>, RegistryError> {
     };
     if is_open_elsewhere(&file).map_err(failed)? {
         return Err(RegistryError::Refused(format!(
-            "registry {}: in use; stop ips-server.service and hps-sweep.timer, and let no o_vm run",
+            "registry {}: in use; stop ips-server.service and hps-sweep.timer, and wait for every o_vm to end",
             registry.display()
         )));
     }
     drop(file);
     let stamp = Timestamp::now().to_string().replace(':', "");
     let kept = beside(registry, &format!(".before-{stamp}"));
-    // What stands in its log belongs to it. A damaged one keeps its log beside it instead.
-    let folded = Registry::look_at(registry).is_ok_and(|old| old.fold().is_ok());
+    // The WAL is part of the registry. A damaged registry keeps its WAL beside it.
+    let folded = Registry::open_as_is(registry).is_ok_and(|old| old.fold().is_ok());
     for part in ["-wal", "-shm"] {
         if folded {
             remove(&beside(registry, part)).map_err(failed)?;
@@ -117,24 +118,24 @@ fn keep(registry: &Path) -> Result<Option<PathBuf>, RegistryError> {
             rename_if_there(&beside(registry, part), &beside(&kept, part)).map_err(failed)?;
         }
     }
-    // A second name first: at no moment is there no registry.
+    // A second name first: the registry exists at every moment.
     fs::hard_link(registry, &kept).map_err(failed)?;
     Ok(Some(kept))
 }
 
-/// Whether another process has the file open as a database. Lets go of SQLite's locks of
-/// this process on it: to be asked before it is opened here.
+/// Whether another process has the file open as a database. Closing the file releases this
+/// process's own SQLite locks on it (POSIX locks), so call this before opening it here.
 fn is_open_elsewhere(file: &File) -> std::io::Result<bool> {
-    let whole = libc::flock {
+    let range = libc::flock {
         l_type: i16::try_from(libc::F_WRLCK).unwrap_or_default(),
         l_whence: i16::try_from(libc::SEEK_SET).unwrap_or_default(),
         l_start: LOCK_START,
         l_len: LOCK_BYTES,
         l_pid: 0,
     };
-    let mut asked = whole;
-    fcntl(file, FcntlArg::F_GETLK(&mut asked)).map_err(Error::from)?;
-    Ok(i32::from(asked.l_type) != libc::F_UNLCK)
+    let mut found = range;
+    fcntl(file, FcntlArg::F_GETLK(&mut found)).map_err(Error::from)?;
+    Ok(i32::from(found.l_type) != libc::F_UNLCK)
 }
 
 /// `registry.db` and `.new`: `registry.db.new`, in the same folder.
@@ -164,7 +165,7 @@ fn rename_if_there(from: &Path, to: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Renames once the bytes are on the disk, and makes the name last.
+/// Renames once the bytes are on the disk, and syncs the folder.
 fn put_in_place(new: &Path, to: &Path) -> std::io::Result<()> {
     File::open(new)?.sync_all()?;
     fs::rename(new, to)?;

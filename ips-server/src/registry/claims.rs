@@ -1,4 +1,4 @@
-//! Claims: which node owns a VM, or may own it. Never two of them.
+//! Claims: the one node that owns a VM, or may own it.
 
 use hps_core::names::{NodeName, VmId};
 use rusqlite::{OptionalExtension, Transaction, params};
@@ -48,7 +48,7 @@ pub(super) fn claim_refusal(
     })
 }
 
-/// Why a VM is not to be created again any more.
+/// Why a VM must not be created again now.
 fn outdated(
     tx: &Transaction<'_>,
     vm: &VmId,
@@ -62,9 +62,9 @@ fn outdated(
     Ok(match (found.optional()?, precondition) {
         (Some((true, true)), _) | (Some((true, false)), Precondition::Owned) => None,
         (Some((true, false)), Precondition::ShouldRun) => {
-            Some(format!("{vm} should not run any more"))
+            Some(format!("{vm} should no longer run"))
         }
-        (Some((false, _)) | None, _) => Some(format!("{node} does not own {vm} any more")),
+        (Some((false, _)) | None, _) => Some(format!("{node} no longer owns {vm}")),
     })
 }
 
@@ -97,7 +97,7 @@ pub(super) fn owner(tx: &Transaction<'_>, vm: &VmId) -> Result<Option<String>, R
     Ok(owner.optional()?.flatten())
 }
 
-/// Makes the claim; false where it was there already.
+/// Makes the claim; false where it existed already.
 pub(super) fn claim(
     tx: &Transaction<'_>,
     vm: &VmId,
@@ -115,9 +115,9 @@ pub(super) fn end_claim(tx: &Transaction<'_>, vm: &str) -> Result<(), RegistryEr
     Ok(())
 }
 
-/// Ends the claim, except for a VM that should run and whose claim the operation found: it was
-/// to be created again, as after a reboot, and that failed, as when its disks are not there
-/// yet. The next start or sweep tries again on the same node; a destroy ends the claim.
+/// Ends the claim, except of a VM that should run and whose claim existed before the operation:
+/// a create after a reboot failed, as when its disks are not there yet. The next start or sweep
+/// tries again on the same node; a destroy ends the claim.
 pub(super) fn end_claim_after(
     tx: &Transaction<'_>,
     operation: Uuid,

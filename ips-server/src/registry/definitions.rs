@@ -1,5 +1,5 @@
-//! What changes a definition: define, set, undefine. What belongs to one VM (its id, its
-//! name, its UUID, each path of its disks) is refused to every other.
+//! Changes of definitions: define, set, undefine. An id, a name, a UUID and a disk path belong
+//! to one VM; for a second VM they are refused.
 
 use hps_core::config::{Firmware, VmConfig};
 use hps_core::identity;
@@ -19,7 +19,7 @@ impl Registry {
     /// Defines VMs: all of them, or none.
     ///
     /// # Errors
-    /// A name, id or disk path is in use; the text says by whom.
+    /// A name, id or disk path is in use; the text names the VM that has it.
     pub fn define(
         &mut self,
         author: &Author,
@@ -38,7 +38,7 @@ impl Registry {
         })
     }
 
-    /// Replaces the config of a VM; says which node owns it.
+    /// Replaces the config of a VM; returns the node that owns it.
     ///
     /// # Errors
     /// What is refused, and why.
@@ -96,7 +96,7 @@ impl Registry {
     }
 }
 
-/// Tells which of many definitions it was.
+/// The same error with the place of its definition among many.
 pub(super) fn placed(error: RegistryError, at: usize) -> RegistryError {
     if let RegistryError::InUse { key, reason, .. } = error {
         return RegistryError::InUse { at, key, reason };
@@ -118,7 +118,7 @@ fn owner(tx: &Transaction<'_>, id: &VmId) -> Result<Option<NodeName>, RegistryEr
     let mut rows = statement.query([id.as_str()])?;
     match rows.next()? {
         Some(row) => optional(row, "vm", 1),
-        None => Err(RegistryError::Refused(format!("no VM {id} is defined"))),
+        None => Err(RegistryError::Refused(format!("VM {id} is not defined"))),
     }
 }
 
@@ -134,15 +134,15 @@ pub(super) fn insert(
     id: &VmId,
     config: &VmConfig,
 ) -> Result<(), RegistryError> {
-    let mut taken = tx.prepare_cached("SELECT 1 FROM vm WHERE vm_id = ?1")?;
-    if taken.exists([id.as_str()])? {
+    let mut existing = tx.prepare_cached("SELECT 1 FROM vm WHERE vm_id = ?1")?;
+    if existing.exists([id.as_str()])? {
         let reason = format!("vm_id {id} is defined already; `o_vm set {id} key=value` changes it");
         return Err(in_use("vm_id", reason));
     }
     put(tx, id, config)
 }
 
-/// Writes a config whole; the rest of an existing row (owner, state) stays as it is.
+/// Writes a complete config; the rest of an existing row (owner, state) stays as it is.
 fn put(tx: &Transaction<'_>, id: &VmId, config: &VmConfig) -> Result<(), RegistryError> {
     check_names(tx, id, config)?;
     let boot: Vec<_> = config.boot.iter().map(|device| device.as_str()).collect();
@@ -175,7 +175,7 @@ fn put(tx: &Transaction<'_>, id: &VmId, config: &VmConfig) -> Result<(), Registr
 /// A name, and a UUID, belong to one VM. A name that is another VM's id would name two.
 fn check_names(tx: &Transaction<'_>, id: &VmId, config: &VmConfig) -> Result<(), RegistryError> {
     let uuid = identity::vm_uuid(id, config).to_string();
-    // Each term has an index of its own; without, a large import would be quadratic.
+    // Each term uses an index of its own; otherwise a large import would be quadratic.
     let mut statement = tx.prepare_cached(
         "SELECT vm_id, uuid = ?2 AND name <> ?1 FROM vm WHERE vm_id <> ?3 \
          AND (name = ?1 OR uuid = ?2 OR vm_id = lower(?1) OR lower(name) = ?3)",
@@ -228,10 +228,10 @@ fn put_disk(
     path: &DiskPath,
 ) -> Result<(), RegistryError> {
     let mut holder = tx.prepare_cached("SELECT vm_id FROM disk WHERE path = ?1")?;
-    let taken: Option<String> = holder
+    let other: Option<String> = holder
         .query_row([path.as_str()], |row| row.get(0))
         .optional()?;
-    if let Some(holder) = taken {
+    if let Some(holder) = other {
         let key = format!("disk_{number}_{side}");
         let reason = format!("{key}: {path} is a disk of VM {holder} already");
         return Err(in_use(&key, reason));

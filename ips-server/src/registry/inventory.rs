@@ -13,9 +13,9 @@ use super::{Registry, RegistryError, bad, column, optional};
 use crate::model::claim::Conflict;
 use crate::model::time::Timestamp;
 
-/// A point in the registry's own count of steps that began and ended. A clock can be set back,
-/// this cannot: the answer of a node that was asked at an epoch is older than whatever began
-/// or ended later.
+/// A value of the registry's counter of step starts and step ends. Unlike a clock it cannot be
+/// set back: a node's answer to a question of one epoch is older than every step that began or
+/// ended in a later one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Epoch(i64);
 
@@ -37,7 +37,8 @@ pub(super) fn epoch(tx: &Connection) -> rusqlite::Result<Epoch> {
         .query_row([], |row| row.get(0))
 }
 
-/// A step on a VM begins or ends: no answer to an earlier question counts for it.
+/// Counts the start or end of a step on a VM: answers to earlier questions no longer count for
+/// it.
 pub(super) fn bump_epoch(tx: &Connection, vm: &str) -> rusqlite::Result<()> {
     tx.prepare_cached("UPDATE epoch SET now = now + 1")?
         .execute([])?;
@@ -55,7 +56,7 @@ impl Registry {
     pub fn record_inventory(
         &mut self,
         inventory: &Inventory,
-        asked: Epoch,
+        epoch: Epoch,
     ) -> Result<(), RegistryError> {
         self.write(|tx| {
             let now = Timestamp::now();
@@ -65,12 +66,12 @@ impl Registry {
                 .iter()
                 .map(|domain| (domain.uuid.to_string(), domain))
                 .collect();
-            record_owned(tx, &inventory.node, &domains, asked, now)?;
-            record_conflicts(tx, &inventory.node, &domains, asked, now)
+            record_owned(tx, &inventory.node, &domains, epoch, now)?;
+            record_conflicts(tx, &inventory.node, &domains, epoch, now)
         })
     }
 
-    /// Stores an inventory with the token that came with it, for the process that asked.
+    /// Stores an inventory with its token, for the process that requested it.
     ///
     /// # Errors
     /// The registry cannot be written.
@@ -167,14 +168,14 @@ fn record_owned(
     tx: &Transaction<'_>,
     node: &NodeName,
     domains: &HashMap<String, &DomainReport>,
-    asked: Epoch,
+    epoch: Epoch,
     now: Timestamp,
 ) -> Result<(), RegistryError> {
     let sql = "SELECT vm_id, uuid FROM vm WHERE owner = ?1 AND epoch <= ?2";
     let mut owned = tx.prepare_cached(sql)?;
     let mut update =
         tx.prepare_cached("UPDATE vm SET state = ?2, vnc = ?3, seen_at = ?4 WHERE vm_id = ?1")?;
-    let rows = owned.query_map(params![node.as_str(), asked], |row| {
+    let rows = owned.query_map(params![node.as_str(), epoch], |row| {
         Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
     })?;
     for row in rows.collect::<Result<Vec<_>, _>>()? {
@@ -190,12 +191,12 @@ fn record_conflicts(
     tx: &Transaction<'_>,
     node: &NodeName,
     domains: &HashMap<String, &DomainReport>,
-    asked: Epoch,
+    epoch: Epoch,
     now: Timestamp,
 ) -> Result<(), RegistryError> {
     let forget = "DELETE FROM conflict WHERE node = ?1 \
          AND vm_id IN (SELECT vm_id FROM vm WHERE epoch <= ?2)";
-    tx.execute(forget, params![node.as_str(), asked])?;
+    tx.execute(forget, params![node.as_str(), epoch])?;
     let mut insert = tx.prepare_cached(
         "INSERT INTO conflict (vm_id, node, seen_at, state) SELECT vm_id, ?2, ?3, ?4 FROM vm \
          WHERE uuid = ?1 AND owner IS NOT ?2 AND epoch <= ?5",
@@ -206,7 +207,7 @@ fn record_conflicts(
             node.as_str(),
             now,
             domain.state.as_str(),
-            asked
+            epoch
         ])?;
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! The journal, written: an operation begins, its steps start and end, each in one
+//! Writes the journal: an operation begins, its steps start and end, each in one
 //! transaction with the claim that goes with it. One open operation per VM, by the schema.
 
 use hps_core::kv::one_line;
@@ -298,7 +298,7 @@ fn add_entry(
     Ok(())
 }
 
-/// A domain that is proved to be gone from a node is no conflict there any more.
+/// A domain that is proved to be absent from a node is no longer a conflict there.
 fn forget_conflict(
     tx: &Transaction<'_>,
     vm: &VmId,

@@ -1,6 +1,6 @@
 //! The registry: one SQLite file that the server owns and root writes too. All SQL is in
 //! this module's files, a file per family of tables. What is read back is parsed into
-//! types again: a taken-over server user must not make root believe anything.
+//! types again: an attacker with the server's user must not control what root does.
 
 pub mod adoption;
 mod audit;
@@ -88,9 +88,9 @@ impl<'a> Snapshot<'a> {
 
 impl Drop for Snapshot<'_> {
     fn drop(&mut self) {
-        // Fails only where SQLite itself has ended it, after an error that is told already.
-        let ended = self.0.prepare_cached("ROLLBACK");
-        let _ = ended.and_then(|mut statement| statement.execute([]));
+        // Fails only after an error on which SQLite itself rolled back; that error is reported.
+        let rollback = self.0.prepare_cached("ROLLBACK");
+        let _ = rollback.and_then(|mut statement| statement.execute([]));
     }
 }
 
@@ -112,7 +112,7 @@ fn column<T: FromStr<Err: ToString>>(
     }
 }
 
-/// Free text, as it may be shown: one line, without what a terminal would act upon.
+/// Free text, made safe to show: one line, without control characters.
 fn line(row: &Row<'_>, index: usize) -> rusqlite::Result<String> {
     let text: String = row.get(index)?;
     Ok(one_line(&text))

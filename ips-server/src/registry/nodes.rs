@@ -1,4 +1,4 @@
-//! What nodes reported of themselves.
+//! Reads the nodes that have reported, with their own facts.
 
 use super::{Registry, RegistryError, column, optional, optional_line};
 use crate::model::node::NodeRecord;

@@ -1,4 +1,4 @@
-//! Opening the registry: who owns the file, which schema it has, how it writes.
+//! Opens the registry: the owner of the file, its schema, its journal mode.
 
 use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
@@ -36,7 +36,7 @@ impl Registry {
     /// by the owner of its folder.
     ///
     /// # Errors
-    /// It cannot be made or opened, is damaged, is no registry, or is newer than this program.
+    /// It cannot be made or opened, is damaged, is not a registry, or is newer than this program.
     pub fn open(path: &Path) -> Result<Self, RegistryError> {
         make(path).map_err(|source| RegistryError::Open {
             path: path.to_owned(),
@@ -54,13 +54,13 @@ impl Registry {
     }
 
     fn connect(path: &Path) -> Result<Self, RegistryError> {
-        refuse_lent(path)?;
+        refuse_links(path)?;
         let mut registry = Self {
             connection: connect(path)?,
             path: path.to_owned(),
             file: identity(path),
         };
-        // What is not ours, or newer, has not been written to until here.
+        // Nothing is written before this check: the file may be of another program, or newer.
         let version = registry.check_version()?;
         begin_wal(&registry.connection)?;
         if version < KNOWN {
@@ -69,9 +69,9 @@ impl Registry {
         Ok(registry)
     }
 
-    /// Opens a file as it is, and makes, migrates and turns nothing.
-    pub(super) fn look_at(path: &Path) -> Result<Self, RegistryError> {
-        refuse_lent(path)?;
+    /// Opens a file as it is: neither created, nor migrated, nor turned to WAL.
+    pub(super) fn open_as_is(path: &Path) -> Result<Self, RegistryError> {
+        refuse_links(path)?;
         let connection = connect(path).map_err(|error| RegistryError::from(error).at(path))?;
         Ok(Self {
             connection,
@@ -80,7 +80,7 @@ impl Registry {
         })
     }
 
-    /// Writes what stands in the log into the file itself, so that the log can go.
+    /// Writes the whole WAL into the file itself, so that the WAL can be removed.
     pub(super) fn fold(&self) -> Result<(), RegistryError> {
         let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
         let busy: i64 = self
@@ -133,7 +133,7 @@ impl Registry {
         Ok(())
     }
 
-    /// The schema version of a file that is ours and not from the future.
+    /// The schema version of a file that is ours and not newer than this program.
     pub(super) fn check_version(&self) -> Result<u32, RegistryError> {
         let found = version(&self.connection)?;
         self.check_ours(found)?;
@@ -240,8 +240,8 @@ fn make(path: &Path) -> std::io::Result<()> {
     match options(true).open(path) {
         Ok(file) => give_away(&file, path),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            // Whoever made it may have been killed before giving it away. Only an empty file
-            // with one name: nothing that a user of the folder could have linked there.
+            // The process that made it may have been killed before giving it away. Only an
+            // empty file with one name: not one that a user of the folder linked there.
             let is_fresh = path
                 .symlink_metadata()
                 .is_ok_and(|found| found.is_file() && found.len() == 0 && found.nlink() == 1);
@@ -260,28 +260,28 @@ pub(super) fn give_away(file: &File, path: &Path) -> std::io::Result<()> {
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
     let (owner, made) = (folder.metadata()?, file.metadata()?);
-    // Only root can, and only root must.
+    // Only root can give a file away.
     if nix::unistd::geteuid().is_root() && owner.uid() != made.uid() {
         fchown(file, Some(owner.uid()), Some(owner.gid()))?;
     }
     Ok(())
 }
 
-/// SQLite writes into the log and its index whatever they were before. The folder is the
-/// server's, and what has a second name may be a file of root's. (SQLite itself follows no
-/// symbolic link here.)
-fn refuse_lent(path: &Path) -> Result<(), RegistryError> {
+/// Refuses a WAL, index or journal that is a link. SQLite writes into these files without a
+/// check, the folder belongs to the server, and a file with a second name may be one of
+/// root's. (SQLite itself follows no symbolic link here.)
+fn refuse_links(path: &Path) -> Result<(), RegistryError> {
     for suffix in ["-wal", "-shm", "-journal"] {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);
         let name = Path::new(&name);
-        let lent = name
+        let is_link = name
             .symlink_metadata()
             .is_ok_and(|found| !found.is_file() || found.nlink() > 1);
-        if lent {
+        if is_link {
             return Err(RegistryError::Refused(format!(
-                "registry {}: {} is no file of its own but a link to another; nothing was \
-                 touched, find out who made it and remove it",
+                "registry {}: {} is a link to another file; nothing was changed; \
+                 find out where it comes from and remove it",
                 path.display(),
                 name.display()
             )));
@@ -296,7 +296,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
         | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
-    // Without, SQLite plans a cached statement anew for each value bound to it.
+    // Otherwise SQLite plans a cached statement again for each value bound to it.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
@@ -310,7 +310,8 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Turning a fresh file to WAL needs it alone, and SQLite does not wait for that by itself.
+/// Turns a fresh file to WAL. That needs an exclusive lock, for which SQLite does not wait by
+/// itself.
 fn begin_wal(connection: &Connection) -> rusqlite::Result<()> {
     let until = Instant::now() + BUSY;
     loop {

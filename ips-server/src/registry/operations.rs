@@ -1,4 +1,4 @@
-//! The journal, read: operations with their plans and logs.
+//! Reads the journal: operations with their plans and logs.
 
 use hps_core::names::VmId;
 use hps_core::verb::VerbName;
@@ -7,7 +7,7 @@ use rusqlite::{Connection, Row, params};
 use uuid::Uuid;
 
 use super::{Registry, RegistryError, column, line, number, optional, optional_line};
-use crate::model::operation::{Completed, LogEntry, Operation};
+use crate::model::operation::{EndRecord, LogEntry, Operation};
 use crate::model::options::Options;
 use crate::model::step::{NewStep, NodeResult, Step};
 
@@ -59,7 +59,7 @@ impl Registry {
         )
     }
 
-    /// How many operations ended in which way: verb, exit code or `open`, count.
+    /// The number of operations by verb and exit code (or `open`).
     ///
     /// # Errors
     /// The registry cannot be read.
@@ -128,7 +128,7 @@ fn operation(row: &Row<'_>) -> Result<Operation, RegistryError> {
         verb: column(row, "operation", 2)?,
         options: Options::parse(&row.get::<_, String>(3)?),
         started_at: column(row, "operation", 4)?,
-        ended: completed(row, "operation", 5)?,
+        end: end_record(row, "operation", 5)?,
         plan: Vec::new(),
         log: Vec::new(),
     })
@@ -155,21 +155,21 @@ fn step(row: &Row<'_>) -> Result<Step, RegistryError> {
             undo: optional(row, "task", 6)?,
         },
         started_at: optional(row, "task", 7)?,
-        ended: completed(row, "task", 8)?,
+        end: end_record(row, "task", 8)?,
         reported,
     })
 }
 
 /// End, exit code and reason, from this column on.
-fn completed(
+fn end_record(
     row: &Row<'_>,
     table: &'static str,
     first: usize,
-) -> Result<Option<Completed>, RegistryError> {
+) -> Result<Option<EndRecord>, RegistryError> {
     if row.get_ref(first)? == ValueRef::Null {
         return Ok(None);
     }
-    Ok(Some(Completed {
+    Ok(Some(EndRecord {
         at: column(row, table, first)?,
         exit_code: row.get(first + 1)?,
         reason: optional_line(row, first + 2)?.unwrap_or_default(),

@@ -1,6 +1,6 @@
-//! A look at the registry for completions: it is in nobody's way and waits for nobody.
-//! The file is opened read-only, a lock that is held is an error at once, and a row that
-//! cannot be read is left out. Even these words are parsed into types: a shell shows them.
+//! Reads the registry for completions without blocking any process or waiting for one. The
+//! file is opened read-only, a lock that is held is an error at once, and a row that cannot
+//! be read is skipped. Even these words are parsed into types: a shell shows them.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -13,7 +13,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Row};
 use uuid::Uuid;
 
-/// An open registry that can only be looked at.
+/// A registry open for reading only.
 #[derive(Debug)]
 pub struct ReadOnlyRegistry(Connection);
 
@@ -32,7 +32,7 @@ impl ReadOnlyRegistry {
         Ok(Self(connection))
     }
 
-    /// Every VM, in the order in which the rows lie: shells sort by themselves.
+    /// Every VM, in the order of the rows: shells sort by themselves.
     ///
     /// # Errors
     /// The registry cannot be read now.
@@ -78,8 +78,8 @@ impl ReadOnlyRegistry {
     }
 }
 
-/// Where there is no WAL nobody has the registry open, and it is read as it lies: SQLite
-/// would make the WAL's files even for a reader, and leave them behind.
+/// The URI of the registry. Without a WAL no process has it open, and it is read as
+/// immutable: otherwise SQLite creates the files of the WAL even for a reader, and leaves them.
 fn uri(path: &Path) -> OsString {
     let mut wal = path.as_os_str().to_owned();
     wal.push("-wal");

@@ -1,5 +1,4 @@
-//! Tokens: for which task one is issued, what a presented one admits, and the reports that
-//! come with it.
+//! Tokens: issued for a task, checked when presented, and the reports made with them.
 
 use std::time::Duration;
 
@@ -32,16 +31,16 @@ pub struct Grant {
     pub node: Option<NodeName>,
     /// The addresses it works from; none: any.
     pub addresses: Option<String>,
-    /// The epoch in which its node was asked, where it is for an inventory.
+    /// For an inventory: the epoch of the question.
     pub epoch: Option<Epoch>,
 }
 
-/// What came of a report.
+/// The result of recording a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReportOutcome {
     /// It is recorded, now or already.
     Recorded,
-    /// Another report of this task was recorded before.
+    /// A different report of this task was recorded before.
     Contradicted,
     /// There is no such open task.
     Closed,
@@ -75,8 +74,8 @@ impl Registry {
         })
     }
 
-    /// Admits a token for one inventory of a node, for ten minutes; returns the epoch in which
-    /// the node is asked.
+    /// Admits a token for one inventory of a node, for ten minutes; returns the epoch of
+    /// the question.
     ///
     /// # Errors
     /// The registry cannot be written.

@@ -1,4 +1,4 @@
-//! VMs as the registry knows them, read. What changes a definition is in definitions.rs.
+//! Reads VMs. Changes of definitions are in definitions.rs.
 
 use std::cmp::Ordering;
 use std::time::Duration;
@@ -52,7 +52,7 @@ impl Registry {
         Ok(vms)
     }
 
-    /// Every VM, by vm_id, one at a time: three queries, whatever their number.
+    /// Every VM, by vm_id, one at a time: three queries for any number of VMs.
     ///
     /// # Errors
     /// The registry cannot be read; some VMs may have been handed out by then.
@@ -112,7 +112,7 @@ pub(super) fn one(
     Ok(Some(vm))
 }
 
-/// All VMs in the order in which the rows lie, so each table is read front to back.
+/// All VMs in the order of the rows, so each table is read front to back.
 fn each(tx: &Connection, mut take: impl FnMut(Vm)) -> Result<(), RegistryError> {
     let mut vms = tx.prepare_cached(&format!("SELECT {COLUMNS} FROM vm ORDER BY vm_id"))?;
     let mut disks = tx.prepare_cached(&format!("{DISKS} ORDER BY vm_id, number, side"))?;

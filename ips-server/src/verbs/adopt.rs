@@ -1,5 +1,5 @@
-//! `o_vm adopt`: for a registry that was lost, or a node that is older than its registry.
-//! Proposes the node's domains as definitions; `--take` registers them.
+//! `o_vm adopt`: proposes a node's domains as definitions; `--take` registers them. For a lost
+//! registry, or a node whose VMs are older than the registry.
 
 use argh::FromArgs;
 use hps_core::identity;
@@ -15,7 +15,7 @@ use crate::cli::{Env, Error};
 use crate::model::exit::Exit;
 use crate::operation::inventory;
 use crate::registry::Registry;
-use crate::registry::adoption::Adopted;
+use crate::registry::adoption::Adoption;
 
 /// Print definitions for a node's unregistered domains; `--take` registers them.
 #[derive(FromArgs, Debug)]
@@ -72,7 +72,7 @@ impl Adopt {
         let new = registry.adopt(&author, &self.node, &all);
         let new = new.map_err(|error| stream.failed(error))?;
         print(&format!(
-            "{new} VMs registered, {} registered already; run `o_vm sweep` to find domains of \
+            "{new} registered, {} registered already; run `o_vm sweep` to find domains of \
              them on other nodes",
             all.len() - new
         ));
@@ -84,7 +84,7 @@ impl Adopt {
         &self,
         stream: &'a Stream,
         inventory: &'a Inventory,
-    ) -> Result<Vec<Adopted<'a>>, Error> {
+    ) -> Result<Vec<Adoption<'a>>, Error> {
         let find = |(at, (id, config))| {
             let uuid = identity::vm_uuid(id, config);
             let refused = |key, reason: String| stream.refused(at, key, &reason);
@@ -107,7 +107,7 @@ impl Adopt {
                         self.node, domain.name
                     ),
                 )),
-                Some(domain) => Ok(Adopted { id, config, domain }),
+                Some(domain) => Ok(Adoption { id, config, domain }),
             }
         };
         stream

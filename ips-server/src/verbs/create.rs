@@ -2,31 +2,26 @@
 
 use hps_core::names::NodeName;
 use hps_core::state::VmState;
-use hps_core::verb::VerbName;
 
 use super::operate::{self, verb_args};
 use crate::cli::Env;
 use crate::model::exit::Exit;
 use crate::model::options::Options;
-use crate::model::verb::{Address, ClaimEffect, Spec, Target, one_step};
+use crate::model::verb::{Address, ClaimEffect, Spec, Target};
 use crate::model::vm::Desired;
 
 /// The row of this verb.
 pub static SPEC: Spec = Spec {
-    name: VerbName::of("create"),
     target: Target::Given,
     claim: ClaimEffect::Takes,
     address: Address::Id,
     proof: &[VmState::Running],
     implied_state: |_| Some(VmState::Running),
     desired: Some(Desired::Running),
-    plan: one_step,
-    removes_storage: false,
     // n_vm(1), EXIT STATUS: 6 is doubt.
     failures: &[1, 2, 3, 4, 5, 7],
-    recreate: None,
-    link: "o_vm_create",
     node_command: Some("n_vm_create"),
+    ..Spec::on_owner("create", "o_vm_create")
 };
 
 verb_args! {
@@ -42,9 +37,6 @@ impl Create {
     /// Executes it; exit codes in o_vm(1).
     #[must_use]
     pub fn run(&self, env: &Env) -> Exit {
-        operate::run(
-            env,
-            &self.order(Some(self.node.clone()), Options::default()),
-        )
+        operate::run(env, &self.call(Some(self.node.clone()), Options::default()))
     }
 }

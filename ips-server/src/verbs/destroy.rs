@@ -1,30 +1,23 @@
 //! `o_vm destroy`: removes a VM from its node, with the files that are proved to be its own.
 
 use hps_core::state::VmState;
-use hps_core::verb::VerbName;
 
 use super::operate::{self, verb_args};
 use crate::cli::Env;
 use crate::model::exit::Exit;
 use crate::model::options::Options;
-use crate::model::verb::{Address, ClaimEffect, Spec, Target, one_step};
+use crate::model::verb::{ClaimEffect, Spec};
 use crate::model::vm::Desired;
 
 /// The row of this verb.
 pub static SPEC: Spec = Spec {
-    name: VerbName::of("destroy"),
-    target: Target::Owner,
     claim: ClaimEffect::Ends,
-    address: Address::Name,
     proof: &[VmState::Absent],
     implied_state: |_| Some(VmState::Absent),
     desired: Some(Desired::Off),
-    plan: one_step,
     removes_storage: true,
-    failures: &[1],
-    recreate: None,
-    link: "o_vm_destroy",
     node_command: Some("n_vm_destroy"),
+    ..Spec::on_owner("destroy", "o_vm_destroy")
 };
 
 verb_args! {
@@ -44,6 +37,6 @@ impl Destroy {
             keep_storage: self.keep_storage,
             ..Options::default()
         };
-        operate::run(env, &self.order(None, options))
+        operate::run(env, &self.call(None, options))
     }
 }

@@ -1,5 +1,5 @@
-//! What the verbs that run on nodes share: find the VM and its node, execute the operation,
-//! print how it ended. The verbs' own files hold their arguments and their row only.
+//! The common part of the verbs that run on nodes: find the VM and its node, execute the
+//! operation, print its result. The verbs' own files hold only their arguments and their row.
 
 use std::sync::atomic::AtomicBool;
 
@@ -15,14 +15,15 @@ use crate::model::exit::Exit;
 use crate::model::options::Options;
 use crate::model::verb::{ClaimEffect, Spec, Target};
 use crate::model::vm::Vm;
-use crate::operation::execute::{Executor, check_node};
+use crate::operation::check::check_node;
+use crate::operation::execute::Executor;
 use crate::operation::progress::Progress;
 use crate::operation::{CommandRequest, CommandResult, Error};
 use crate::registry::Registry;
 
 /// A verb's command line, parsed.
 #[derive(Debug)]
-pub struct Order<'a> {
+pub struct VerbCall<'a> {
     /// vm_id or unique name.
     pub vm: &'a str,
     /// The verb's row.
@@ -58,12 +59,12 @@ macro_rules! verb_args {
         }
 
         impl $name {
-            fn order(
+            fn call(
                 &self,
                 node: Option<hps_core::names::NodeName>,
                 options: $crate::model::options::Options,
-            ) -> $crate::verbs::operate::Order<'_> {
-                $crate::verbs::operate::Order {
+            ) -> $crate::verbs::operate::VerbCall<'_> {
+                $crate::verbs::operate::VerbCall {
                     vm: &self.vm,
                     spec: &SPEC,
                     node,
@@ -77,14 +78,14 @@ macro_rules! verb_args {
 }
 pub(crate) use verb_args;
 
-/// Executes an order, prints the outcome, and returns the exit code.
-pub fn run(env: &Env, order: &Order<'_>) -> Exit {
-    let result = execute(env, order).unwrap_or_else(CommandResult::from);
+/// Executes a call, prints the result, and returns the exit code.
+pub fn run(env: &Env, call: &VerbCall<'_>) -> Exit {
+    let result = execute(env, call).unwrap_or_else(CommandResult::from);
     print_error(&format!(
         "{} {}: {}",
-        order.spec.name, order.vm, result.message
+        call.spec.name, call.vm, result.message
     ));
-    if order.json
+    if call.json
         && let Some(operation) = result.operation
     {
         super::operations::print_one(env, operation);
@@ -92,16 +93,16 @@ pub fn run(env: &Env, order: &Order<'_>) -> Exit {
     result.code
 }
 
-fn execute(env: &Env, order: &Order<'_>) -> Result<CommandResult, Error> {
+fn execute(env: &Env, call: &VerbCall<'_>) -> Result<CommandResult, Error> {
     let stop = interruptible();
     let engine = env.engine(&stop)?;
     // A node that is given is checked before the VM is looked up: contract 3's order.
-    if let Some(node) = &order.node {
+    if let Some(node) = &call.node {
         check_node(engine.as_ref(), node, &stop)?;
     }
-    let mut executor = executor(env, engine.as_ref(), &stop, order.reason)?;
-    let vm = find(&executor.registry, order.vm)?;
-    let node = match destination(&executor.registry, order, &vm)? {
+    let mut executor = executor(env, engine.as_ref(), &stop, call.reason)?;
+    let vm = find(&executor.registry, call.vm)?;
+    let node = match destination(&executor.registry, call, &vm)? {
         Destination::Node(node) => node,
         Destination::NothingToDo(message) => {
             return Ok(CommandResult {
@@ -111,18 +112,18 @@ fn execute(env: &Env, order: &Order<'_>) -> Result<CommandResult, Error> {
             });
         }
     };
-    if order.node.is_none() {
+    if call.node.is_none() {
         check_node(engine.as_ref(), &node, &stop)?;
     }
     let request = CommandRequest {
         vm: vm.id.clone(),
-        spec: order.spec,
+        spec: call.spec,
         node,
-        options: order.options.clone(),
+        options: call.options.clone(),
         precondition: None,
     };
     let result = executor.execute(&request, &vm);
-    match order.spec.recreate {
+    match call.spec.recreate {
         Some(create) if result.code == Exit::ExecutionFailed => {
             Ok(recreate(&mut executor, create, &request, &vm, result))
         }
@@ -141,13 +142,13 @@ enum Destination {
     NothingToDo(String),
 }
 
-/// Where an order goes: to the node that was given, else to the VM's owner.
-fn destination(registry: &Registry, order: &Order<'_>, vm: &Vm) -> Result<Destination, Error> {
-    if let Some(node) = order.node.as_ref().or(vm.owner.as_ref()) {
+/// The node of a call: the given one, else the VM's owner.
+fn destination(registry: &Registry, call: &VerbCall<'_>, vm: &Vm) -> Result<Destination, Error> {
+    if let Some(node) = call.node.as_ref().or(vm.owner.as_ref()) {
         return Ok(Destination::Node(node.clone()));
     }
-    if order.spec.target == Target::Given {
-        return Err(Error::NodeMissing(order.spec.name, vm.id.clone()));
+    if call.spec.target == Target::Given {
+        return Err(Error::NodeMissing(call.spec.name, vm.id.clone()));
     }
     let mut conflicts = registry.conflicts()?.into_iter();
     if let Some(conflict) = conflicts.find(|conflict| conflict.vm == vm.id) {
@@ -157,8 +158,8 @@ fn destination(registry: &Registry, order: &Order<'_>, vm: &Vm) -> Result<Destin
             state: conflict.state.to_string(),
         });
     }
-    if order.spec.claim == ClaimEffect::Ends {
-        let message = format!("no node has {}: nothing to {}", vm.id, order.spec.name);
+    if call.spec.claim == ClaimEffect::Ends {
+        let message = format!("no node has {}: nothing to {}", vm.id, call.spec.name);
         return Ok(Destination::NothingToDo(message));
     }
     Err(Error::NowhereToRun(vm.id.clone()))

@@ -13,7 +13,7 @@ use crate::json::OperationJson;
 use crate::model::exit::Exit;
 use crate::model::operation::Operation;
 
-/// How many operations are listed at most.
+/// The most operations that are listed.
 const MOST: u32 = 1000;
 
 /// List operations, newest first.
@@ -75,7 +75,7 @@ impl Operations {
                 print_error(&format!("{} {} {}", step.at, step.step, step.result));
             }
             shown = found.log.len();
-            if let Some(end) = &found.ended {
+            if let Some(end) = &found.end {
                 if self.json {
                     print_json(&OperationJson::of(&found));
                 } else {
@@ -98,7 +98,7 @@ fn id_of(env: &Env, text: &str) -> Result<hps_core::names::VmId, Error> {
 }
 
 fn row(operation: &Operation) -> Vec<String> {
-    let (exit, reason) = match &operation.ended {
+    let (exit, reason) = match &operation.end {
         Some(end) => (end.exit_code.to_string(), end.reason.clone()),
         None => (
             "open".to_owned(),

@@ -2,31 +2,19 @@
 
 use hps_core::duration::TimeSpan;
 use hps_core::state::VmState;
-use hps_core::verb::VerbName;
 
 use super::force::Force;
 use super::operate::{self, verb_args};
 use crate::cli::Env;
 use crate::model::exit::Exit;
 use crate::model::options::Options;
-use crate::model::verb::{Address, ClaimEffect, Spec, Target, one_step};
+use crate::model::verb::Spec;
 
 /// The row of this verb.
 pub static SPEC: Spec = Spec {
-    name: VerbName::of("reboot"),
-    target: Target::Owner,
-    claim: ClaimEffect::Keeps,
-    address: Address::Name,
     // A VM that runs ran before, too.
-    proof: &[],
     implied_state: |_| Some(VmState::Running),
-    desired: None,
-    plan: one_step,
-    removes_storage: false,
-    failures: &[1],
-    recreate: None,
-    link: "o_vm_reboot",
-    node_command: None,
+    ..Spec::on_owner("reboot", "o_vm_reboot")
 };
 
 /// The default of `--timeout`.
@@ -56,6 +44,6 @@ impl Reboot {
             wait: self.wait.then_some(self.timeout.get()),
             ..Options::default()
         };
-        operate::run(env, &self.order(None, options))
+        operate::run(env, &self.call(None, options))
     }
 }

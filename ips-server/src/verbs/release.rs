@@ -1,5 +1,5 @@
-//! `o_vm release`: the way out when a host is lost. A person confirms that the node is off,
-//! with a reason; the claim ends, audited. Refused while the node is healthy.
+//! `o_vm release`: ends a claim when a node is lost. The operator confirms that the node is
+//! off, with a reason for the audit. Refused while the node is healthy.
 
 use argh::FromArgs;
 use hps_core::names::NodeName;

@@ -1,4 +1,4 @@
-//! `o_vm show`: what the registry holds of a VM, and its history.
+//! `o_vm show`: a VM as in the registry, and its history.
 
 use argh::FromArgs;
 

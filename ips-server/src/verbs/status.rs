@@ -46,17 +46,17 @@ impl Status {
 
     fn one(&self, env: &Env, name: &str) -> Result<Exit, Error> {
         let vm = env.find(name)?;
-        let asked = match &vm.owner {
+        let answer = match &vm.owner {
             Some(owner) if !self.cached => ask(env, owner),
             Some(_) | None => Ok(()),
         };
-        let vm = if asked.is_ok() {
+        let vm = if answer.is_ok() {
             env.find(name)?
         } else {
             vm.doubted()
         };
         self.show(env, &[vm]);
-        asked.map(|()| Exit::Success)
+        answer.map(|()| Exit::Success)
     }
 
     fn every(&self, env: &Env) -> Result<Exit, Error> {
@@ -102,14 +102,14 @@ fn ask_all(env: &Env) -> Result<Vec<NodeName>, Error> {
     let nodes = inventory::hosts(&env.registry()?, engine)
         .map_err(|error| Error::Unknown(error.without_node()))?;
     Ok(std::thread::scope(|scope| {
-        let asked: Vec<_> = nodes
+        let threads: Vec<_> = nodes
             .into_iter()
             .map(|node| {
                 let name = node.name.clone();
                 (name, scope.spawn(move || ask_alive(env, engine, &node)))
             })
             .collect();
-        asked
+        threads
             .into_iter()
             .filter_map(|(name, thread)| answer(name, thread))
             .collect()
@@ -132,7 +132,7 @@ fn answer(
     let why = match thread.join() {
         Ok(Ok(())) => return None,
         Ok(Err(why)) => why,
-        Err(_) => "the asking thread ended early".to_owned(),
+        Err(_) => "the query of this node panicked".to_owned(),
     };
     print_error(&format!("status: {name}: {why}"));
     Some(name)

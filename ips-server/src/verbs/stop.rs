@@ -2,31 +2,22 @@
 
 use hps_core::duration::TimeSpan;
 use hps_core::state::VmState;
-use hps_core::verb::VerbName;
 
 use super::force::Force;
 use super::operate::{self, verb_args};
 use crate::cli::Env;
 use crate::model::exit::Exit;
 use crate::model::options::Options;
-use crate::model::verb::{Address, ClaimEffect, Spec, Target, one_step};
+use crate::model::verb::Spec;
 use crate::model::vm::Desired;
 
 /// The row of this verb.
 pub static SPEC: Spec = Spec {
-    name: VerbName::of("stop"),
-    target: Target::Owner,
-    claim: ClaimEffect::Keeps,
-    address: Address::Name,
     proof: &[VmState::ShutOff, VmState::Absent],
     implied_state: off_if_waited,
     desired: Some(Desired::Off),
-    plan: one_step,
-    removes_storage: false,
-    failures: &[1],
-    recreate: None,
-    link: "o_vm_stop",
     node_command: Some("n_vm_stop"),
+    ..Spec::on_owner("stop", "o_vm_stop")
 };
 
 /// A plain stop only asks the guest.
@@ -65,6 +56,6 @@ impl Stop {
             force_after: self.force_after,
             ..Options::default()
         };
-        operate::run(env, &self.order(None, options))
+        operate::run(env, &self.call(None, options))
     }
 }

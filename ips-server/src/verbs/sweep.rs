@@ -1,4 +1,4 @@
-//! `o_vm sweep`: recovery. Run by the timer, and by hand when in doubt.
+//! `o_vm sweep`: recovery. The timer runs it; an operator runs it when in doubt.
 
 use argh::FromArgs;
 use hps_core::names::NodeName;
@@ -98,7 +98,7 @@ fn again(
             result.message,
             result.code.code()
         ),
-        // Refused: someone has changed it since it was looked for.
+        // Refused: a command has changed the VM meanwhile.
         needs_attention: !matches!(result.code, Exit::Success | Exit::Refused),
     }
 }

@@ -167,8 +167,8 @@ impl Run {
             wait: settings.verb_timeout + settings.task_margin + settings.wait_margin,
         };
         match om.run_task(&request, None, leave)? {
-            Ran::Taken => {}
-            Ran::NotTaken(why) | Ran::Unknown(why) => return Err(self.failed(&why)),
+            Ran::Accepted => {}
+            Ran::Rejected(why) | Ran::Unknown(why) => return Err(self.failed(&why)),
         }
         match self.recorded(om, &request)? {
             code if self.exit_code => Ok(u8::try_from(code).unwrap_or(u8::MAX)),

@@ -1,4 +1,5 @@
-//! What reaches a node, for every verb: a contract with the specification's scripts.
+//! The command line that each verb sends to a node: a contract with the specification's
+//! scripts.
 
 use hps_core::names::DiskPath;
 use uuid::Uuid;

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use argh::FromArgs;
-use hps_core::config::{Parsed, VmConfig};
+use hps_core::config::{ParsedConfig, VmConfig};
 use hps_core::kv;
 use hps_core::names::VmId;
 
@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::ips::IpsError;
 use crate::spec::{Address, Spec};
 
-/// Time between two looks at the signal flag while the IPS answers.
+/// Time between two polls of the signal flag while the IPS answers.
 const TICK: Duration = Duration::from_millis(50);
 /// Largest config that is read, in bytes.
 const MOST: u64 = kv::MAX_BYTES as u64;
@@ -46,7 +46,7 @@ impl Command for Config {
 }
 
 /// The VM config as the IPS has it now.
-pub(crate) fn fetch(app: &App, id: &VmId) -> Result<Parsed, Error> {
+pub(crate) fn fetch(app: &App, id: &VmId) -> Result<ParsedConfig, Error> {
     let body = text(app, id).map_err(Error::Fetch)?;
     let parsed = VmConfig::parse(&body).map_err(Error::Config)?;
     if !parsed.unknown_keys.is_empty() {
@@ -74,7 +74,7 @@ fn text(app: &App, id: &VmId) -> Result<Vec<u8>, IpsError> {
         waiter.unpark();
     });
     loop {
-        // Looked at first: a thread that ended has left its answer, unless it panicked.
+        // Read before the answer: a finished thread has sent its answer, unless it panicked.
         let is_over = fetching.is_finished();
         if let Some(fetched) = answer.lock().ok().and_then(|mut answer| answer.take()) {
             return fetched;

@@ -1,5 +1,5 @@
-//! `n_vm create`: fetch, parse, look, run virt-install, look again. It converges when it is
-//! run again after any interruption, because each step follows from the state that it finds.
+//! `n_vm create`: fetch, parse, observe, run virt-install, observe again. A second run after
+//! any interruption converges, because each step follows from the observed state.
 
 mod converge;
 
@@ -228,8 +228,8 @@ fn make(app: &App, vm: &Vm, locks: &mut Locks) -> Result<Done, Error> {
     let mut files = locks.files();
     files.extend(pools_lock.as_ref().map(Lock::file));
     app.acted.set(true);
-    let ended = virt_install::run(&vm.argv, app.settings.virt_install_timeout, &files);
-    let made = ended.and_then(Output::success);
+    let result = virt_install::run(&vm.argv, app.settings.virt_install_timeout, &files);
+    let made = result.and_then(Output::success);
     pools::finish(app, vm.uuid);
     drop(pools_lock);
     match made {
@@ -241,8 +241,11 @@ fn make(app: &App, vm: &Vm, locks: &mut Locks) -> Result<Done, Error> {
             }
             None => {
                 pools::clean(app, locks);
-                let wrong = check::surroundings(&vm.config, &app.settings, &app.virsh());
-                let seen = wrong.iter().map(|wrong| format!("{wrong}; ")).collect();
+                let mistakes = check::surroundings(&vm.config, &app.settings, &app.virsh());
+                let seen = mistakes
+                    .iter()
+                    .map(|mistake| format!("{mistake}; "))
+                    .collect();
                 Err(Error::NotCreated { seen, source })
             }
         },

@@ -1,4 +1,4 @@
-//! From the result of a verb to what people, the IPS and the caller learn of it.
+//! Brings the result of a verb to people, the IPS and the caller.
 
 use hps_core::kv;
 

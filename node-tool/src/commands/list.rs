@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::error::Error;
 use crate::show::{self, Row};
 use crate::spec::Spec;
-use crate::virsh::{Listed, Stats};
+use crate::virsh::{ListedDomain, Stats};
 use crate::{lock, notify};
 
 /// Show every domain of this node.
@@ -57,7 +57,7 @@ fn rows(app: &App) -> Result<Vec<Row>, Error> {
         .map(|(listed, stats)| (listed.uuid, stats.state))
         .collect();
     let consoles = consoles(app, &states)?;
-    let row = |(listed, stats): (Listed, Stats)| Row {
+    let row = |(listed, stats): (ListedDomain, Stats)| Row {
         vnc: consoles
             .iter()
             .find(|(uuid, _)| *uuid == listed.uuid)

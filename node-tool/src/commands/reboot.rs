@@ -16,7 +16,7 @@ use crate::error::{Error, Hint};
 use crate::spec::{Link, Spec};
 use crate::virsh::Act;
 
-/// How long `--wait` waits unless `--timeout` says otherwise.
+/// How long `--wait` waits without `--timeout`.
 const PATIENCE: TimeSpan = TimeSpan::seconds(90);
 
 /// Ask a VM to reboot, or reset it.
@@ -162,7 +162,7 @@ impl<'a> Wait<'a> {
     }
 }
 
-/// Whether the listener heard of a restart after the request.
+/// Whether the listener received a restart event after the request.
 fn proof(
     heard: Result<Output, ExecError>,
     is_requested: bool,

@@ -53,7 +53,7 @@ impl Command for Start {
     fn run(&self, app: &App) -> Result<Done, Error> {
         let domain = app.domain(&self.name, &Self::SPEC, Hint::CreateAgain)?;
         let is_unfinished = domain.info.state == VmState::Running && !domain.info.persistent;
-        // By hand it may be anybody's, and transient on purpose.
+        // Outside a task the domain may belong to others, and be transient on purpose.
         if is_unfinished && app.task.uuid.is_some() {
             app.make_persistent(domain.uuid, &domain.locks)?;
             let message = "is running already and was made persistent";

@@ -14,7 +14,7 @@ use crate::error::{Error, Hint};
 use crate::spec::{Link, Spec};
 use crate::virsh::Act;
 
-/// How long `--wait` waits unless `--timeout` says otherwise.
+/// How long `--wait` waits without `--timeout`.
 const PATIENCE: TimeSpan = TimeSpan::seconds(90);
 
 /// Ask a VM to shut down, or force it off.

@@ -1,5 +1,5 @@
-//! The path that verbs share whose whole work is one act of virsh, from one state of the
-//! domain to another.
+//! The common code of verbs that are one act of virsh, from one state of the domain to
+//! another.
 
 use hps_core::state::VmState;
 
@@ -11,15 +11,15 @@ use crate::virsh::Act;
 
 /// One act, the states it leads from, and the words for each case.
 pub(super) struct Transition {
-    /// What virsh is to do.
+    /// The act of virsh.
     pub act: Act,
     /// The states in which it is possible.
     pub from: &'static [VmState],
-    /// Nothing is to be done.
+    /// The states that need no act.
     pub already: VmState,
-    /// What to say after the act.
+    /// The message after the act.
     pub done: &'static str,
-    /// What to say without it.
+    /// The message without it.
     pub not_needed: &'static str,
     /// What the operator can do in any other state.
     pub hint: fn(VmState) -> &'static str,

@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::domain_xml::{self, Source};
 use crate::error::Error;
 use crate::qemu_img;
-use crate::virsh::{Listed, Virsh};
+use crate::virsh::{ListedDomain, Virsh};
 
 /// Files that others hold, by path and by inode.
 #[derive(Debug, Default)]
@@ -41,38 +41,40 @@ impl Others {
     pub(super) fn hold(&self, own: &Own) -> Option<String> {
         let by_path = self.paths.get(&own.path);
         let by_inode = self.inodes.get(&(own.device, own.inode));
-        let holder = by_path.or(by_inode).map(|who| format!("is held by {who}"));
-        holder.or_else(|| self.doubt.clone())
+        let reason = by_path
+            .or(by_inode)
+            .map(|holder| format!("is held by {holder}"));
+        reason.or_else(|| self.doubt.clone())
     }
 
     /// Adds all disks of a domain, of both its definitions, with their chains. What cannot be
     /// parsed becomes doubt, and doubt keeps every candidate.
-    fn add_domain(&mut self, app: &App, listed: &Listed) -> Result<(), Error> {
-        let who = format!("domain {}", listed.name);
+    fn add_domain(&mut self, app: &App, listed: &ListedDomain) -> Result<(), Error> {
+        let holder = format!("domain {}", listed.name);
         for xml in app.definitions(listed.uuid, "reading all other domains")? {
             match (domain_xml::paths(&xml), domain_xml::disks(&xml)) {
                 (Ok(paths), Ok(disks)) => {
                     paths
                         .iter()
-                        .for_each(|path| self.add(Path::new(path), &who));
+                        .for_each(|path| self.add(Path::new(path), &holder));
                     for disk in disks {
-                        self.add_disk(app, &who, &disk);
+                        self.add_disk(app, &holder, &disk);
                     }
                 }
-                (Err(what), _) | (_, Err(what)) => self.doubt(&format!("{who}: {what}")),
+                (Err(what), _) | (_, Err(what)) => self.doubt(&format!("{holder}: {what}")),
             }
         }
         Ok(())
     }
 
     /// Adds one disk with its chain. A disk in the network is not a file of this host.
-    fn add_disk(&mut self, app: &App, who: &str, disk: &domain_xml::Disk) {
+    fn add_disk(&mut self, app: &App, holder: &str, disk: &domain_xml::Disk) {
         let format = Some(disk.format.as_str());
         match &disk.source {
-            Source::File(path) | Source::Block(path) => self.add_chain(app, who, path, format),
+            Source::File(path) | Source::Block(path) => self.add_chain(app, holder, path, format),
             Source::Volume { pool, volume } => match volume_path(&app.virsh(), pool, volume) {
-                Ok(path) => self.add_chain(app, who, &path, format),
-                Err(what) => self.doubt(&format!("{who}: {what}")),
+                Ok(path) => self.add_chain(app, holder, &path, format),
+                Err(what) => self.doubt(&format!("{holder}: {what}")),
             },
             // Not on this host's file systems.
             Source::None | Source::Other(_) => {}
@@ -81,37 +83,39 @@ impl Others {
 
     /// A path that another VM of the registry holds; it need not exist on this host.
     fn add_kept(&mut self, app: &App, path: &Path) {
-        let who = "another VM of the registry";
-        self.add(path, who);
+        let holder = "another VM of the registry";
+        self.add(path, holder);
         if fs::metadata(path).is_ok_and(|metadata| metadata.is_file()) {
-            self.add_chain(app, who, &path.to_string_lossy(), None);
+            self.add_chain(app, holder, &path.to_string_lossy(), None);
         }
     }
 
     /// Adds every file below an image, once per image: qemu-img costs a process.
-    fn add_chain(&mut self, app: &App, who: &str, path: &str, format: Option<&str>) {
-        self.add(Path::new(path), who);
+    fn add_chain(&mut self, app: &App, holder: &str, path: &str, format: Option<&str>) {
+        self.add(Path::new(path), holder);
         if self.paths.contains_key(&chain_mark(path)) {
             return;
         }
         match qemu_img::backing_chain(path, format, app.settings.virsh_timeout) {
             Ok(chain) => {
-                self.paths.insert(chain_mark(path), who.to_owned());
-                chain.iter().for_each(|file| self.add(Path::new(file), who));
+                self.paths.insert(chain_mark(path), holder.to_owned());
+                chain
+                    .iter()
+                    .for_each(|file| self.add(Path::new(file), holder));
             }
-            Err(error) => self.doubt(&format!("{who} has {path}: {error}")),
+            Err(error) => self.doubt(&format!("{holder} has {path}: {error}")),
         }
     }
 
     /// Adds a path, its target, and its inode.
-    fn add(&mut self, path: &Path, who: &str) {
-        self.paths.insert(path.to_owned(), who.to_owned());
+    fn add(&mut self, path: &Path, holder: &str) {
+        self.paths.insert(path.to_owned(), holder.to_owned());
         if let Ok(real) = fs::canonicalize(path) {
-            self.paths.insert(real, who.to_owned());
+            self.paths.insert(real, holder.to_owned());
         }
         if let Ok(metadata) = fs::metadata(path) {
             self.inodes
-                .insert((metadata.dev(), metadata.ino()), who.to_owned());
+                .insert((metadata.dev(), metadata.ino()), holder.to_owned());
         }
     }
 

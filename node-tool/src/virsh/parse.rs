@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 /// A domain of the listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Listed {
+pub(crate) struct ListedDomain {
     pub uuid: Uuid,
     /// Any text: domains of others are listed too.
     pub name: String,
@@ -31,7 +31,7 @@ pub(crate) struct Stats {
 }
 
 /// `virsh list --all --uuid --name`.
-pub(crate) fn listing(text: &str) -> Result<Vec<Listed>, String> {
+pub(crate) fn listing(text: &str) -> Result<Vec<ListedDomain>, String> {
     is_complete(text)?;
     let lines = text.lines().filter(|line| !line.trim().is_empty());
     lines.map(listed).collect()
@@ -48,7 +48,7 @@ fn is_complete(text: &str) -> Result<(), String> {
 }
 
 /// `45251ba2-51f5-541b-9627-6958bb19f0d3 web`; the name may hold spaces.
-fn listed(line: &str) -> Result<Listed, String> {
+fn listed(line: &str) -> Result<ListedDomain, String> {
     let parts = line.split_at_checked(36).and_then(|(uuid, rest)| {
         let uuid = identity::hyphenated(uuid)?;
         Some((uuid, rest.strip_prefix(' ')?))
@@ -57,7 +57,7 @@ fn listed(line: &str) -> Result<Listed, String> {
         return Err(format!("want a UUID and a name, not {:?}", kv::shown(line)));
     };
     let name = name.to_owned();
-    Ok(Listed { uuid, name })
+    Ok(ListedDomain { uuid, name })
 }
 
 /// One UUID a line, with spaces around it.
@@ -121,7 +121,7 @@ fn state_of_number(number: &str) -> VmState {
 }
 
 /// `virsh 'list --all --uuid --name; domstats …'`: the listing, then one block a domain.
-pub(crate) fn stats(text: &str) -> Result<Vec<(Listed, Stats)>, String> {
+pub(crate) fn stats(text: &str) -> Result<Vec<(ListedDomain, Stats)>, String> {
     // The line end before the first block is the empty line that ends the listing.
     let begin = text.find("\nDomain: '").unwrap_or(text.len());
     let listing_text = text.get(..=begin).unwrap_or(text);
@@ -194,9 +194,9 @@ mod tests {
 
     #[test]
     fn an_incomplete_listing_is_an_error() {
-        let whole = fixture!("list-uuid-name.out");
-        for length in 0..whole.len() {
-            assert!(listing(&whole[..length]).is_err(), "{length}");
+        let full = fixture!("list-uuid-name.out");
+        for length in 0..full.len() {
+            assert!(listing(&full[..length]).is_err(), "{length}");
         }
         assert!(uuids("").is_err() && stats("").is_err());
     }

@@ -11,20 +11,22 @@ use crate::om::service::ServiceName;
 impl OpenSvc<'_> {
     /// Deletes a service and verifies that it is gone.
     pub(super) fn remove(&self, service: &str) -> Result<(), CleanupError> {
-        let name = ServiceName::new(service).map_err(|what| left(service, what))?;
-        self.delete(&name).map_err(|what| left(service, what))
+        let name = ServiceName::new(service).map_err(|what| failed(service, what))?;
+        self.delete(&name).map_err(|what| failed(service, what))
     }
 
     /// As [`OpenSvc::remove`], unless a task of it runs on any node.
     pub(super) fn remove_idle(&self, service: &str) -> Result<(), CleanupError> {
-        let name = ServiceName::new(service).map_err(|what| left(service, what))?;
+        let name = ServiceName::new(service).map_err(|what| failed(service, what))?;
         let om = self.om.uninterruptible();
-        let cluster = om.cluster().map_err(|error| left(service, chain(&error)))?;
+        let cluster = om
+            .cluster()
+            .map_err(|error| failed(service, chain(&error)))?;
         for node in cluster.nodes.iter().filter(|node| node.health.is_alive()) {
             let busy = om.is_busy(&node.name, &name);
-            if busy.map_err(|error| left(service, chain(&error)))? {
+            if busy.map_err(|error| failed(service, chain(&error)))? {
                 let what = format!("a task of {name} still runs on {}", node.name);
-                return Err(left(service, what));
+                return Err(failed(service, what));
             }
         }
         self.remove(service)
@@ -56,7 +58,7 @@ impl OpenSvc<'_> {
     }
 }
 
-fn left(service: &str, what: String) -> CleanupError {
+fn failed(service: &str, what: String) -> CleanupError {
     CleanupError {
         what,
         remedy: format!("om {service} purge"),

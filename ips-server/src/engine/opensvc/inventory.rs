@@ -53,8 +53,8 @@ impl OpenSvc<'_> {
             wait,
         };
         match self.om.run_task(&request, None, self.stop) {
-            Ok(Run::Taken) => self.listed(node, name, &rid, session),
-            Ok(Run::NotTaken(why) | Run::Unknown(why)) => Err(NoAnswer(why)),
+            Ok(Run::Accepted) => self.listed(node, name, &rid, session),
+            Ok(Run::Rejected(why) | Run::Unknown(why)) => Err(NoAnswer(why)),
             Err(error) => Err(no_answer(&error)),
         }
     }

@@ -40,9 +40,9 @@ pub struct OpenSvc<'a> {
     pub bind_address: bool,
     /// Raised when the user stops waiting.
     pub stop: &'a AtomicBool,
-    /// The name `om` gives this node; asked once.
+    /// The name of this node in the cluster; read once.
     pub own: OnceLock<NodeName>,
-    /// Whether `om` is new enough; asked once.
+    /// Set once `om` is known to be new enough.
     pub checked: OnceLock<()>,
 }
 
@@ -55,7 +55,7 @@ pub struct Limits {
     pub verb: Duration,
     /// Until a deleted service is gone.
     pub delete: Duration,
-    /// Between two looks.
+    /// Between two polls.
     pub poll: Duration,
     /// How much longer OpenSVC lets a task live than the verb may take.
     pub task_margin: Duration,
@@ -118,7 +118,7 @@ impl Engine for OpenSvc<'_> {
 
     fn prepare(&self, task: &Task, on_step: OnStep<'_>) -> Result<(), PrepareError> {
         let prepared = self.make_service(task, on_step);
-        // Whatever failed: when the user interrupted, that is the reason.
+        // After an interrupt the reason is the interrupt, not the error that it caused.
         prepared.map_err(|error| {
             if self.stop.load(Ordering::Relaxed) {
                 PrepareError::Interrupted
@@ -183,7 +183,7 @@ impl OpenSvc<'_> {
         Ok(cluster)
     }
 
-    /// The name of this node, as `om` has it: never assumed.
+    /// The name of this node in the cluster, which may differ from its host name.
     fn own(&self) -> Result<NodeName, NoAnswer> {
         match self.own.get() {
             Some(own) => Ok(own.clone()),
@@ -191,7 +191,7 @@ impl OpenSvc<'_> {
         }
     }
 
-    /// The IPS itself, for managing, and the node.
+    /// The nodes of a task service: the IPS, which manages it, and the target node.
     fn scope(&self, node: &NodeName) -> Result<Vec<NodeName>, NoAnswer> {
         let own = self.own()?;
         Ok(if own == *node {

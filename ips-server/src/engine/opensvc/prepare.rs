@@ -1,4 +1,4 @@
-//! Making the service of a task, and waiting until it has reached the node. The user may
+//! Creates the service of a task and waits until it has reached the node. The user may
 //! interrupt at any point; the caller then cleans up.
 
 use std::sync::atomic::Ordering;
@@ -86,8 +86,8 @@ impl OpenSvc<'_> {
         .ini()
     }
 
-    /// A service of this name that no open operation accounts for: a node that was down
-    /// brought it back, or an earlier clean-up failed. While its task runs it stays.
+    /// Deletes a service of this name from before: a node that was down brought it back, or an
+    /// earlier clean-up failed. While its task runs it stays.
     fn remove_leftover(&self, name: &ServiceName, task: &TaskRef) -> Result<(), PrepareError> {
         let failed = |error: &dyn std::error::Error| PrepareError::NotMade(chain(error));
         if !self.om.has_service(name).map_err(|error| failed(&error))? {

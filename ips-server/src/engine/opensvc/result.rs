@@ -16,8 +16,8 @@ use crate::om::task::{Run, RunRequest};
 
 /// How far a recorded result may lag behind the end of its run; measured: 170 ms.
 pub(super) const RECORD_LAG: Duration = Duration::from_secs(3);
-/// How often it is looked for at least: on a busy machine one look may take all of that time.
-const LOOKS: u32 = 4;
+/// The least number of polls for it: on a busy machine one poll may take all of that time.
+const POLLS: u32 = 4;
 /// How far it usually lags.
 const USUAL_LAG: Duration = Duration::from_millis(400);
 /// How long a node may be silent before its result counts as unknown.
@@ -31,25 +31,25 @@ fn with_cause(outcome: RunOutcome, cause: &str) -> RunOutcome {
     }
 }
 
-/// How long, and how often, something was looked for in vain.
+/// The time and the number of polls without a result.
 #[derive(Debug)]
 pub(super) struct Patience {
     since: Instant,
-    looks: u32,
+    polls: u32,
 }
 
 impl Patience {
     pub(super) fn new() -> Self {
         Self {
             since: Instant::now(),
-            looks: 0,
+            polls: 0,
         }
     }
 
-    /// Counts a look in vain; whether it was the last.
+    /// Counts a poll without a result; whether it was the last.
     pub(super) fn is_over(&mut self, limit: Duration) -> bool {
-        self.looks += 1;
-        self.looks >= LOOKS && self.since.elapsed() >= limit
+        self.polls += 1;
+        self.polls >= POLLS && self.since.elapsed() >= limit
     }
 }
 
@@ -67,9 +67,9 @@ impl OpenSvc<'_> {
         };
         let until = Instant::now() + wait;
         match self.om.run_task(&request, Some(lock), self.stop) {
-            Ok(Run::Taken) => self.result(&reference, name, until),
-            Ok(Run::NotTaken(why)) => self.not_taken(&reference, name, until, why),
-            // Whether it started is unknown: the record, or the process list, may say.
+            Ok(Run::Accepted) => self.result(&reference, name, until),
+            Ok(Run::Rejected(why)) => self.rejected(&reference, name, until, why),
+            // Whether it started is unknown: the record, or the process list, may show it.
             Ok(Run::Unknown(why)) => with_cause(self.result(&reference, name, until), &why),
             Err(ExecError::LeftAlone { .. }) => RunOutcome::StoppedWaiting,
             Err(error) => with_cause(self.result(&reference, name, until), &chain(&error)),
@@ -130,7 +130,7 @@ impl OpenSvc<'_> {
 
     /// An empty answer means that `om` ran nothing, but an answer may also be lost: it counts
     /// once there is no record of our session, and no process of it.
-    fn not_taken(
+    fn rejected(
         &self,
         task: &TaskRef,
         name: &ServiceName,

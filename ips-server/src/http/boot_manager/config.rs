@@ -21,6 +21,6 @@ pub(in crate::http) fn get(call: &mut Call<'_>) -> Answer {
     }
     match call.registry.vm(&id)? {
         Some(vm) => Ok(Reply::text(vm.config.to_text())),
-        None => Err(Failure::refused(404, format!("no VM {id} is defined"))),
+        None => Err(Failure::refused(404, format!("VM {id} is not defined"))),
     }
 }

@@ -1,5 +1,5 @@
 //! Operations without a cluster: verdicts, observations, and plans of several steps over an
-//! engine that does as a test tells it.
+//! engine that follows the script of a test.
 
 mod errors;
 mod observe;

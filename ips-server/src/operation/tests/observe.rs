@@ -24,9 +24,9 @@ fn a_reached_state_is_success_any_other_is_unknown() {
         (&reboot::SPEC, VmState::Running, 11, false),
         (&reboot::SPEC, VmState::ShutOff, 11, false),
     ] {
-        let ended = completion(spec, seen);
+        let end = completion(spec, seen);
         assert_eq!(
-            (ended.exit_code, ended.ends_claim),
+            (end.exit_code, end.ends_claim),
             (code, ends_claim),
             "{} {seen}",
             spec.name

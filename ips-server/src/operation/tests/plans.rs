@@ -71,7 +71,7 @@ fn last(world: &World) -> Operation {
 fn codes(operation: &Operation) -> Vec<Option<u8>> {
     let codes = operation.plan.iter();
     codes
-        .map(|step| step.ended.as_ref().map(|ended| ended.exit_code))
+        .map(|step| step.end.as_ref().map(|end| end.exit_code))
         .collect()
 }
 
@@ -82,7 +82,7 @@ fn an_operation_ends_when_its_steps_have() {
     assert_eq!(world.ran(), ["open on n2", "copy on n1", "shut on n2"]);
     let operation = last(&world);
     assert_eq!(codes(&operation), [Some(0); 3]);
-    assert_eq!(operation.ended.unwrap().exit_code, 0);
+    assert_eq!(operation.end.unwrap().exit_code, 0);
     let sessions: std::collections::BTreeSet<_> = operation
         .plan
         .iter()
@@ -124,7 +124,7 @@ fn a_first_step_that_is_not_sent_ends_the_operation() {
     assert_eq!(world.run(&MOVE, "n2").code, Exit::ServiceNotCreated);
     assert_eq!(world.ran(), [""; 0]);
     let vm = world.vm();
-    assert_eq!(vm.owner, None, "the claim went with it");
+    assert_eq!(vm.owner, None, "the claim ended, too");
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn an_open_plan_refuses_other_commands() {
     let result = world.run(&OPEN, "n2");
     assert_eq!(result.code, Exit::Refused, "{}", result.message);
     assert!(
-        result.message.contains("has steps left"),
+        result.message.contains("has open steps"),
         "{}",
         result.message
     );

@@ -80,7 +80,7 @@ fn a_failed_create_that_saw_the_domain_keeps_the_claim() {
 }
 
 #[test]
-fn only_a_destroy_that_succeeded_ends_a_claim_among_the_other_verbs() {
+fn of_the_other_verbs_only_destroy_ends_a_claim() {
     for spec in [
         &start::SPEC,
         &stop::SPEC,
@@ -124,7 +124,7 @@ fn a_report_counts_where_no_exit_code_was_recorded() {
 }
 
 #[test]
-fn what_the_node_reported_was_started_whatever_om_says() {
+fn a_reported_task_was_started_even_if_om_denies_it() {
     let none = RunOutcome::NotStarted("om ran nothing".to_owned());
     let done = reported(0, VmState::Running);
     assert_eq!(
@@ -139,7 +139,7 @@ fn what_the_node_reported_was_started_whatever_om_says() {
 
 #[test]
 fn a_plain_stop_only_asked_so_the_state_is_not_implied() {
-    let (asked, forced) = (
+    let (plain, forced) = (
         Options::default(),
         Options {
             force: true,
@@ -157,7 +157,7 @@ fn a_plain_stop_only_asked_so_the_state_is_not_implied() {
         .verdict()
     };
     assert_eq!(
-        (facts(&asked).state, facts(&forced).state),
+        (facts(&plain).state, facts(&forced).state),
         (None, Some(VmState::ShutOff))
     );
 }

@@ -1,4 +1,4 @@
-//! A registry in a folder of its own, and an engine whose nodes do as a test says.
+//! A registry in a folder of its own, and an engine with scripted nodes.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;

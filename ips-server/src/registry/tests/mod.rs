@@ -115,10 +115,10 @@ fn finish(registry: &mut Registry, operation: u128, completion: &Completion) {
         .unwrap();
 }
 
-/// What a node has, by its answer to a question asked just now.
+/// Records an inventory as the answer to a question of now.
 fn record(registry: &mut Registry, inventory: &Inventory) {
-    let asked = registry.grant_inventory(&inventory.node, [9; 32]).unwrap();
-    registry.record_inventory(inventory, asked).unwrap();
+    let epoch = registry.grant_inventory(&inventory.node, [9; 32]).unwrap();
+    registry.record_inventory(inventory, epoch).unwrap();
     registry.revoke([9; 32]).unwrap();
 }
 
@@ -155,21 +155,21 @@ fn names_ids_uuids_and_disk_paths_belong_to_one_vm() {
     let folder = Folder::new("unique");
     let mut registry = folder.open();
     define(&mut registry, "vm-1", "disk_1_a=/dev/a\ndisk_1_b=/dev/b\n").unwrap();
-    let taken = |registry: &mut Registry, vm: &str, name: &str, more: &str| {
+    let refusal = |registry: &mut Registry, vm: &str, name: &str, more: &str| {
         registry
             .define(&author(), &[(id(vm), config(name, more))])
             .unwrap_err()
             .to_string()
     };
-    assert!(taken(&mut registry, "vm-1", "x", "").starts_with("vm_id vm-1 is defined already"));
+    assert!(refusal(&mut registry, "vm-1", "x", "").starts_with("vm_id vm-1 is defined already"));
     assert_eq!(
-        taken(&mut registry, "vm-2", "vm-1", ""),
+        refusal(&mut registry, "vm-2", "vm-1", ""),
         "name vm-1 is taken by VM vm-1"
     );
     let uuid = format!("uuid={}\n", hps_core::identity::uuid_of_id(&id("vm-1")));
-    assert!(taken(&mut registry, "vm-2", "x", &uuid).starts_with("uuid "));
+    assert!(refusal(&mut registry, "vm-2", "x", &uuid).starts_with("uuid "));
     for path in ["disk_1_a=/dev/b\n", "disk_2_a=/dev/x\ndisk_2_b=/dev/a\n"] {
-        let error = taken(&mut registry, "vm-2", "x", path);
+        let error = refusal(&mut registry, "vm-2", "x", path);
         assert!(error.contains("is a disk of VM vm-1 already"), "{error}");
     }
     assert_eq!(registry.vms().unwrap().len(), 1);
@@ -185,7 +185,7 @@ fn many_definitions_are_all_or_none() {
 }
 
 #[test]
-fn a_claim_stands_until_it_is_proved_that_the_domain_is_gone() {
+fn a_claim_lasts_until_the_domain_is_proved_absent() {
     let folder = Folder::new("claim");
     let mut registry = folder.open();
     define(&mut registry, "vm-1", "").unwrap();
@@ -222,7 +222,7 @@ fn a_claim_stands_until_it_is_proved_that_the_domain_is_gone() {
 }
 
 #[test]
-fn only_the_operation_that_made_a_claim_has_a_fresh_one() {
+fn only_the_claiming_operation_has_a_fresh_claim() {
     let folder = Folder::new("fresh");
     let mut registry = folder.open();
     define(&mut registry, "vm-1", "").unwrap();
@@ -271,13 +271,13 @@ fn an_end_is_recorded_once_and_closes_the_token() {
     end(&mut registry, 1, 0, false, VmState::Running);
     end(&mut registry, 1, 7, true, VmState::Absent);
     assert_eq!(registry.token(token.hash()).unwrap(), None);
-    let ended = registry
+    let end = registry
         .operation(Uuid::from_u128(1))
         .unwrap()
         .unwrap()
-        .ended
+        .end
         .unwrap();
-    assert_eq!(ended.exit_code, 0);
+    assert_eq!(end.exit_code, 0);
     let vm = registry.vm(&id("vm-1")).unwrap().unwrap();
     assert_eq!(
         (vm.owner, vm.state, vm.desired),
@@ -353,39 +353,39 @@ fn of(domains: Vec<DomainReport>) -> Inventory {
     }
 }
 
-/// A node was asked, an operation began or ended, and then its answer came.
+/// The question to a node comes first, then an operation begins or ends, then the answer.
 #[test]
-fn an_answer_to_an_earlier_question_says_nothing_of_what_has_happened_since() {
+fn a_late_answer_does_not_count_for_later_steps() {
     let folder = Folder::new("stale");
     let mut registry = folder.open();
     define(&mut registry, "made", "").unwrap();
     define(&mut registry, "still", "").unwrap();
     begin(&mut registry, 1, "still", &create::SPEC, "n1");
     end(&mut registry, 1, 0, false, VmState::Running);
-    let asked = registry.grant_inventory(&node("n1"), [1; 32]).unwrap();
+    let epoch = registry.grant_inventory(&node("n1"), [1; 32]).unwrap();
     begin(&mut registry, 2, "made", &create::SPEC, "n1");
     end(&mut registry, 2, 0, false, VmState::Running);
-    registry.record_inventory(&of(vec![]), asked).unwrap();
+    registry.record_inventory(&of(vec![]), epoch).unwrap();
     let state = |registry: &Registry, vm: &str| registry.vm(&id(vm)).unwrap().unwrap().state;
     assert_eq!(
         (state(&registry, "made"), state(&registry, "still")),
         (VmState::Running, VmState::Absent)
     );
     // Gone from there and made elsewhere: no stray.
-    let asked = registry.grant_inventory(&node("n1"), [2; 32]).unwrap();
+    let epoch = registry.grant_inventory(&node("n1"), [2; 32]).unwrap();
     begin(&mut registry, 3, "made", &destroy::SPEC, "n1");
     end(&mut registry, 3, 0, true, VmState::Absent);
     begin(&mut registry, 4, "made", &create::SPEC, "n2");
     let old = of(vec![has("made", VmState::Running)]);
-    registry.record_inventory(&old, asked).unwrap();
+    registry.record_inventory(&old, epoch).unwrap();
     assert_eq!(registry.conflicts().unwrap(), []);
     record(&mut registry, &old);
     assert_eq!(registry.conflicts().unwrap().len(), 1, "now it is true");
 }
 
-/// A sweep found it lost; before it is made again, somebody destroys or stops it.
+/// A sweep finds the VM lost; before it creates it again, a command destroys or stops it.
 #[test]
-fn a_second_create_needs_the_claim_and_the_wish() {
+fn a_second_create_needs_its_precondition() {
     let folder = Folder::new("again");
     let mut registry = folder.open();
     define(&mut registry, "vm-1", "").unwrap();
@@ -400,10 +400,10 @@ fn a_second_create_needs_the_claim_and_the_wish() {
         )
     };
     for kind in [Precondition::Owned, Precondition::ShouldRun] {
-        let begun = again(&mut registry, 1, kind);
+        let outcome = again(&mut registry, 1, kind);
         assert!(
-            matches!(begun, BeginOutcome::Refused(_)),
-            "nobody owns it: {begun:?}"
+            matches!(outcome, BeginOutcome::Refused(_)),
+            "no node owns it: {outcome:?}"
         );
     }
     begin(&mut registry, 2, "vm-1", &create::SPEC, "n1");
@@ -422,10 +422,10 @@ fn a_second_create_needs_the_claim_and_the_wish() {
         desired: Some(Desired::Off),
     };
     finish(&mut registry, 4, &off);
-    let begun = again(&mut registry, 5, Precondition::ShouldRun);
+    let outcome = again(&mut registry, 5, Precondition::ShouldRun);
     assert!(
-        matches!(begun, BeginOutcome::Refused(_)),
-        "it is off: {begun:?}"
+        matches!(outcome, BeginOutcome::Refused(_)),
+        "it is off: {outcome:?}"
     );
     assert_eq!(
         again(&mut registry, 6, Precondition::Owned),
@@ -495,7 +495,7 @@ fn every_change_leaves_its_audit_line() {
 }
 
 #[test]
-fn a_newer_a_foreign_and_a_damaged_file_are_told_apart_and_left_alone() {
+fn newer_foreign_and_damaged_files_have_their_errors() {
     let folder = Folder::new("bad");
     let error = |folder: &Folder| Registry::open(&folder.file()).unwrap_err();
     drop(folder.open());
@@ -534,7 +534,7 @@ fn a_symbolic_link_in_place_of_the_registry_is_refused() {
 }
 
 #[test]
-fn a_row_that_somebody_tampered_with_is_an_error_not_a_value() {
+fn a_row_with_an_invalid_value_is_an_error() {
     let folder = Folder::new("tampered");
     define(&mut folder.open(), "vm-1", "disk_1_a=/dev/a\n").unwrap();
     for sql in [
@@ -566,7 +566,11 @@ fn a_registry_of_schema_1_is_migrated_with_all_it_has() {
     let vm = registry.vm(&"of-old".parse().unwrap()).unwrap().unwrap();
     assert_eq!(vm.config.disks.len(), 1);
     let conflicts = registry.conflicts().unwrap();
-    assert_eq!(conflicts[0].state, VmState::Unknown, "nobody wrote it down");
+    assert_eq!(
+        conflicts[0].state,
+        VmState::Unknown,
+        "schema 1 had no state"
+    );
     drop(registry);
     Registry::open(&path).unwrap().check().unwrap();
     std::fs::remove_file(&path).unwrap();
@@ -592,8 +596,8 @@ fn an_open_operation_of_schema_4_becomes_a_plan() {
     assert_eq!(names, ["open", "done"], "the newest first, as before");
     let (open, done) = (&all[0], &all[1]);
     assert_eq!((done.plan.len(), open.plan.len()), (1, 1));
-    assert_eq!(done.plan[0].ended, done.ended);
-    assert_eq!(done.ended.as_ref().unwrap().exit_code, 7);
+    assert_eq!(done.plan[0].end, done.end);
+    assert_eq!(done.end.as_ref().unwrap().exit_code, 7);
     let step = open.current().unwrap();
     assert_eq!(step.plan.session, open.id);
     assert_eq!(step.reported.as_ref().unwrap().message, "created");
@@ -613,7 +617,7 @@ fn an_open_operation_of_schema_4_becomes_a_plan() {
     end_session(&mut registry, open.id);
     assert_eq!(registry.token(token).unwrap(), None);
     let ended = registry.operation(open.id).unwrap().unwrap();
-    assert_eq!(ended.ended.unwrap().exit_code, 0);
+    assert_eq!(ended.end.unwrap().exit_code, 0);
 }
 
 fn end_session(registry: &mut Registry, session: Uuid) {

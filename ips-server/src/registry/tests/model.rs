@@ -1,5 +1,5 @@
-//! The registry against a model of it in memory: whatever is asked in whatever order, the
-//! same requests are taken and refused, and the same nodes own the same VMs.
+//! The registry against a model of it in memory: for any requests in any order both accept and
+//! refuse the same ones, and the same nodes own the same VMs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,9 +22,9 @@ const VMS: [&str; 3] = ["a", "b", "c"];
 const NODES: [&str; 3] = ["n1", "n2", "n3"];
 static VERBS: [&Spec; 4] = [&create::SPEC, &start::SPEC, &stop::SPEC, &destroy::SPEC];
 
-/// What can be asked of it; numbers choose among the lists above.
+/// A request to the registry; numbers are indices into the lists above.
 #[derive(Debug, Clone)]
-enum Ask {
+enum Request {
     Begin {
         vm: usize,
         verb: usize,
@@ -39,52 +39,52 @@ enum Ask {
         vm: usize,
         node: usize,
     },
-    /// A node is asked which of the VMs it has.
+    /// A question to a node for its inventory.
     Question {
         node: usize,
     },
-    /// It says which, to the last question, or to one asked just now.
+    /// The answer, to the last question or to one of now.
     Inventory {
         node: usize,
         has: [bool; 3],
         is_late: bool,
     },
-    /// Another process opens the file anew.
+    /// Another process opens the file.
     Reopen,
 }
 
-fn asks() -> impl Strategy<Value = Ask> {
+fn requests() -> impl Strategy<Value = Request> {
     let (vm, node) = (0..VMS.len(), 0..NODES.len());
     prop_oneof![
-        4 => (vm.clone(), 0..VERBS.len(), node.clone()).prop_map(|(vm, verb, node)| Ask::Begin { vm, verb, node }),
-        3 => (vm.clone(), any::<bool>()).prop_map(|(vm, gone)| Ask::End { vm, gone }),
-        1 => (vm, node.clone()).prop_map(|(vm, node)| Ask::Release { vm, node }),
-        1 => node.clone().prop_map(|node| Ask::Question { node }),
+        4 => (vm.clone(), 0..VERBS.len(), node.clone()).prop_map(|(vm, verb, node)| Request::Begin { vm, verb, node }),
+        3 => (vm.clone(), any::<bool>()).prop_map(|(vm, gone)| Request::End { vm, gone }),
+        1 => (vm, node.clone()).prop_map(|(vm, node)| Request::Release { vm, node }),
+        1 => node.clone().prop_map(|node| Request::Question { node }),
         2 => (node, any::<[bool; 3]>(), any::<bool>())
-            .prop_map(|(node, has, is_late)| Ask::Inventory { node, has, is_late }),
-        1 => Just(Ask::Reopen),
+            .prop_map(|(node, has, is_late)| Request::Inventory { node, has, is_late }),
+        1 => Just(Request::Reopen),
     ]
 }
 
-/// The rules, in the plainest form there is.
+/// The rules, in the simplest form.
 #[derive(Default)]
 struct Model {
     owner: BTreeMap<usize, usize>,
-    /// The open operation of a VM, and where it runs.
+    /// The open operation of a VM, and its node.
     open: BTreeMap<usize, (Uuid, usize)>,
-    /// (vm, node): a domain that was seen where its owner is not.
+    /// (vm, node): a domain on a node that does not own the VM.
     strays: BTreeSet<(usize, usize)>,
-    /// How many things have begun or ended, and what number the last of a VM had.
+    /// The number of step starts and ends, and the number of the last one of each VM.
     count: u64,
-    touched: BTreeMap<usize, u64>,
-    /// The last question to a node, and what number the last thing had by then.
-    asked: BTreeMap<usize, (Epoch, u64)>,
+    changed: BTreeMap<usize, u64>,
+    /// The last question to a node, and the count at that time.
+    questions: BTreeMap<usize, (Epoch, u64)>,
 }
 
 impl Model {
-    fn touch(&mut self, vm: usize) {
+    fn count_change(&mut self, vm: usize) {
         self.count += 1;
-        self.touched.insert(vm, self.count);
+        self.changed.insert(vm, self.count);
     }
 
     fn may_begin(&self, vm: usize, spec: &Spec, node: usize) -> bool {
@@ -136,17 +136,17 @@ fn inventory(node: usize, has: [bool; 3]) -> Inventory {
     }
 }
 
-/// Asks a node, with a token that nobody else has.
+/// Begins a question to a node, with a token of its own.
 fn question(registry: &mut Registry, node: usize, number: u128) -> Epoch {
     let mut hash = [0; 32];
     hash[..16].copy_from_slice(&number.to_be_bytes());
     registry.grant_inventory(&name(node), hash).unwrap()
 }
 
-/// Asks both, and compares what they say.
-fn ask(registry: &mut Registry, model: &mut Model, ask: &Ask, number: u128) {
-    match *ask {
-        Ask::Begin { vm, verb, node } => {
+/// Applies a request to both and compares their answers.
+fn apply(registry: &mut Registry, model: &mut Model, request: &Request, number: u128) {
+    match *request {
+        Request::Begin { vm, verb, node } => {
             let (spec, operation) = (VERBS[verb], Uuid::from_u128(number + 1));
             let (vm_id, to, options) = (id(vm), name(node), Options::default());
             let plan = (spec.plan)(&PlanRequest {
@@ -163,18 +163,18 @@ fn ask(registry: &mut Registry, model: &mut Model, ask: &Ask, number: u128) {
                 plan: &plan,
                 precondition: None,
             };
-            let begun = registry.begin(&author(), &new).unwrap();
+            let outcome = registry.begin(&author(), &new).unwrap();
             let may = model.may_begin(vm, spec, node);
-            assert_eq!(begun == BeginOutcome::Journaled, may, "{begun:?}");
+            assert_eq!(outcome == BeginOutcome::Journaled, may, "{outcome:?}");
             if may {
-                model.touch(vm);
+                model.count_change(vm);
                 model.open.insert(vm, (operation, node));
                 if spec.claim == ClaimEffect::Takes {
                     model.owner.insert(vm, node);
                 }
             }
         }
-        Ask::End { vm, gone } => {
+        Request::End { vm, gone } => {
             let Some((operation, node)) = model.open.remove(&vm) else {
                 return;
             };
@@ -187,39 +187,39 @@ fn ask(registry: &mut Registry, model: &mut Model, ask: &Ask, number: u128) {
             };
             let end = FollowUp::End(ending.exit_code, ending.reason.clone());
             registry.finish_step(operation, &ending, &end).unwrap();
-            model.touch(vm);
+            model.count_change(vm);
             if gone {
                 model.owner.remove(&vm);
                 model.strays.remove(&(vm, node));
             }
         }
-        Ask::Release { vm, node } => {
-            let begun = registry.release(&author(), &id(vm), &name(node)).unwrap();
-            model.touch(vm);
+        Request::Release { vm, node } => {
+            let outcome = registry.release(&author(), &id(vm), &name(node)).unwrap();
+            model.count_change(vm);
             let was_stray = model.strays.remove(&(vm, node));
             let was_owner = model.owner.get(&vm) == Some(&node);
             assert_eq!(
-                begun == BeginOutcome::Journaled,
+                outcome == BeginOutcome::Journaled,
                 was_stray || was_owner,
-                "{begun:?}"
+                "{outcome:?}"
             );
             if was_owner {
                 model.owner.remove(&vm);
                 model.open.remove(&vm);
             }
         }
-        Ask::Question { node } => {
-            let asked = question(registry, node, number);
-            model.asked.insert(node, (asked, model.count));
+        Request::Question { node } => {
+            let epoch = question(registry, node, number);
+            model.questions.insert(node, (epoch, model.count));
         }
-        Ask::Inventory { node, has, is_late } => {
-            let last = model.asked.get(&node).copied().filter(|_| is_late);
-            let (asked, count) =
+        Request::Inventory { node, has, is_late } => {
+            let last = model.questions.get(&node).copied().filter(|_| is_late);
+            let (epoch, count) =
                 last.unwrap_or_else(|| (question(registry, node, number), model.count));
             registry
-                .record_inventory(&inventory(node, has), asked)
+                .record_inventory(&inventory(node, has), epoch)
                 .unwrap();
-            let is_news = |vm: &usize| model.touched.get(vm).is_none_or(|last| *last <= count);
+            let is_news = |vm: &usize| model.changed.get(vm).is_none_or(|last| *last <= count);
             model
                 .strays
                 .retain(|stray| stray.1 != node || !is_news(&stray.0));
@@ -228,7 +228,7 @@ fn ask(registry: &mut Registry, model: &mut Model, ask: &Ask, number: u128) {
             let strays: Vec<_> = strays.map(|vm| (vm, node)).collect();
             model.strays.extend(strays);
         }
-        Ask::Reopen => *registry = Registry::open(registry.path()).unwrap(),
+        Request::Reopen => *registry = Registry::open(registry.path()).unwrap(),
     }
 }
 
@@ -253,7 +253,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn it_does_what_the_model_does(all in proptest::collection::vec(asks(), 1..60)) {
+    fn the_registry_behaves_as_the_model(all in proptest::collection::vec(requests(), 1..60)) {
         let folder = std::env::temp_dir().join(format!("hps-model-{}-{:?}", std::process::id(), std::thread::current().id()));
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
@@ -265,7 +265,7 @@ proptest! {
         }
         let mut model = Model::default();
         for (number, one) in (0..).zip(&all) {
-            ask(&mut registry, &mut model, one, number);
+            apply(&mut registry, &mut model, one, number);
             compare(&registry, &model);
         }
         registry.check().unwrap();

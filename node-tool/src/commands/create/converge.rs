@@ -1,4 +1,4 @@
-//! From whatever state the domain is in to a persistent, running one. virt-install
+//! Brings the domain from any state to a persistent, running one. virt-install
 //! starts a domain before it defines it: killed in between it leaves a transient one.
 
 use hps_core::state::VmState;
@@ -26,8 +26,8 @@ pub(super) fn found(app: &App, vm: &Vm, locks: &Locks) -> Result<Done, Error> {
     reach(app, vm, &info, "was here already", locks)
 }
 
-/// virt-install failed, and yet the domain is here: another virt-install of this VM was
-/// quicker, or this one got far enough.
+/// virt-install failed, but the domain exists: another virt-install of this VM was quicker, or
+/// this one failed after it had started the domain.
 pub(super) fn after_failure(app: &App, vm: &Vm, info: &Info, locks: &Locks) -> Result<Done, Error> {
     reach(app, vm, info, "is here although virt-install failed", locks)
 }
