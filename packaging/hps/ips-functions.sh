@@ -7,6 +7,7 @@
 o_vm_create() { command o_vm_create "$@"; }
 o_vm_start() { command o_vm_start "$@"; }
 o_vm_stop() { command o_vm_stop "$@"; }
+o_vm_reboot() { command o_vm_reboot "$@"; }
 o_vm_pause() { command o_vm_pause "$@"; }
 o_vm_unpause() { command o_vm_unpause "$@"; }
 o_vm_destroy() { command o_vm_destroy "$@"; }

@@ -179,7 +179,7 @@ def known_or_file(cluster, state, name, now):
 
 
 def by_name(cluster, state, selector, now):
-    """the services a selector names, if the local daemon lists them."""
+    """The services a selector names, if the local daemon lists them."""
     names = [name for name in state["services"] if known(cluster, state, name, now)]
     if selector is None or selector in ("*", "**", "*/svc/*"):
         return names
