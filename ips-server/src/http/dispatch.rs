@@ -3,20 +3,24 @@
 //! config waiting.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex as StdMutex, MutexGuard as StdMutexGuard};
 use std::time::Duration;
 
 use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use super::reply::{Answer, Failure};
+use crate::registry::held::HeldRegistry;
 use crate::registry::{Registry, RegistryError};
 
-/// Workers of the runtime that may read a config at a time.
-pub(super) const READERS_HERE: usize = 1;
-/// How often a request gives way to others before it goes to the pool.
-const MAX_TURNS: usize = 100;
-/// Registries for configs, and for reports.
-const CONFIG_READERS: usize = 2;
+/// Registries for configs: each worker of the runtime may read one itself.
+pub(super) const CONFIG_READERS: usize = 2;
+/// How long a transaction for configs stays open, and how long none is then: the log can be
+/// reset only while none is open.
+const HOLD_LIMIT: Duration = Duration::from_millis(250);
+const HOLD_PAUSE: Duration = Duration::from_millis(10);
+/// Registries for reports.
 const REPORT_WRITERS: usize = 2;
 /// And for people: they leave nodes half of the machine.
 const PEOPLE_READERS: usize = 1;
@@ -27,13 +31,11 @@ const PEOPLE_QUEUE: usize = 32;
 /// locked.
 const QUEUE_WAIT: Duration = Duration::from_secs(15);
 const RUN_LIMIT: Duration = Duration::from_secs(30);
-/// How long a handler in the blocking pool waits for a lock of another process.
-const LOCK_WAIT: Duration = Duration::from_secs(10);
 
 /// Which queue a request waits in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Class {
-    /// A config: read on the spot where the registry answers at once.
+    /// A config: read on the worker itself where an open transaction has all that is committed.
     Config,
     /// A node's report, and the health of the server.
     Report,
@@ -44,78 +46,127 @@ pub(super) enum Class {
 /// The queues.
 #[derive(Debug)]
 pub(super) struct Dispatcher {
-    /// Of the workers that read a config themselves: one is never among them, so a registry
-    /// that does not answer leaves a worker for everything else.
-    readers_here: Semaphore,
-    configs: Queue,
+    /// For configs, each with a transaction that workers read within. A worker waits for none
+    /// of them; threads of the pool wait their turn.
+    held: Vec<StdMutex<HeldRegistry>>,
+    is_paused: AtomicBool,
+    configs: Gate,
     reports: Queue,
     people: Queue,
+}
+
+/// The requests that wait for one of a number of places.
+#[derive(Debug)]
+struct Gate {
+    free: Arc<Semaphore>,
+    /// Of those that wait, and those that have one.
+    admitted: Arc<Semaphore>,
+}
+
+/// A place, until it is dropped.
+#[derive(Debug)]
+struct Place {
+    _free: OwnedSemaphorePermit,
+    _admitted: OwnedSemaphorePermit,
 }
 
 /// Registries of one class, and the requests that wait for one.
 #[derive(Debug)]
 struct Queue {
     registries: Vec<Arc<Mutex<Registry>>>,
-    free: Arc<Semaphore>,
-    /// Of those that wait, and those that have one.
-    admitted: Arc<Semaphore>,
+    gate: Gate,
 }
 
 /// A registry, until it is dropped.
 #[derive(Debug)]
 struct Lease {
-    // Before the permits: whoever gets one finds a registry unlocked.
+    // Dropped before the place: who gets a place finds a registry unlocked.
     registry: OwnedMutexGuard<Registry>,
-    _free: OwnedSemaphorePermit,
-    _admitted: OwnedSemaphorePermit,
+    _place: Place,
 }
 
-/// How many registries [`Dispatcher::new`] needs.
-pub(super) const fn registry_count() -> usize {
-    CONFIG_READERS + REPORT_WRITERS + PEOPLE_READERS
-}
+/// Threads of the blocking pool: one for each registry, and one that ends transactions.
+pub(super) const POOL_THREADS: usize = CONFIG_READERS + REPORT_WRITERS + PEOPLE_READERS;
 
 impl Dispatcher {
-    pub(super) fn new(mut registries: Vec<Registry>) -> Self {
-        let mut queue = |count: usize, waiting| {
-            let rest = registries.len().saturating_sub(count);
-            Queue::new(registries.split_off(rest), waiting)
+    /// Opens the registries.
+    ///
+    /// # Errors
+    /// The registry does not open.
+    pub(super) fn open(path: &Path) -> Result<Self, RegistryError> {
+        let open = |count: usize| {
+            let registries = std::iter::repeat_with(|| Registry::open(path)).take(count);
+            registries.collect::<Result<Vec<_>, _>>()
         };
-        Self {
-            readers_here: Semaphore::new(READERS_HERE),
-            configs: queue(CONFIG_READERS, NODE_QUEUE),
-            reports: queue(REPORT_WRITERS, NODE_QUEUE),
-            people: queue(PEOPLE_READERS, PEOPLE_QUEUE),
-        }
+        let held = std::iter::repeat_with(|| HeldRegistry::open(path).map(StdMutex::new));
+        Ok(Self {
+            held: held.take(CONFIG_READERS).collect::<Result<_, _>>()?,
+            is_paused: AtomicBool::new(false),
+            configs: Gate::new(CONFIG_READERS, NODE_QUEUE),
+            reports: Queue::new(open(REPORT_WRITERS)?, NODE_QUEUE),
+            people: Queue::new(open(PEOPLE_READERS)?, PEOPLE_QUEUE),
+        })
     }
 
     /// Runs a handler on the worker itself, which costs a fraction of the way through the pool.
-    /// `None`: other reads take too long, or another process has a lock; use the pool. Only for
-    /// a handler that reads a row or two.
-    pub(super) async fn run_here(
-        &self,
-        handler: impl FnOnce(&mut Registry) -> Answer,
-    ) -> Option<Answer> {
-        let mut turns = 0;
-        let _reader = loop {
-            match self.readers_here.try_acquire() {
-                Ok(permit) => break permit,
-                // A read takes microseconds: let other connections go first.
-                Err(_) if turns < MAX_TURNS => tokio::task::yield_now().await,
-                Err(_) => return None,
+    /// `None`: no open transaction has all that is committed; use the pool. Only for a handler
+    /// that reads a row or two.
+    pub(super) fn run_here(&self, handler: impl FnOnce(&mut Registry) -> Answer) -> Option<Answer> {
+        let mut held = self.held.iter().find_map(|held| held.try_lock().ok())?;
+        let registry = held.current()?;
+        Some(catch_panic(|| handler(registry)))
+    }
+
+    /// Runs a handler for a config in the blocking pool, within a new transaction, which the
+    /// workers then go on with.
+    ///
+    /// # Errors
+    /// As [`Dispatcher::run`].
+    async fn run_config(
+        self: &Arc<Self>,
+        handler: impl FnOnce(&mut Registry) -> Answer + Send + 'static,
+    ) -> Answer {
+        let place = self.configs.enter().await.ok_or(Failure::Busy)?;
+        let dispatcher = Arc::clone(self);
+        pooled(move || {
+            let _place = place;
+            let mut held = dispatcher.lock_held()?;
+            let is_paused = dispatcher.is_paused.load(Ordering::Relaxed);
+            let registry = held.refresh();
+            // Caught here: a panic that leaves with the lock would poison it.
+            let answer = registry
+                .map_err(Failure::from)
+                .and_then(|registry| catch_panic(|| handler(registry)));
+            if is_paused {
+                held.release();
             }
-            turns += 1;
-        };
-        let _free = self.configs.free.try_acquire().ok()?;
-        let mut registry = self
-            .configs
-            .registries
-            .iter()
-            .find_map(|one| one.try_lock().ok())?;
-        registry.set_lock_wait(Duration::ZERO).ok()?;
-        match catch_panic(|| handler(&mut registry)) {
-            Err(Failure::Registry(RegistryError::Busy { .. })) => None,
-            answer => Some(answer),
+            answer
+        })
+        .await
+    }
+
+    /// A registry for configs that is free; there are as many as places.
+    fn lock_held(&self) -> Result<StdMutexGuard<'_, HeldRegistry>, Failure> {
+        let mut free = self.held.iter().filter_map(|held| held.try_lock().ok());
+        let found = free.next();
+        // A worker has it for the time of a read.
+        let waited = || self.held.first().and_then(|held| held.lock().ok());
+        found.or_else(waited).ok_or(Failure::Panicked)
+    }
+
+    /// Ends open transactions now and then, for as long as the server runs.
+    pub(super) async fn end_transactions(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(HOLD_LIMIT).await;
+            self.is_paused.store(true, Ordering::Relaxed);
+            for held in &self.held {
+                // One that is in use is ended the next time.
+                if let Ok(mut held) = held.try_lock() {
+                    held.release();
+                }
+            }
+            tokio::time::sleep(HOLD_PAUSE).await;
+            self.is_paused.store(false, Ordering::Relaxed);
         }
     }
 
@@ -124,54 +175,69 @@ impl Dispatcher {
     /// # Errors
     /// The handler's own; too many requests wait; the handler took too long or panicked.
     pub(super) async fn run(
-        &self,
+        self: &Arc<Self>,
         class: Class,
         handler: impl FnOnce(&mut Registry) -> Answer + Send + 'static,
     ) -> Answer {
         let queue = match class {
-            Class::Config => &self.configs,
+            Class::Config => return self.run_config(handler).await,
             Class::Report => &self.reports,
             Class::People => &self.people,
         };
         let mut lease = queue.lease().await.ok_or(Failure::Busy)?;
-        let run = tokio::task::spawn_blocking(move || {
-            catch_panic(|| {
-                lease.registry.set_lock_wait(LOCK_WAIT)?;
-                handler(&mut lease.registry)
-            })
-        });
-        match tokio::time::timeout(RUN_LIMIT, run).await {
-            Ok(Ok(answer)) => answer,
-            // The task is never cancelled while its server runs.
-            Ok(Err(_)) => Err(Failure::Panicked),
-            Err(_) => Err(Failure::TimedOut),
+        pooled(move || handler(&mut lease.registry)).await
+    }
+}
+
+/// Runs a handler on a thread of the blocking pool.
+async fn pooled(handler: impl FnOnce() -> Answer + Send + 'static) -> Answer {
+    let run = tokio::task::spawn_blocking(|| catch_panic(handler));
+    match tokio::time::timeout(RUN_LIMIT, run).await {
+        Ok(Ok(answer)) => answer,
+        // The task is never cancelled while its server runs.
+        Ok(Err(_)) => Err(Failure::Panicked),
+        Err(_) => Err(Failure::TimedOut),
+    }
+}
+
+impl Gate {
+    fn new(places: usize, waiting: usize) -> Self {
+        Self {
+            free: Arc::new(Semaphore::new(places)),
+            admitted: Arc::new(Semaphore::new(places + waiting)),
         }
+    }
+
+    /// `None`: too many wait, or no place became free in time.
+    async fn enter(&self) -> Option<Place> {
+        let admitted = Arc::clone(&self.admitted).try_acquire_owned().ok()?;
+        let free = Arc::clone(&self.free).acquire_owned();
+        let free = tokio::time::timeout(QUEUE_WAIT, free).await.ok()?.ok()?;
+        Some(Place {
+            _free: free,
+            _admitted: admitted,
+        })
     }
 }
 
 impl Queue {
     fn new(registries: Vec<Registry>, waiting: usize) -> Self {
-        let count = registries.len();
         Self {
+            gate: Gate::new(registries.len(), waiting),
             registries: registries
                 .into_iter()
                 .map(|one| Arc::new(Mutex::new(one)))
                 .collect(),
-            free: Arc::new(Semaphore::new(count)),
-            admitted: Arc::new(Semaphore::new(count + waiting)),
         }
     }
 
     /// `None`: too many wait, or none became free in time.
     async fn lease(&self) -> Option<Lease> {
-        let admitted = Arc::clone(&self.admitted).try_acquire_owned().ok()?;
-        let free = Arc::clone(&self.free).acquire_owned();
-        let free = tokio::time::timeout(QUEUE_WAIT, free).await.ok()?.ok()?;
+        let place = self.gate.enter().await?;
         let lock = |one: &Arc<Mutex<Registry>>| Arc::clone(one).try_lock_owned().ok();
         Some(Lease {
             registry: self.registries.iter().find_map(lock)?,
-            _free: free,
-            _admitted: admitted,
+            _place: place,
         })
     }
 }
@@ -192,17 +258,13 @@ mod tests {
     use super::*;
 
     /// With a registry in a folder of its own, and no more than two requests of people.
-    fn dispatcher(name: &str) -> (Dispatcher, std::path::PathBuf) {
+    fn dispatcher(name: &str) -> (Arc<Dispatcher>, std::path::PathBuf) {
         let folder = std::env::temp_dir().join(format!("hps-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let path = folder.join("registry.db");
-        let open = || Registry::open(&path).unwrap();
-        let registries = std::iter::repeat_with(open)
-            .take(registry_count())
-            .collect();
-        let mut dispatcher = Dispatcher::new(registries);
-        dispatcher.people.admitted = Arc::new(Semaphore::new(2));
-        (dispatcher, folder)
+        let mut dispatcher = Dispatcher::open(&path).unwrap();
+        dispatcher.people.gate.admitted = Arc::new(Semaphore::new(2));
+        (Arc::new(dispatcher), folder)
     }
 
     fn answer(registry: &mut Registry) -> Answer {
@@ -220,16 +282,15 @@ mod tests {
             }
             assert!(dispatcher.run(class, answer).await.is_ok(), "{class:?}");
         }
-        let panicked = dispatcher.run_here(|_| panic!("on purpose")).await;
+        let panicked = dispatcher.run_here(|_| panic!("on purpose"));
         assert!(matches!(panicked, Some(Err(Failure::Panicked))));
-        assert!(matches!(dispatcher.run_here(answer).await, Some(Ok(_))));
+        assert!(matches!(dispatcher.run_here(answer), Some(Ok(_))));
         std::fs::remove_dir_all(folder).unwrap();
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_full_queue_refuses_its_own_class_only() {
         let (dispatcher, folder) = dispatcher("queue");
-        let dispatcher = Arc::new(dispatcher);
         let (release, released) = channel::<()>();
         let run = |handler: Box<dyn FnOnce(&mut Registry) -> Answer + Send>| {
             let dispatcher = Arc::clone(&dispatcher);
@@ -240,7 +301,7 @@ mod tests {
             answer(registry)
         }));
         let two = run(Box::new(answer));
-        while dispatcher.people.admitted.available_permits() > 0 {
+        while dispatcher.people.gate.admitted.available_permits() > 0 {
             tokio::task::yield_now().await;
         }
         let refused = dispatcher.run(Class::People, answer).await;

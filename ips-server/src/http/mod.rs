@@ -30,7 +30,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::chain;
-use crate::registry::{Registry, RegistryError};
+use crate::registry::RegistryError;
 use crate::settings::{Auth, Settings};
 use dispatch::Dispatcher;
 use listen::{Endpoint, Listener};
@@ -40,8 +40,8 @@ use metrics::Metrics;
 use request::ApiRequest;
 use slots::Slots;
 
-/// One more than may read a config themselves.
-const WORKERS: usize = dispatch::READERS_HERE + 1;
+/// Threads of the runtime; each may read a config itself.
+const WORKERS: usize = dispatch::CONFIG_READERS;
 
 /// The server could not start, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +70,7 @@ struct Server {
     settings: Settings,
     metrics: Metrics,
     log_limit: LogLimit,
-    dispatcher: Dispatcher,
+    dispatcher: Arc<Dispatcher>,
     listings: Arc<Listings>,
     is_stopping: AtomicBool,
 }
@@ -81,23 +81,24 @@ struct Server {
 /// The registry does not open, or the address cannot be listened on.
 pub fn serve(settings: Settings) -> Result<(), ServeError> {
     // Before listening: whoever connects finds a registry that works.
-    let open = || Registry::open(&settings.registry);
-    let registries = std::iter::repeat_with(open).take(dispatch::registry_count());
-    let registries = registries.collect::<Result<Vec<_>, _>>()?;
+    let dispatcher = Arc::new(Dispatcher::open(&settings.registry)?);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
-        .max_blocking_threads(registries.len())
+        .max_blocking_threads(dispatch::POOL_THREADS)
         .enable_all()
         .build()
         .map_err(ServeError::Threads)?;
-    let dispatcher = Dispatcher::new(registries);
     let served = run(&runtime, settings, dispatcher);
     // A registry call that hangs must not hold up the end.
     runtime.shutdown_background();
     served
 }
 
-fn run(runtime: &Runtime, settings: Settings, dispatcher: Dispatcher) -> Result<(), ServeError> {
+fn run(
+    runtime: &Runtime,
+    settings: Settings,
+    dispatcher: Arc<Dispatcher>,
+) -> Result<(), ServeError> {
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
@@ -119,6 +120,7 @@ fn run(runtime: &Runtime, settings: Settings, dispatcher: Dispatcher) -> Result<
         });
         let slots = Arc::new(Slots::new(accept::max_connections()));
         tokio::spawn(slots::enforce_deadlines(Arc::clone(&slots)));
+        tokio::spawn(Arc::clone(&server.dispatcher).end_transactions());
         systemd::ready(&address);
         systemd::start_watchdog(&server, own_address).map_err(ServeError::Threads)?;
         tokio::select! {

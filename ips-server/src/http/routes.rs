@@ -268,7 +268,6 @@ async fn run(
         && let Some(answer) = server
             .dispatcher
             .run_here(|registry| handle(server, route, &request, registry))
-            .await
     {
         return answer;
     }

@@ -8,6 +8,7 @@ pub mod backup;
 mod claims;
 mod definitions;
 mod error;
+pub mod held;
 pub mod inventory;
 pub mod journal;
 pub mod nodes;
@@ -49,10 +50,35 @@ impl Registry {
         &self,
         act: impl FnOnce(&Connection) -> Result<T, RegistryError>,
     ) -> Result<T, RegistryError> {
-        let read = Snapshot::of(&self.connection)
-            .map_err(RegistryError::from)
-            .and_then(|snapshot| act(snapshot.0));
+        // Within a held transaction: it is the snapshot.
+        let read = if self.connection.is_autocommit() {
+            Snapshot::of(&self.connection)
+                .map_err(RegistryError::from)
+                .and_then(|snapshot| act(snapshot.0))
+        } else {
+            act(&self.connection)
+        };
         read.map_err(|error| error.at(&self.path))
+    }
+
+    /// Begins a read transaction that stays open; nothing may be written meanwhile.
+    fn hold(&self) -> Result<(), RegistryError> {
+        let begin = || {
+            let mut begin = self.connection.prepare_cached("BEGIN")?;
+            begin.execute([])?;
+            // A transaction begins with its first read.
+            self.connection
+                .prepare_cached("SELECT count(*) FROM vm WHERE vm_id = ''")?
+                .query_row([], |_| Ok(()))
+        };
+        begin().map_err(|error| RegistryError::from(error).at(&self.path))
+    }
+
+    /// Ends the transaction of [`Registry::hold`], if there is one.
+    fn let_go(&self) {
+        if !self.connection.is_autocommit() {
+            drop(Snapshot(&self.connection));
+        }
     }
 
     /// Runs one transaction; what it returns is committed, an error rolls it back.
