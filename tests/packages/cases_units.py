@@ -66,16 +66,29 @@ class Units(unittest.TestCase):
         self.assertIn(" 0 errors", done.stdout, done.stdout)
 
     def test_the_lists_have_every_link_of_the_programs(self):
-        for name, program, table, row in (
-            ("ips.files", "ips-server", "ips-server/src/links.rs", r'^    (?:link|of_text)\("([^"]+)"'),
+        for name, program, sources in (
+            # The rows of the verbs, and the links that are no verb of a node.
+            (
+                "ips.files",
+                "ips-server",
+                (
+                    ("ips-server/src/verbs/*.rs", r'Spec::on_owner\("[a-z-]+", "(o_\w+)"\)'),
+                    ("ips-server/src/links.rs", r'^    \("(o_\w+)", &\['),
+                ),
+            ),
             # Another test compares this table with the rows of the verbs.
-            ("node.files", "n_vm", "node-tool/src/links.rs", r'^ +"(n_\w+) [a-z-]+",$'),
+            ("node.files", "n_vm", (("node-tool/src/links.rs", r'^ +"(n_\w+) [a-z-]+",$'),)),
         ):
-            with open(os.path.join(TOP, table)) as file:
-                want = re.findall(row, file.read(), flags=re.M)
-            self.assertGreater(len(want), 5, table)
-            found = [os.path.basename(row[3]) for row in rows(name) if row[0] == "link" and row[4] == program and row[3].startswith("/usr/bin/")]
-            self.assertEqual(found, want)
+            want = set()
+            for pattern, row in sources:
+                found = set()
+                for path in glob.glob(os.path.join(TOP, pattern)):
+                    with open(path) as file:
+                        found.update(re.findall(row, file.read(), flags=re.M))
+                self.assertGreater(len(found), 5, pattern)
+                want |= found
+            found = {os.path.basename(row[3]) for row in rows(name) if row[0] == "link" and row[4] == program and row[3].startswith("/usr/bin/")}
+            self.assertEqual(found, want, name)
 
     def test_the_shell_functions_call_the_programs(self):
         for name, functions in (("ips.files", "ips-functions.sh"), ("node.files", "node-functions.sh")):
