@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use super::reply::{Answer, Failure};
-use crate::registry::held::HeldRegistry;
+use crate::registry::held::{HeldRegistry, LogIndex};
 use crate::registry::{Registry, RegistryError};
 
 /// Registries for configs: each worker of the runtime may read one itself.
@@ -98,9 +98,11 @@ impl Dispatcher {
             let registries = std::iter::repeat_with(|| Registry::open(path)).take(count);
             registries.collect::<Result<Vec<_>, _>>()
         };
-        let held = std::iter::repeat_with(|| HeldRegistry::open(path).map(StdMutex::new));
+        let readers = open(CONFIG_READERS)?;
+        let index = readers.first().map(LogIndex::open).transpose()?;
+        let hold = |registry| Some(StdMutex::new(HeldRegistry::new(registry, index?)));
         Ok(Self {
-            held: held.take(CONFIG_READERS).collect::<Result<_, _>>()?,
+            held: readers.into_iter().filter_map(hold).collect(),
             is_paused: AtomicBool::new(false),
             configs: Gate::new(CONFIG_READERS, NODE_QUEUE),
             reports: Queue::new(open(REPORT_WRITERS)?, NODE_QUEUE),

@@ -8,7 +8,7 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::PathBuf;
 
 use super::{Registry, RegistryError};
 
@@ -23,39 +23,26 @@ type Header = [u8; HEADER_BYTES];
 #[derive(Debug)]
 pub struct HeldRegistry {
     registry: Registry,
-    /// Never closed: closing any descriptor of a file drops all locks of the process on it,
-    /// those of SQLite too (fcntl(2)).
-    index: &'static File,
+    index: LogIndex,
     /// The header with which the open transaction began.
     header: Option<Header>,
 }
 
 impl HeldRegistry {
-    /// Opens the registry; it holds no transaction yet.
-    ///
-    /// # Errors
-    /// As [`Registry::open`]; or the index of its log does not open.
-    pub fn open(path: &Path) -> Result<Self, RegistryError> {
-        let registry = Registry::open(path)?;
-        // A read creates the index.
-        registry.ping()?;
-        let mut name = path.as_os_str().to_owned();
-        name.push("-shm");
-        let index = File::open(&name).map_err(|source| RegistryError::Open {
-            path: Path::new(&name).to_owned(),
-            source,
-        })?;
-        Ok(Self {
+    /// Holds no transaction yet.
+    #[must_use]
+    pub fn new(registry: Registry, index: LogIndex) -> Self {
+        Self {
             registry,
-            index: Box::leak(Box::new(index)),
+            index,
             header: None,
-        })
+        }
     }
 
     /// The registry, where its transaction has all that is committed; reads wait for no lock.
     pub fn current(&mut self) -> Option<&mut Registry> {
         let held = self.header?;
-        (read_header(self.index) == Some(held)).then_some(&mut self.registry)
+        (self.index.header() == Some(held)).then_some(&mut self.registry)
     }
 
     /// Begins a transaction that has all that is committed now, and returns the registry. May
@@ -66,10 +53,10 @@ impl HeldRegistry {
     pub fn refresh(&mut self) -> Result<&mut Registry, RegistryError> {
         for _ in 0..TRIES {
             self.release();
-            let before = read_header(self.index);
+            let before = self.index.header();
             self.registry.hold()?;
             // Equal before and after: the transaction began with it.
-            if before.is_some() && read_header(self.index) == before {
+            if before.is_some() && self.index.header() == before {
                 self.header = before;
                 return Ok(&mut self.registry);
             }
@@ -85,17 +72,41 @@ impl HeldRegistry {
     }
 }
 
-/// The index header; `None` while a commit is writing it.
-fn read_header(index: &File) -> Option<Header> {
-    let mut header = [0; HEADER_BYTES];
-    index.read_exact_at(&mut header, 0).ok()?;
-    let (one, other) = header.split_at(HEADER_BYTES / 2);
-    (one == other).then_some(header)
+/// The index of the registry's log, for all who hold the registry. It is never closed: closing
+/// any descriptor of a file drops all locks of the process on it, those of SQLite too
+/// (fcntl(2)).
+#[derive(Debug, Clone, Copy)]
+pub struct LogIndex(&'static File);
+
+impl LogIndex {
+    /// Opens the index of this registry, once in a process.
+    ///
+    /// # Errors
+    /// The registry cannot be read, or the index does not open.
+    pub fn open(registry: &Registry) -> Result<Self, RegistryError> {
+        // A read creates the index.
+        registry.ping()?;
+        let mut name = registry.path().as_os_str().to_owned();
+        name.push("-shm");
+        let path = PathBuf::from(name);
+        match File::open(&path) {
+            Ok(file) => Ok(Self(Box::leak(Box::new(file)))),
+            Err(source) => Err(RegistryError::Open { path, source }),
+        }
+    }
+
+    /// Its header; `None` while a commit is writing it.
+    fn header(self) -> Option<Header> {
+        let mut header = [0; HEADER_BYTES];
+        self.0.read_exact_at(&mut header, 0).ok()?;
+        let (one, other) = header.split_at(HEADER_BYTES / 2);
+        (one == other).then_some(header)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
+    use std::path::Path;
 
     use hps_core::config::VmConfig;
     use hps_core::names::VmId;
@@ -124,6 +135,12 @@ mod tests {
             .unwrap();
     }
 
+    fn held(path: &Path) -> HeldRegistry {
+        let registry = Registry::open(path).unwrap();
+        let index = LogIndex::open(&registry).unwrap();
+        HeldRegistry::new(registry, index)
+    }
+
     fn id(text: &str) -> VmId {
         text.parse().unwrap()
     }
@@ -133,7 +150,7 @@ mod tests {
         let folder = folder("current");
         let path = folder.join("registry.db");
         define(&path, "a");
-        let mut held = HeldRegistry::open(&path).unwrap();
+        let mut held = held(&path);
         assert!(held.current().is_none(), "nothing is held yet");
         assert!(held.refresh().unwrap().vm(&id("a")).unwrap().is_some());
         assert!(held.current().unwrap().vm(&id("a")).unwrap().is_some());
@@ -150,7 +167,7 @@ mod tests {
         let folder = folder("checkpoint");
         let path = folder.join("registry.db");
         define(&path, "a");
-        let mut held = HeldRegistry::open(&path).unwrap();
+        let mut held = held(&path);
         held.refresh().unwrap();
         let other = Registry::open(&path).unwrap();
         other
@@ -170,7 +187,7 @@ mod tests {
         let folder = folder("every");
         let path = folder.join("registry.db");
         define(&path, "a");
-        let mut held = HeldRegistry::open(&path).unwrap();
+        let mut held = held(&path);
         let mut current = 0;
         for number in 0..50 {
             let name = format!("v{number}");
