@@ -265,10 +265,14 @@ impl<'a> Virsh<'a> {
     /// The child that ends when the domain's guest restarts, for any cause. It prints
     /// nothing before, not even that it listens.
     pub(crate) fn listen_for_reboot(&self, uuid: Uuid, within: Duration) -> Command<'a> {
-        // The deadline of the caller counts; this one ends a child that it lost.
-        Command::new("virsh", within + self.deadline)
+        // The deadline of the caller counts; this one ends a listener that it lost.
+        let limit = within + self.deadline;
+        // And its own ends one whose n_vm was killed: it has the locks of n_vm's parent.
+        let seconds = limit.as_secs() + 1;
+        Command::new("virsh", limit)
             .args(["--connect", self.uri, "event", "--event", "reboot"])
             .args(["--domain", &uuid.to_string()])
+            .args(["--timeout", &seconds.to_string()])
     }
 
     /// Undefines a domain with its NVRAM, managed save, snapshot and checkpoint metadata, as
