@@ -84,6 +84,15 @@ impl Row {
         self.verb[0]
     }
 
+    /// The verb of its last operation: what the node has lost is created again.
+    pub(crate) fn last_verb(&self) -> &'static str {
+        if self.before.contains(&LOSE) {
+            "create"
+        } else {
+            self.verb[0]
+        }
+    }
+
     /// Its command line for another VM, whose disk is kept and which has a short time-out.
     pub(crate) fn on<'a>(&self, vm: &'a str, node: &'a str) -> Vec<&'a str> {
         let words = self.verb.iter().map(|word| match *word {
