@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
+use super::call::Call;
 use super::reply::{Answer, Failure, Reply};
-use super::routes::Call;
 use crate::registry::Registry;
 
 #[derive(Serialize)]

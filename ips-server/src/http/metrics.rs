@@ -13,8 +13,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry as Exposition;
 
+use super::call::Call;
 use super::reply::{Answer, Reply};
-use super::routes::Call;
 use crate::registry::{Registry, RegistryError};
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -5,6 +5,7 @@
 mod accept;
 mod auth;
 mod boot_manager;
+mod call;
 mod connection;
 mod dispatch;
 mod healthz;

@@ -1,7 +1,7 @@
 //! `GET /v1/nodes`: what the nodes have reported, as JSON.
 
+use super::call::Call;
 use super::reply::{Answer, Reply};
-use super::routes::Call;
 use crate::json::NodeJson;
 
 pub(super) fn list(call: &mut Call<'_>) -> Answer {

@@ -1,7 +1,7 @@
 //! `GET /v1/operations`: the newest operations of the journal as JSON.
 
+use super::call::Call;
 use super::reply::{Answer, Reply};
-use super::routes::Call;
 use crate::json::OperationJson;
 
 /// How many operations one answer holds.

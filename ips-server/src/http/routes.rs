@@ -15,6 +15,7 @@ use hyper::body::Body as _;
 
 use super::auth::{Access, authorize};
 use super::boot_manager::{self, config, inventory, log_message, report};
+use super::call::Call;
 use super::connection::Connection;
 use super::dispatch::Class;
 use super::listings;
@@ -24,7 +25,6 @@ use super::request::{ApiRequest, BodyError, Head};
 use super::slots::Phase;
 use super::{Server, healthz, metrics, nodes, operations, vms};
 use crate::registry::Registry;
-use crate::registry::tokens::Grant;
 
 /// Longest request target, in bytes.
 const MAX_TARGET: usize = 8 * 1024;
@@ -55,15 +55,6 @@ pub(super) struct Route {
 enum Methods {
     GetPost,
     GetHead,
-}
-
-/// What a handler gets.
-pub(super) struct Call<'a> {
-    pub(super) server: &'a Server,
-    pub(super) registry: &'a mut Registry,
-    pub(super) request: &'a ApiRequest,
-    /// What the client's token grants; `None`: its network sufficed.
-    pub(super) grant: Option<Grant>,
 }
 
 type Handler = fn(&mut Call<'_>) -> Answer;

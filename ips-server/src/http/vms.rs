@@ -2,8 +2,8 @@
 
 use hps_core::names::{VmId, VmName};
 
+use super::call::Call;
 use super::reply::{Answer, Failure, Reply};
-use super::routes::Call;
 use crate::json::{self, VmJson};
 
 pub(super) fn list(call: &mut Call<'_>) -> Answer {

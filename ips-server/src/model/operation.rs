@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::claim::Precondition;
 use super::options::Options;
-use super::step::{NewStep, Step};
+use super::step::{EndRecord, NewStep, Step};
 use super::time::Timestamp;
 use super::verb::Spec;
 use super::vm::Desired;
@@ -31,17 +31,6 @@ pub struct Operation {
     pub plan: Vec<Step>,
     /// Its log, in order.
     pub log: Vec<LogEntry>,
-}
-
-/// The end of an operation or of a step, as journaled.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EndRecord {
-    /// When.
-    pub at: Timestamp,
-    /// Exit code of `o_vm`.
-    pub exit_code: u8,
-    /// One line for people.
-    pub reason: String,
 }
 
 /// One entry of an operation's log.

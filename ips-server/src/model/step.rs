@@ -6,7 +6,6 @@ use hps_core::state::VmState;
 use hps_core::verb::VerbName;
 use uuid::Uuid;
 
-use super::operation::EndRecord;
 use super::options::Options;
 use super::time::Timestamp;
 
@@ -82,4 +81,15 @@ pub struct NodeResult {
     pub state: VmState,
     /// One line for people.
     pub message: String,
+}
+
+/// The end of an operation or of a step, as journaled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndRecord {
+    /// When.
+    pub at: Timestamp,
+    /// Exit code of `o_vm`.
+    pub exit_code: u8,
+    /// One line for people.
+    pub reason: String,
 }

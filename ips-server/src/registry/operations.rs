@@ -7,9 +7,9 @@ use rusqlite::{Connection, Row, params};
 use uuid::Uuid;
 
 use super::{Registry, RegistryError, column, line, number, optional, optional_line};
-use crate::model::operation::{EndRecord, LogEntry, Operation};
+use crate::model::operation::{LogEntry, Operation};
 use crate::model::options::Options;
-use crate::model::step::{NewStep, NodeResult, Step};
+use crate::model::step::{EndRecord, NewStep, NodeResult, Step};
 
 const COLUMNS: &str = "operation, vm_id, verb, options, started_at, ended_at, exit_code, reason";
 const TASK: &str = "SELECT session, position, verb, node, options, recovery, undo, started_at, \

@@ -4,8 +4,8 @@ use hps_core::kv::one_line;
 use hps_core::names::VmId;
 
 use crate::http::auth::Denied;
+use crate::http::call::Call;
 use crate::http::reply::{Answer, Failure, Reply};
-use crate::http::routes::Call;
 
 pub(in crate::http) fn get(call: &mut Call<'_>) -> Answer {
     let Some(id) = call.request.query.get("vm_id") else {

@@ -3,8 +3,8 @@
 use hps_core::report::Inventory;
 
 use crate::http::auth::Denied;
+use crate::http::call::Call;
 use crate::http::reply::{Answer, Failure, Reply};
-use crate::http::routes::Call;
 use crate::model::token;
 
 pub(in crate::http) fn post(call: &mut Call<'_>) -> Answer {

@@ -1,7 +1,7 @@
 //! `cmd=log_message`: a line for the log, under the node's name.
 
+use crate::http::call::Call;
 use crate::http::reply::{Answer, Failure, Reply};
-use crate::http::routes::Call;
 
 pub(in crate::http) fn post(call: &mut Call<'_>) -> Answer {
     let query = &call.request.query;

@@ -3,8 +3,8 @@
 use hps_core::report::Report;
 
 use crate::http::auth::Denied;
+use crate::http::call::Call;
 use crate::http::reply::{Answer, Failure, Reply};
-use crate::http::routes::Call;
 use crate::registry::tokens::{Grant, ReportOutcome};
 
 pub(in crate::http) fn post(call: &mut Call<'_>) -> Answer {
