@@ -2,7 +2,6 @@
 //! and threads of its own: a listing or a report that waits for another writer never keeps a
 //! config waiting.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, MutexGuard as StdMutexGuard};
@@ -10,6 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
+use super::panics;
 use super::reply::{Answer, Failure};
 use crate::registry::held::{HeldRegistry, LogIndex};
 use crate::registry::{Registry, RegistryError};
@@ -20,8 +20,8 @@ pub(super) const CONFIG_READERS: usize = 2;
 /// reset only while none is open.
 const HOLD_LIMIT: Duration = Duration::from_millis(250);
 const HOLD_PAUSE: Duration = Duration::from_millis(10);
-/// Registries for reports.
-const REPORT_WRITERS: usize = 2;
+/// And for reports: SQLite has one writer at a time anyway.
+const REPORT_WRITERS: usize = 1;
 /// And for people: they leave nodes half of the machine.
 const PEOPLE_READERS: usize = 1;
 /// How many requests of nodes wait in each queue: forty nodes may all start at once.
@@ -37,7 +37,9 @@ const RUN_LIMIT: Duration = Duration::from_secs(30);
 pub(super) enum Class {
     /// A config: read on the worker itself where an open transaction has all that is committed.
     Config,
-    /// A node's report, and the health of the server.
+    /// Whether the registry answers: a new read, among the configs.
+    Health,
+    /// A node's report.
     Report,
     /// What people and monitoring read.
     People,
@@ -116,7 +118,7 @@ impl Dispatcher {
     pub(super) fn run_here(&self, handler: impl FnOnce(&mut Registry) -> Answer) -> Option<Answer> {
         let mut held = self.held.iter().find_map(|held| held.try_lock().ok())?;
         let registry = held.current()?;
-        Some(catch_panic(|| handler(registry)))
+        Some(panics::catch(|| handler(registry)))
     }
 
     /// Runs a handler for a config in the blocking pool, within a new transaction, which the
@@ -138,7 +140,7 @@ impl Dispatcher {
             // Caught here: a panic that leaves with the lock would poison it.
             let answer = registry
                 .map_err(Failure::from)
-                .and_then(|registry| catch_panic(|| handler(registry)));
+                .and_then(|registry| panics::catch(|| handler(registry)));
             if is_paused {
                 held.release();
             }
@@ -182,7 +184,7 @@ impl Dispatcher {
         handler: impl FnOnce(&mut Registry) -> Answer + Send + 'static,
     ) -> Answer {
         let queue = match class {
-            Class::Config => return self.run_config(handler).await,
+            Class::Config | Class::Health => return self.run_config(handler).await,
             Class::Report => &self.reports,
             Class::People => &self.people,
         };
@@ -193,7 +195,7 @@ impl Dispatcher {
 
 /// Runs a handler on a thread of the blocking pool.
 async fn pooled(handler: impl FnOnce() -> Answer + Send + 'static) -> Answer {
-    let run = tokio::task::spawn_blocking(|| catch_panic(handler));
+    let run = tokio::task::spawn_blocking(|| panics::catch(handler));
     match tokio::time::timeout(RUN_LIMIT, run).await {
         Ok(Ok(answer)) => answer,
         // The task is never cancelled while its server runs.
@@ -244,14 +246,6 @@ impl Queue {
     }
 }
 
-/// A panic costs one request, not the server.
-fn catch_panic(handler: impl FnOnce() -> Answer) -> Answer {
-    catch_unwind(AssertUnwindSafe(handler)).unwrap_or_else(|_| {
-        tracing::error!("a request handler panicked; please report this");
-        Err(Failure::Panicked)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc::channel;
@@ -277,7 +271,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_costs_one_request() {
         let (dispatcher, folder) = dispatcher("panic");
-        for class in [Class::Config, Class::Report, Class::People] {
+        for class in [Class::Config, Class::Health, Class::Report, Class::People] {
             for _ in 0..5 {
                 let panicked = dispatcher.run(class, |_| panic!("on purpose")).await;
                 assert!(matches!(panicked, Err(Failure::Panicked)), "{class:?}");

@@ -15,6 +15,7 @@ mod log_limit;
 mod metrics;
 mod nodes;
 mod operations;
+mod panics;
 pub(crate) mod query;
 mod reply;
 mod request;
@@ -82,6 +83,7 @@ struct Server {
 /// The registry does not open, or the address cannot be listened on.
 pub fn serve(settings: Settings) -> Result<(), ServeError> {
     // Before listening: whoever connects finds a registry that works.
+    panics::end_on_others();
     let dispatcher = Arc::new(Dispatcher::open(&settings.registry)?);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)

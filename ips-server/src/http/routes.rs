@@ -71,7 +71,7 @@ pub(super) static COMMANDS: [Route; 4] = [
 /// What people and monitoring read.
 #[rustfmt::skip]
 static PEOPLE: [Route; 6] = [
-    people("/healthz",       Class::Report, healthz::get,       "healthz"),
+    people("/healthz",       Class::Health, healthz::get,       "healthz"),
     people("/metrics",       Class::People, metrics::get,       "metrics"),
     people("/v1/vms",        Class::People, vms::list,          "vms").listing(),
     people("/v1/vms/{*vm}",  Class::People, vms::get,           "vm"),
