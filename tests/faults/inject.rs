@@ -45,6 +45,20 @@ impl Fault {
     }
 }
 
+impl Fault {
+    /// The fault itself, and then at the half of its number, down to the first call.
+    pub(crate) fn earlier(&self) -> impl Iterator<Item = Self> {
+        let number: u32 = self.when.trim_end_matches('+').parse().unwrap();
+        let more = if self.when.ends_with('+') { "+" } else { "" };
+        let numbers =
+            std::iter::successors(Some(number), |number| (*number > 1).then_some(*number / 2));
+        numbers.map(move |number| Self {
+            when: format!("{number}{more}"),
+            ..self.clone()
+        })
+    }
+}
+
 impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} at {} {}", self.how, self.calls, self.when)

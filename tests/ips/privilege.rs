@@ -221,7 +221,7 @@ impl Bait {
     fn new(ips: &Ips) -> Self {
         let path = ips.dir.join("bait");
         std::fs::write(&path, "run_command = touch CANARY\n").unwrap();
-        let watch = Inotify::init(InitFlags::IN_NONBLOCK).unwrap();
+        let watch = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC).unwrap();
         watch
             .add_watch(&path, AddWatchFlags::IN_ALL_EVENTS)
             .unwrap();

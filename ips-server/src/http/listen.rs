@@ -12,6 +12,26 @@ use tokio::net::{TcpListener, UnixListener};
 use super::connection::Stream;
 use super::systemd::OwnAddress;
 
+/// Descriptors of standard input, output and error.
+const STANDARD: i32 = 3;
+
+/// Closes the descriptors that the caller left open, except those of socket activation: they
+/// count towards the server's limit. Before anything is opened.
+pub(super) fn close_leaked_files() {
+    let given = std::env::var("LISTEN_FDS").ok();
+    let given = given.and_then(|count| count.parse().ok()).unwrap_or(0);
+    let names = std::fs::read_dir("/proc/self/fd").into_iter().flatten();
+    let open: Vec<i32> = names
+        .filter_map(|name| name.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
+    for file in open {
+        if file >= STANDARD + given {
+            // The one that read the folder is closed already.
+            let _ = nix::unistd::close(file);
+        }
+    }
+}
+
 /// Where to listen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Endpoint {

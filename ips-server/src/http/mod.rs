@@ -83,6 +83,7 @@ struct Server {
 /// The registry does not open, or the address cannot be listened on.
 pub fn serve(settings: Settings) -> Result<(), ServeError> {
     // Before listening: whoever connects finds a registry that works.
+    listen::close_leaked_files();
     panics::end_on_others();
     let dispatcher = Arc::new(Dispatcher::open(&settings.registry)?);
     let runtime = tokio::runtime::Builder::new_multi_thread()
