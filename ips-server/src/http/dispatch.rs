@@ -24,8 +24,11 @@ const HOLD_PAUSE: Duration = Duration::from_millis(10);
 const REPORT_WRITERS: usize = 1;
 /// And for people: they leave nodes half of the machine.
 const PEOPLE_READERS: usize = 1;
-/// How many requests of nodes wait in each queue: forty nodes may all start at once.
-const NODE_QUEUE: usize = 96;
+/// How many requests for configs wait: as many as there are connections, so that strangers
+/// who ask for configs, too, never keep a node out.
+const CONFIG_QUEUE: usize = 256;
+/// How many reports wait: forty nodes may all start at once. Each holds its body.
+const REPORT_QUEUE: usize = 96;
 const PEOPLE_QUEUE: usize = 32;
 /// How long a request waits in its queue, and for its handler: longer than a registry may be
 /// locked.
@@ -106,8 +109,8 @@ impl Dispatcher {
         Ok(Self {
             held: readers.into_iter().filter_map(hold).collect(),
             is_paused: AtomicBool::new(false),
-            configs: Gate::new(CONFIG_READERS, NODE_QUEUE),
-            reports: Queue::new(open(REPORT_WRITERS)?, NODE_QUEUE),
+            configs: Gate::new(CONFIG_READERS, CONFIG_QUEUE),
+            reports: Queue::new(open(REPORT_WRITERS)?, REPORT_QUEUE),
             people: Queue::new(open(PEOPLE_READERS)?, PEOPLE_QUEUE),
         })
     }
