@@ -25,6 +25,9 @@ const SUSPECT_AFTER: Duration = Duration::from_secs(1);
 /// A connection is not evicted before: the bytes that it waits for may be on their way. Short,
 /// because it bounds how many idle connections a second make room for others.
 const EVICT_AFTER: Duration = Duration::from_millis(30);
+/// The same for a connection that has had a request: a proxy may use it again at any time, and
+/// on a busy machine an honest client may take that long to send or to read.
+const EVICT_USED_AFTER: Duration = Duration::from_secs(1);
 /// How long a new connection waits for a slot.
 const SLOT_WAIT: Duration = Duration::from_secs(3);
 /// How often it looks whether another connection may be ended by now.
@@ -158,9 +161,12 @@ impl State {
     }
 
     fn is_evictable(&self) -> bool {
-        !matches!(self.phase, Phase::New | Phase::Working)
-            && !self.is_ended
-            && self.since.elapsed() > EVICT_AFTER
+        let limit = match self.phase {
+            Phase::New | Phase::Working => return false,
+            Phase::Idle | Phase::Head | Phase::Body if !self.has_requested => EVICT_AFTER,
+            Phase::Idle | Phase::Head | Phase::Body | Phase::Answer => EVICT_USED_AFTER,
+        };
+        !self.is_ended && self.since.elapsed() > limit
     }
 
     fn is_suspect(&self) -> bool {
