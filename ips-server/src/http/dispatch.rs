@@ -90,7 +90,7 @@ struct Lease {
     _place: Place,
 }
 
-/// Threads of the blocking pool: one for each registry, and one that ends transactions.
+/// Threads of the blocking pool: one for each registry.
 pub(super) const POOL_THREADS: usize = CONFIG_READERS + REPORT_WRITERS + PEOPLE_READERS;
 
 impl Dispatcher {
@@ -299,6 +299,10 @@ mod tests {
             let _ = released.recv();
             answer(registry)
         }));
+        // The second must not find the registry free: it would end, and its place with it.
+        while dispatcher.people.gate.free.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
         let two = run(Box::new(answer));
         while dispatcher.people.gate.admitted.available_permits() > 0 {
             tokio::task::yield_now().await;
