@@ -82,7 +82,7 @@ struct Server {
 /// # Errors
 /// The registry does not open, or the address cannot be listened on.
 pub fn serve(settings: Settings) -> Result<(), ServeError> {
-    // Before listening: whoever connects finds a registry that works.
+    // Before listening: the first client finds a registry that works.
     listen::close_leaked_files();
     panics::end_on_others();
     let dispatcher = Arc::new(Dispatcher::open(&settings.registry)?);

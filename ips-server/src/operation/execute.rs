@@ -20,7 +20,7 @@ use crate::model::operation::{BeginOutcome, Completion, NewOperation, Operation}
 use crate::model::step::Step;
 use crate::model::task::Task;
 use crate::model::token::Token;
-use crate::model::verb::{Catalog, PlanRequest, Spec};
+use crate::model::verb::{Catalog, PlanRequest};
 use crate::model::vm::Vm;
 use crate::registry::{Author, Registry};
 use hps_core::names::{NodeName, VmId};
@@ -184,16 +184,8 @@ impl Executor<'_> {
         found.ok_or(Error::NotJournaled(id))
     }
 
-    fn row(&self, operation: &Operation, step: &Step) -> Result<&'static Spec, Error> {
-        let verb = step.plan.verb;
-        self.catalog.find(verb).ok_or(Error::UnknownVerb {
-            operation: operation.id,
-            verb,
-        })
-    }
-
     fn task(&mut self, operation: &Operation, step: &Step, vm: &Vm) -> Result<Task, Error> {
-        let spec = self.row(operation, step)?;
+        let spec = settle::row(self.catalog, operation, step)?;
         let token = Token::new().map_err(Error::Token)?;
         let addresses = self.engine.addresses(&step.plan.node).map(|addresses| {
             let texts: Vec<_> = addresses.iter().map(ToString::to_string).collect();

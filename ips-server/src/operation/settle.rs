@@ -278,7 +278,12 @@ fn unrecorded(operation: Uuid, why: &str) -> Error {
     }
 }
 
-fn row(catalog: Catalog, operation: &Operation, step: &Step) -> Result<&'static Spec, Error> {
+/// The row of a step's verb; a newer program may have journaled one that this one lacks.
+pub(super) fn row(
+    catalog: Catalog,
+    operation: &Operation,
+    step: &Step,
+) -> Result<&'static Spec, Error> {
     let verb = step.plan.verb;
     catalog.find(verb).ok_or(Error::UnknownVerb {
         operation: operation.id,
